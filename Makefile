@@ -1,0 +1,25 @@
+# The front door. Everything real is a small script under tests/bench/, so that it also runs without make.
+SHELL := bash
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: ## lose a real Postgres server and get it back, in a scratch directory (a few minutes)
+	@tests/bench/demo.sh
+
+test: ## install the real servers if missing, then run every test; ARGS='--test it NAME' selects
+	@tests/bench/test.sh $(ARGS)
+
+check: ## formatting, lints, documentation, scripts, dependency rules
+	@tests/bench/check.sh
+
+bench: bench-tools ## speed and memory against restic and against bare zstd | sha256; RUNS=5
+	@tests/bench/speed.sh
+
+bench-tools: ## build and install what `make bench` needs
+	@tests/bench/install.sh bench
+
+clean: ## remove build results; downloads stay cached
+	@. tests/bench/lib.sh && cargo clean
+
+.PHONY: help demo test check bench bench-tools clean

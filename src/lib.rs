@@ -1,0 +1,14 @@
+//! lifeboat backs a self-hosted platform up, proves every copy, and brings it back.
+//!
+//! `docs/architecture.md` shows the rooms and who may use whom; `tests/it/architecture.rs` enforces it.
+
+// words: pure data, no I/O
+pub mod model;
+// movement
+pub mod source;
+pub mod store;
+// leaves: anyone may use
+pub mod clock;
+pub mod context;
+pub mod event;
+pub mod secret;

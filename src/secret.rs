@@ -1,0 +1,86 @@
+//! Secrets: referred to in files, resolved by the verb that uses them, never shown.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A value that no log, event, error or panic can print.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret<T>(T);
+
+impl<T> Secret<T> {
+    pub fn new(value: T) -> Self {
+        Self(value)
+    }
+
+    /// The value itself, for the one call that needs it.
+    pub fn expose(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> fmt::Debug for Secret<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[secret]")
+    }
+}
+
+/// Where a secret is to be found: exactly one of the fields.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub enum SecretRef {
+    /// `{env: NAME}`: an environment variable of this process.
+    Env(String),
+    /// `{file: /path}`: the content of a file, without a final line break.
+    File(PathBuf),
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum SecretError {
+    #[error("environment variable {0} is not set")]
+    NotSet(String),
+    #[error("environment variable {0} is not text")]
+    NotText(String),
+    #[error("cannot read secret file {path}")]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("secret file {0} is larger than 1 MiB")]
+    TooLarge(PathBuf),
+    #[error("secret file {0} is not text")]
+    FileNotText(PathBuf),
+}
+
+const MAX_SECRET_BYTES: u64 = 1 << 20;
+
+impl SecretRef {
+    /// Reads the secret now. Called only by the verb that uses it.
+    pub fn resolve(&self) -> Result<Secret<String>, SecretError> {
+        match self {
+            SecretRef::Env(name) => match std::env::var(name) {
+                Ok(value) => Ok(Secret::new(value)),
+                Err(std::env::VarError::NotPresent) => Err(SecretError::NotSet(name.clone())),
+                Err(std::env::VarError::NotUnicode(_)) => Err(SecretError::NotText(name.clone())),
+            },
+            SecretRef::File(path) => {
+                let failed = |source| SecretError::Read { path: path.clone(), source };
+                if std::fs::metadata(path).map_err(failed)?.len() > MAX_SECRET_BYTES {
+                    return Err(SecretError::TooLarge(path.clone()));
+                }
+                let bytes = std::fs::read(path).map_err(failed)?;
+                let text = String::from_utf8(bytes).map_err(|_| SecretError::FileNotText(path.clone()))?;
+                let line = text.strip_suffix('\n').unwrap_or(&text);
+                Ok(Secret::new(line.strip_suffix('\r').unwrap_or(line).to_owned()))
+            }
+        }
+    }
+}
+
+impl fmt::Display for SecretRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SecretRef::Env(name) => write!(f, "environment variable {name}"),
+            SecretRef::File(path) => write!(f, "file {}", path.display()),
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! What can be captured, and its inverse. A source without a tested inverse does not ship.
+
+pub mod postgres;
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use serde::Serialize;
+
+use crate::context::Context;
+use crate::model::{ByteStream, CaptureItem, Detail, Finding, SourceEntry, SourceFailure};
+
+/// One thing that can be captured.
+#[async_trait]
+pub trait Source: Send + Sync {
+    /// `postgres`, `mongo`, ...
+    fn kind(&self) -> &'static str;
+    /// How it is read: `archive`, ...
+    fn method(&self) -> &'static str;
+    /// Looks without changing anything: version, size, tools, permissions, what will be lost.
+    async fn probe(&self, cx: &Context) -> Result<Probe, SourceFailure>;
+    /// Opens one consistency point and yields its streams, one after the other. The stream ends with
+    /// [`CaptureItem::End`]; anything else at the end means that the capture is not whole.
+    async fn capture(&self, cx: &Context) -> Result<Capture, SourceFailure>;
+}
+
+pub type Capture = BoxStream<'static, Result<CaptureItem, SourceFailure>>;
+
+/// What a look at a source found.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Probe {
+    /// `PostgreSQL 15.18`
+    pub version: String,
+    /// Plain bytes that a capture will roughly read. Decides chunk sizes of a first capture.
+    pub estimate_bytes: u64,
+    /// Streams that a capture would yield.
+    pub streams: Vec<String>,
+    pub findings: Vec<Finding>,
+}
+
+/// Where a capture is loaded back. Made with everything that the person asked for (mode, names, parallelism).
+#[async_trait]
+pub trait Target: Send + Sync {
+    /// Looks without changing anything: what would be done, what stands in the way, what would run while loading.
+    async fn preflight(&self, entry: &SourceEntry, detail: &Detail, cx: &Context) -> Result<Preflight, SourceFailure>;
+    /// Loads, compares with what was captured, and only then puts in place. A failure leaves nothing live touched.
+    async fn load(
+        &self,
+        entry: &SourceEntry,
+        detail: &Detail,
+        streams: &dyn StreamReader,
+        cx: &Context,
+    ) -> Result<Loaded, SourceFailure>;
+}
+
+/// Gives the plain bytes of a stream of the capture that is being loaded.
+pub trait StreamReader: Send + Sync {
+    /// From the first byte on. The stream fails, instead of ending, if a byte is not what was captured.
+    fn read(&self, stream: u32) -> ByteStream;
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Preflight {
+    /// What will be done, in order, as sentences.
+    pub steps: Vec<String>,
+    /// A finding of severity `problem` blocks.
+    pub findings: Vec<Finding>,
+}
+
+/// What a load did.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Loaded {
+    /// What now exists, in words: `database "shop"`.
+    pub made: Vec<String>,
+    /// What was kept aside: `database "shop__old_01K..."`.
+    pub kept: Vec<String>,
+    /// Rows counted in the target after loading.
+    pub rows: u64,
+    pub findings: Vec<Finding>,
+}

@@ -1,0 +1,1 @@
+//! Postgres 12 and later, by the `archive` method.

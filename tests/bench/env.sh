@@ -1,0 +1,6 @@
+#!/usr/bin/env bash
+# Prints what the tests need to find the servers that install.sh put there:  eval "$(tests/bench/env.sh)"
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+printf 'export LIFEBOAT_TEST_PG15_BIN=%q\n' "$pg15_bin"
+printf 'export LIFEBOAT_TEST_PG18_BIN=%q\n' "$pg18_bin"

