@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{AttemptId, Digest, Mac, Name, ObjectRef, RepositoryId, RunId, Timestamp, Version};
+use crate::model::{AttemptId, Digest, FailureClass, Mac, Name, ObjectRef, RepositoryId, RunId, Timestamp, Version};
 
 /// The one format that this program writes.
 pub const FORMAT: u32 = 1;
@@ -149,8 +149,9 @@ pub struct Checks {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FailedSource {
     pub name: Name,
-    pub class: crate::model::FailureClass,
-    pub attempt: AttemptId,
+    pub class: FailureClass,
+    /// Null when the worker was never heard of again.
+    pub attempt: Option<AttemptId>,
     /// Null when not even the detail could be written.
     pub detail: Option<ObjectRef>,
 }

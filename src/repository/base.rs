@@ -1,0 +1,169 @@
+//! What a new capture may reuse: chunks of live captures, and of attempts that never got to commit.
+//!
+//! The order of the listings is the safety argument. Tombstones are listed before manifests, and manifests before
+//! chunks; so a run that is expired meanwhile is at most as old as its tombstone, and the collector waits longer than
+//! a run may take. A chunk is reused only if it is in the listing with its recorded size.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use crate::context::Context;
+use crate::model::{
+    Chunking, Digest, Encryption, Finding, Key, Name, ObjectInfo, ObjectRef, RunId, SourceEntry, Timestamp,
+};
+use crate::repository::error::During as _;
+use crate::repository::layout::RunObject;
+use crate::repository::pipeline::StoredChunk;
+use crate::repository::{Repository, RepositoryError, layout};
+
+/// Older captures than these add little: a chunk is rarely gone and back.
+const MAX_BASES: usize = 3;
+
+/// What a new attempt may build on.
+#[derive(Debug, Default)]
+pub(in crate::repository) struct Base {
+    /// Live captures that were read whole.
+    pub runs: Vec<RunId>,
+    /// Chunk sizes of the newest of them.
+    pub chunking: Option<Chunking>,
+    pub chunks: HashMap<Digest, StoredChunk>,
+}
+
+/// The listing of one lineage's chunks.
+pub(in crate::repository) struct Listed(HashMap<Key, (u64, Timestamp)>);
+
+impl Listed {
+    /// Server age base of the object, if it is there with that size.
+    pub(in crate::repository) fn created(&self, key: &Key, size: u32) -> Option<Timestamp> {
+        self.0.get(key).filter(|(bytes, _)| *bytes == u64::from(size)).map(|(_, created)| *created)
+    }
+}
+
+impl Repository {
+    /// Called after the run was announced. A base that cannot be read is a warning and a full backup, not an error.
+    pub(in crate::repository) async fn find_base(
+        &self,
+        policy: &Name,
+        source: &Name,
+        encryption: &Encryption,
+        cx: &Context,
+    ) -> Result<Base, RepositoryError> {
+        let expired = self.runs_with_tombstone(policy).await?;
+        let objects = self.store().list_all(&layout::runs(policy)).await.during("list backups")?;
+        let candidates = self.read_candidates(policy, source, &objects, &expired, cx).await;
+        let unfinished = self.read_unfinished(policy, source, &objects).await?;
+        let listed = self.list_chunks(policy, source).await?;
+
+        let mut base = Base::default();
+        let mut damaged = HashSet::new();
+        for candidate in &candidates {
+            damaged.extend(self.damaged_objects(policy, candidate.run, &objects).await);
+        }
+        for candidate in candidates {
+            let run = candidate.run;
+            match self.read_lines(policy, candidate, encryption).await {
+                Ok((chunking, lines)) => {
+                    base.runs.push(run);
+                    base.chunking = base.chunking.or(chunking);
+                    for (id, chunk) in lines {
+                        let key = layout::chunk(policy, source, &id, chunk.attempt);
+                        if listed.created(&key, chunk.size).is_some() && !damaged.contains(key.as_str()) {
+                            base.chunks.entry(id).or_insert(chunk);
+                        }
+                    }
+                }
+                Err(error) => cx.found(
+                    Finding::warning(format!("backup {run}"), format!("cannot serve as a base: {}", chain(&error)))
+                        .cure(format!("lifeboat verify {run}")),
+                ),
+            }
+        }
+        self.adopt(policy, source, unfinished, &listed, encryption, &mut base).await?;
+        Ok(base)
+    }
+
+    /// Any object there, valid or not, disqualifies: doubt costs a little space, never data.
+    async fn runs_with_tombstone(&self, policy: &Name) -> Result<BTreeSet<RunId>, RepositoryError> {
+        let objects = self.store().list_all(&layout::tombstones(policy)).await.during("list expired/")?;
+        Ok(objects.iter().filter_map(|o| layout::parse_tombstone(&o.key)).map(|(_, run, _)| run).collect())
+    }
+
+    async fn read_candidates(
+        &self,
+        policy: &Name,
+        source: &Name,
+        objects: &[ObjectInfo],
+        expired: &BTreeSet<RunId>,
+        cx: &Context,
+    ) -> Vec<Candidate> {
+        let mut manifests: Vec<_> = objects
+            .iter()
+            .filter_map(|object| match layout::parse_run_object(&object.key) {
+                Some((_, run, RunObject::Manifest)) if !expired.contains(&run) => Some((object.created, run)),
+                _ => None,
+            })
+            .collect();
+        manifests.sort_unstable_by(|a, b| b.cmp(a));
+        let mut candidates = Vec::new();
+        for (_, run) in manifests {
+            if candidates.len() == MAX_BASES {
+                break;
+            }
+            match self.read_manifest(policy, run).await {
+                Ok(signed) => {
+                    let entry = signed.document.sources.into_iter().find(|entry| entry.name == *source);
+                    candidates.extend(entry.map(|entry| Candidate { run, entry }));
+                }
+                Err(error) => cx.found(
+                    Finding::warning(format!("backup {run}"), format!("is not used as a base: {}", chain(&error)))
+                        .cure(format!("lifeboat verify {run}")),
+                ),
+            }
+        }
+        candidates
+    }
+
+    async fn list_chunks(&self, policy: &Name, source: &Name) -> Result<Listed, RepositoryError> {
+        let objects = self.store().list_all(&layout::chunks(policy, source)).await.during("list chunks")?;
+        Ok(Listed(objects.into_iter().map(|o| (o.key, (o.bytes, o.created))).collect()))
+    }
+
+    /// All lines of a capture that were sealed for today's recipients with today's dedup key.
+    async fn read_lines(
+        &self,
+        policy: &Name,
+        candidate: Candidate,
+        encryption: &Encryption,
+    ) -> Result<(Option<Chunking>, Vec<(Digest, StoredChunk)>), RepositoryError> {
+        let Candidate { run, entry } = candidate;
+        let mut chunking = None;
+        let mut lines = Vec::new();
+        for list in &entry.chunk_lists {
+            let key = layout::chunk_list(policy, run, &entry.name, entry.attempt, list.n);
+            let object = ObjectRef { bytes: list.bytes, sha256: list.sha256, version: list.version.clone() };
+            let (header, found) = self.read_segment(&key, &object).await?;
+            chunking = Some(header.chunking);
+            if header.recipients == encryption.recipients && header.dedup_key == encryption.dedup_key {
+                lines.extend(found.into_iter().map(stored_chunk));
+            }
+        }
+        Ok((chunking, lines))
+    }
+}
+
+/// A live capture of the source.
+struct Candidate {
+    run: RunId,
+    entry: SourceEntry,
+}
+
+pub(in crate::repository) fn stored_chunk(line: crate::model::ChunkLine) -> (Digest, StoredChunk) {
+    let chunk =
+        StoredChunk { attempt: line.a, len: line.len, size: line.size, sha256: line.sha256, version: line.v };
+    (line.id, chunk)
+}
+
+/// An error with its causes, on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}

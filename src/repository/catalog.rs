@@ -1,0 +1,247 @@
+//! Which backups there are, and what was proved of each.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::{StreamExt as _, TryStreamExt as _};
+use jiff::SignedDuration;
+
+use crate::model::{
+    Digest, DocumentId, Finding, Level, Manifest, Name, ObjectInfo, Proof, Role, RunId, Statement, Timestamp, Tombstone,
+};
+use crate::repository::error::During as _;
+use crate::repository::layout::RunObject;
+use crate::repository::{MAX_DOCUMENT_BYTES, Repository, RepositoryError, layout};
+
+/// Documents that are read at the same time.
+const READS: usize = 16;
+
+/// A listed backup: stored, signed by a trusted writer, not expired.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Backup {
+    pub manifest: Manifest,
+    /// SHA-256 of the whole stored manifest.
+    pub sha256: Digest,
+    /// The store's time of the manifest. The age of a backup counts from here.
+    pub created: Timestamp,
+    /// Valid proofs, oldest first.
+    pub proofs: Vec<ProofEntry>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProofEntry {
+    pub id: DocumentId,
+    pub created: Timestamp,
+    pub proof: Proof,
+}
+
+impl Backup {
+    /// The level that the newest proof of `source` supports: a failed proof takes back what earlier ones said.
+    pub fn proved(&self, source: &Name) -> Option<(Level, Timestamp)> {
+        let mut best = None;
+        for entry in &self.proofs {
+            let Some(capture) = entry.proof.captures.iter().find(|c| c.source == *source) else { continue };
+            match capture.reached {
+                Some(level) if entry.proof.passed && best.is_some_and(|(known, _)| known >= level) => {}
+                Some(level) => best = Some((level, entry.created)),
+                None => best = None,
+            }
+        }
+        best
+    }
+
+    /// The lowest level over all captures.
+    pub fn proved_level(&self) -> Option<(Level, Timestamp)> {
+        let levels = self.manifest.sources.iter().map(|source| self.proved(&source.name));
+        levels.min().flatten()
+    }
+
+    /// Keys that the newest proof found damaged; empty once a later one passed.
+    pub fn damaged(&self) -> &[String] {
+        self.proofs.last().map_or(&[], |entry| &entry.proof.damaged)
+    }
+}
+
+/// A manifest that is there, but cannot be believed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InvalidBackup {
+    pub policy: Name,
+    pub run: RunId,
+    pub problem: String,
+}
+
+/// Everything that was found below `backups/`.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Catalog {
+    /// Newest first, by the store's time.
+    pub backups: Vec<Backup>,
+    pub invalid: Vec<InvalidBackup>,
+    /// Runs that were announced and have no manifest: under way, crashed, or without a whole source.
+    pub unfinished: Vec<(Name, RunId)>,
+    /// Gaps in the chain of backups, tombstones that do not count, proofs that do not count.
+    pub findings: Vec<Finding>,
+}
+
+impl Repository {
+    /// Lists the backups of one policy, or of all.
+    pub async fn catalog(&self, policy: Option<&Name>) -> Result<Catalog, RepositoryError> {
+        let prefix = policy.map_or_else(layout::all_runs, layout::runs);
+        let objects = self.store().list_all(&prefix).await.during("list backups")?;
+        let mut runs = BTreeMap::<(Name, RunId), Objects>::new();
+        for object in objects {
+            let Some((policy, run, kind)) = layout::parse_run_object(&object.key) else { continue };
+            let of_run = runs.entry((policy, run)).or_default();
+            match kind {
+                RunObject::Manifest => of_run.manifest = Some(object),
+                RunObject::Proof(id) => of_run.proofs.push((id, object)),
+                _ => {}
+            }
+        }
+        let policies: BTreeSet<Name> = runs.keys().map(|(policy, _)| policy.clone()).collect();
+        let mut expired = BTreeMap::new();
+        let mut catalog = Catalog::default();
+        for policy in policies {
+            self.read_tombstones(&policy, &mut expired, &mut catalog.findings).await?;
+        }
+        let reads = runs.into_iter().map(|((policy, run), objects)| async {
+            let tombstones = expired.get(&(policy.clone(), run)).map_or(&[][..], Vec::as_slice);
+            self.read_backup(policy, run, objects, tombstones).await
+        });
+        let read: Vec<ReadBackup> = futures::stream::iter(reads).buffered(READS).try_collect().await?;
+        let mut gone = BTreeSet::new();
+        for row in read {
+            match row {
+                ReadBackup::Listed(backup, findings) => {
+                    catalog.backups.push(*backup);
+                    catalog.findings.extend(findings);
+                }
+                ReadBackup::Invalid(invalid) => catalog.invalid.push(invalid),
+                ReadBackup::Unfinished(policy, run) => catalog.unfinished.push((policy, run)),
+                ReadBackup::Expired(policy, run) => _ = gone.insert((policy, run)),
+            }
+        }
+        gone.extend(expired.into_keys());
+        catalog.backups.sort_by(|a, b| (b.created, b.manifest.run).cmp(&(a.created, a.manifest.run)));
+        let gaps = find_gaps(&catalog, &gone);
+        catalog.findings.extend(gaps);
+        Ok(catalog)
+    }
+
+    /// Tombstones that count: signed by the collector for this place, and stored within a day of their signing.
+    async fn read_tombstones(
+        &self,
+        policy: &Name,
+        expired: &mut BTreeMap<(Name, RunId), Vec<Tombstone>>,
+        findings: &mut Vec<Finding>,
+    ) -> Result<(), RepositoryError> {
+        for object in self.store().list_all(&layout::tombstones(policy)).await.during("list expired/")? {
+            let Some((_, run, _)) = layout::parse_tombstone(&object.key) else { continue };
+            let bytes = self.store().get(&object.key, MAX_DOCUMENT_BYTES).await.during(format!("read {}", object.key))?;
+            let day = SignedDuration::from_hours(24);
+            match self.open_document::<Tombstone>(&object.key, &bytes, Role::Collector) {
+                Ok(signed)
+                    if signed.document.policy == *policy
+                        && signed.document.run == run
+                        && object.created.duration_since(signed.document.signed).abs() <= day =>
+                {
+                    expired.entry((policy.clone(), run)).or_default().push(signed.document);
+                }
+                _ => findings.push(
+                    Finding::problem(object.key.as_str(), "is no valid tombstone and is ignored")
+                        .cure("find out who can write below expired/"),
+                ),
+            }
+        }
+        Ok(())
+    }
+
+    async fn read_backup(
+        &self,
+        policy: Name,
+        run: RunId,
+        objects: Objects,
+        tombstones: &[Tombstone],
+    ) -> Result<ReadBackup, RepositoryError> {
+        let Some(object) = objects.manifest else { return Ok(ReadBackup::Unfinished(policy, run)) };
+        let signed = match self.read_manifest(&policy, run).await {
+            Ok(signed) => signed,
+            Err(error @ RepositoryError::Store { .. }) => return Err(error),
+            Err(error) => {
+                let problem = std::error::Error::source(&error).map_or_else(|| error.to_string(), |s| format!("{error}: {s}"));
+                return Ok(ReadBackup::Invalid(InvalidBackup { policy, run, problem }));
+            }
+        };
+        if tombstones.iter().any(|tombstone| tombstone.manifest_sha256 == signed.sha256) {
+            return Ok(ReadBackup::Expired(policy, run));
+        }
+        let mut backup =
+            Backup { manifest: signed.document, sha256: signed.sha256, created: object.created, proofs: Vec::new() };
+        let mut findings = Vec::new();
+        for (id, object) in objects.proofs {
+            let bytes = self.store().get(&object.key, MAX_DOCUMENT_BYTES).await.during(format!("read {}", object.key))?;
+            match self.open_document::<Statement>(&object.key, &bytes, Role::Prover) {
+                Ok(signed) if proves(&signed.document, &backup, id) => {
+                    backup.proofs.push(ProofEntry { id, created: object.created, proof: signed.document.predicate });
+                }
+                _ => findings.push(Finding::problem(object.key.as_str(), "is no valid proof of this backup and is ignored")),
+            }
+        }
+        backup.proofs.sort_by_key(|proof| (proof.created, proof.id));
+        Ok(ReadBackup::Listed(Box::new(backup), findings))
+    }
+
+    /// Keys that any valid proof of that run found damaged.
+    pub(in crate::repository) async fn damaged_objects(&self, policy: &Name, run: RunId, objects: &[ObjectInfo]) -> Vec<String> {
+        let mut damaged = Vec::new();
+        for object in objects {
+            let Some((_, of, RunObject::Proof(_))) = layout::parse_run_object(&object.key) else { continue };
+            if of != run || !object.key.as_str().starts_with(layout::run(policy, run).as_str()) {
+                continue;
+            }
+            // A proof that cannot be read names nothing; the listing check still holds.
+            let Ok(bytes) = self.store().get(&object.key, MAX_DOCUMENT_BYTES).await else { continue };
+            if let Ok(signed) = self.open_document::<Statement>(&object.key, &bytes, Role::Prover) {
+                damaged.extend(signed.document.predicate.damaged);
+            }
+        }
+        damaged
+    }
+}
+
+#[derive(Default)]
+struct Objects {
+    manifest: Option<ObjectInfo>,
+    proofs: Vec<(DocumentId, ObjectInfo)>,
+}
+
+enum ReadBackup {
+    Listed(Box<Backup>, Vec<Finding>),
+    Invalid(InvalidBackup),
+    Unfinished(Name, RunId),
+    Expired(Name, RunId),
+}
+
+/// A proof counts only for the very manifest that it names by hash.
+fn proves(statement: &Statement, backup: &Backup, id: DocumentId) -> bool {
+    let proof = &statement.predicate;
+    let subject = statement.subject.iter().any(|subject| subject.digest.sha256 == backup.sha256);
+    subject && proof.run == backup.manifest.run && proof.policy == backup.manifest.policy && proof.id == id
+}
+
+/// A backup that names a previous one which is neither there nor expired: somebody removed it.
+fn find_gaps(catalog: &Catalog, gone: &BTreeSet<(Name, RunId)>) -> Vec<Finding> {
+    let there: BTreeMap<_, _> =
+        catalog.backups.iter().map(|b| ((&b.manifest.policy, b.manifest.run), b.sha256)).collect();
+    let mut findings = Vec::new();
+    for backup in &catalog.backups {
+        let Some(previous) = &backup.manifest.previous else { continue };
+        let policy = &backup.manifest.policy;
+        let problem = match there.get(&(policy, previous.run)) {
+            Some(sha256) if *sha256 == previous.sha256 => continue,
+            Some(_) => "is not the document that the next backup saw",
+            None if gone.contains(&(policy.clone(), previous.run)) => continue,
+            None => "is missing, and no tombstone explains it",
+        };
+        findings.push(Finding::problem(format!("backup {}", previous.run), problem));
+    }
+    findings
+}

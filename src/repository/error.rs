@@ -1,0 +1,79 @@
+//! What can go wrong between a repository and its store.
+
+use crate::model::{Name, RunId, SourceFailure};
+use crate::repository::envelope::EnvelopeError;
+use crate::repository::keys::KeyError;
+use crate::repository::seal::SealError;
+use crate::store::StoreError;
+
+#[derive(Debug, thiserror::Error)]
+pub enum RepositoryError {
+    #[error("there is no repository at {url}")]
+    Missing { url: String },
+    #[error("there already is a repository at {url}")]
+    Exists { url: String },
+    #[error("{url} is not empty: it holds {first}")]
+    NotEmpty { url: String, first: String },
+    #[error("cannot {operation}")]
+    Store { operation: String, source: StoreError },
+    /// Marker, configuration or keys are not what they must be.
+    #[error("{key} is not valid: {problem}")]
+    Untrusted { key: String, problem: String },
+    /// The operator's pins and the bucket disagree.
+    #[error("the repository's {what} differs from what is pinned: {difference}")]
+    Pins { what: String, difference: String },
+    /// A document below `data/ backups/ expired/ holds/` is not what it must be.
+    #[error("{key} is damaged: {problem}")]
+    Damaged { key: String, problem: String },
+    #[error("{key} is not a valid signed document")]
+    Document { key: String, source: EnvelopeError },
+    #[error("cannot open {key}")]
+    Open { key: String, source: SealError },
+    #[error("cannot seal {what}")]
+    Seal { what: String, source: SealError },
+    #[error("{what} is not usable")]
+    Key { what: String, source: KeyError },
+    #[error("cannot encode {what}")]
+    Encode { what: String, source: serde_json::Error },
+    #[error("run {run} is older than a run may be ({hours} h)")]
+    Deadline { run: RunId, hours: i64 },
+    #[error("run {run} of policy {policy} captured nothing, so nothing was committed")]
+    NothingCaptured { policy: Name, run: RunId },
+    #[error("{0} of the repository's worker threads ended early")]
+    Worker(&'static str),
+    #[error("the capture of {source_name} failed")]
+    Source { source_name: Name, source: SourceFailure },
+}
+
+/// How the outside must treat an error; the command line turns it into an exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorClass {
+    Failed,
+    Missing,
+    /// Keys, pins or trust.
+    Refused,
+    Damaged,
+}
+
+impl RepositoryError {
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::Missing { .. } => ErrorClass::Missing,
+            Self::Untrusted { .. } | Self::Pins { .. } | Self::Key { .. } => ErrorClass::Refused,
+            Self::Open { source, .. } if source.is_wrong_identity() => ErrorClass::Refused,
+            Self::Damaged { .. } | Self::Document { .. } | Self::Open { .. } => ErrorClass::Damaged,
+            _ => ErrorClass::Failed,
+        }
+    }
+}
+
+/// Names the operation that a failed store call was part of.
+pub(in crate::repository) trait During<T> {
+    fn during(self, operation: impl Into<String>) -> Result<T, RepositoryError>;
+}
+
+impl<T> During<T> for Result<T, StoreError> {
+    fn during(self, operation: impl Into<String>) -> Result<T, RepositoryError> {
+        self.map_err(|source| RepositoryError::Store { operation: operation.into(), source })
+    }
+}

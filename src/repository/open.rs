@@ -1,0 +1,139 @@
+//! Opening a repository: nothing in the bucket is believed before it was held against the operator's pins.
+
+use std::collections::BTreeSet;
+
+use crate::model::{BucketConfig, Constants, DocumentId, FORMAT, KeyStatus, Marker, Prefix, PublicKey, Role, Trust};
+use crate::repository::envelope::{self, Signed};
+use crate::repository::error::During as _;
+use crate::repository::{MAX_DOCUMENT_BYTES, Repository, RepositoryError, layout};
+use crate::store::Store;
+
+impl Repository {
+    /// Reads marker and configuration and holds them against `trust`.
+    ///
+    /// Without `trust` the bucket vouches for itself: good enough to look at a list, never to restore from.
+    pub async fn open(store: Store, trust: Option<Trust>) -> Result<Self, RepositoryError> {
+        let marker = read_marker(&store).await?;
+        let config = read_config(&store, &marker, trust.as_ref()).await?;
+        if let Some(trust) = &trust {
+            check_pins(&marker, &config, trust)?;
+        }
+        Ok(Self { store, marker, config, trust })
+    }
+}
+
+async fn read_marker(store: &Store) -> Result<Marker, RepositoryError> {
+    let key = layout::marker();
+    let bytes = match store.get(&key, MAX_DOCUMENT_BYTES).await {
+        Ok(bytes) => bytes,
+        Err(error) if error.is_not_found() => {
+            return Err(RepositoryError::Missing { url: store.url().to_string() });
+        }
+        Err(source) => return Err(RepositoryError::Store { operation: "read lifeboat.json".into(), source }),
+    };
+    let untrusted = |problem: String| RepositoryError::Untrusted { key: key.to_string(), problem };
+    let marker: Marker = serde_json::from_slice(&bytes).map_err(|error| untrusted(error.to_string()))?;
+    if marker.format != FORMAT {
+        return Err(untrusted(format!("format {} needs a newer lifeboat", marker.format)));
+    }
+    // A file that lowers them could be a forgery that makes the collector hasty.
+    let (ours, theirs) = (Constants::FORMAT_1, marker.constants);
+    let lowered = theirs.max_run < ours.max_run
+        || theirs.margin < ours.margin
+        || theirs.min_age < theirs.max_run + theirs.margin
+        || theirs.grace < theirs.max_run + theirs.margin;
+    if lowered {
+        return Err(untrusted("its times are shorter than format 1 allows".into()));
+    }
+    Ok(marker)
+}
+
+/// The tip of the chain of configurations. Every object below `config/` must be a valid link of one chain.
+async fn read_config(
+    store: &Store,
+    marker: &Marker,
+    trust: Option<&Trust>,
+) -> Result<BucketConfig, RepositoryError> {
+    let prefix: Prefix = layout::configs();
+    let mut links: Vec<(DocumentId, Signed<BucketConfig>)> = Vec::new();
+    for object in store.list_all(&prefix).await.during("list config/")? {
+        let untrusted =
+            |problem: String| RepositoryError::Untrusted { key: object.key.to_string(), problem };
+        let Some(id) = layout::parse_config(&object.key) else {
+            return Err(untrusted("it is no configuration document".into()));
+        };
+        let bytes = store.get(&object.key, MAX_DOCUMENT_BYTES).await.during("read the configuration")?;
+        let operator = match trust {
+            Some(trust) => trust.operator,
+            None => envelope::peek::<BucketConfig>(&bytes).map_err(|error| untrusted(error.to_string()))?.operator,
+        };
+        let link = envelope::open::<BucketConfig>(&bytes, &[operator]).map_err(|error| untrusted(error.to_string()))?;
+        let config = &link.document;
+        if config.id != id || config.repository != marker.repository || config.operator != operator {
+            return Err(untrusted("it belongs to another repository or name".into()));
+        }
+        links.push((id, link));
+    }
+    let untrusted = |problem: &str| RepositoryError::Untrusted { key: prefix.to_string(), problem: problem.into() };
+    let mut followed = BTreeSet::new();
+    for (_, link) in &links {
+        let Some(before) = &link.document.predecessor else { continue };
+        let known = links.iter().any(|(id, l)| *id == before.id && l.sha256 == before.sha256);
+        if !known || !followed.insert(before.id) {
+            return Err(untrusted("its documents do not form one chain"));
+        }
+    }
+    let mut tips = links.into_iter().filter(|(id, _)| !followed.contains(id));
+    match (tips.next(), tips.next()) {
+        (Some((_, tip)), None) => Ok(tip.document),
+        (None, _) => Err(untrusted("there is no configuration")),
+        _ => Err(untrusted("two configurations claim to be the newest")),
+    }
+}
+
+fn check_pins(marker: &Marker, config: &BucketConfig, trust: &Trust) -> Result<(), RepositoryError> {
+    let differs = |what: &str, difference: String| Err(RepositoryError::Pins { what: what.into(), difference });
+    if !trust.repositories.contains(&marker.repository) {
+        return differs("id", format!("{} is not pinned", marker.repository));
+    }
+    let pinned: BTreeSet<_> = trust.recipients.iter().collect();
+    let found: BTreeSet<_> = config.recipients.iter().collect();
+    if let Some(extra) = found.difference(&pinned).next() {
+        return differs("list of recipients", format!("it has {extra}, which is not pinned"));
+    }
+    if let Some(lost) = pinned.difference(&found).next() {
+        return differs("list of recipients", format!("it lacks {lost}"));
+    }
+    if let Some(pin) = &trust.dedup
+        && *pin != config.dedup
+    {
+        return differs("dedup key", format!("pinned is {} with check {}", pin.id, pin.check));
+    }
+    for (role, keys) in [(Role::Writer, &trust.writer), (Role::Prover, &trust.prover), (Role::Collector, &trust.collector)] {
+        for key in keys {
+            if !config.keys.iter().any(|listed| listed.role == role && listed.key == *key) {
+                return differs(&format!("list of {role} keys"), format!("it lacks {key}"));
+            }
+        }
+    }
+    Ok(())
+}
+
+impl Repository {
+    /// Keys whose signature of that role is believed: the pinned ones, or, unpinned, what the bucket says.
+    pub fn signers(&self, role: Role) -> Vec<PublicKey> {
+        match (&self.trust, role) {
+            (Some(trust), Role::Operator) => vec![trust.operator],
+            (Some(trust), Role::Writer) => trust.writer.clone(),
+            (Some(trust), Role::Prover) => trust.prover.clone(),
+            (Some(trust), Role::Collector) => trust.collector.clone(),
+            (None, role) => self.config.keys.iter().filter(|k| k.role == role).map(|k| k.key).collect(),
+        }
+    }
+
+    /// Whether `key` may sign something new in that role: trusted, and listed as current.
+    pub fn is_current(&self, role: Role, key: &PublicKey) -> bool {
+        let current = |k: &crate::model::RoleKey| k.role == role && k.key == *key && k.status == KeyStatus::Current;
+        self.signers(role).contains(key) && self.config.keys.iter().any(current)
+    }
+}

@@ -1,0 +1,273 @@
+//! Reading a capture back: from a manifest entry to plain bytes, every byte checked on the way.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::{StreamExt as _, TryStreamExt as _};
+use sha2::Digest as _;
+
+use crate::model::{
+    ByteStream, ChunkLine, Detail, Digest, FORMAT, FailureClass, Key, Name, ObjectRef, PartDetail, RepositoryId, RunId,
+    SourceEntry, SourceFailure, StreamDetail,
+};
+use crate::repository::catalog::Backup;
+use crate::repository::document::damaged;
+use crate::repository::keys::{DedupKey, LineageKeys};
+use crate::repository::seal::Identities;
+use crate::repository::{ErrorClass, MAX_DOCUMENT_BYTES, Repository, RepositoryError, layout};
+use crate::repository::error::During as _;
+
+/// Chunks fetched and opened ahead of the one that is being delivered.
+const AHEAD: usize = 4;
+
+/// Where the chunks of one capture lie. Needs no key.
+#[derive(Debug, Clone)]
+pub struct ChunkList {
+    pub policy: Name,
+    pub run: RunId,
+    pub entry: SourceEntry,
+    /// Lines by stream, in order.
+    pub streams: Vec<Vec<ChunkLine>>,
+}
+
+impl ChunkList {
+    /// The object that holds a line's chunk.
+    pub fn key(&self, line: &ChunkLine) -> Key {
+        layout::chunk(&self.policy, &self.entry.name, &line.id, line.a)
+    }
+
+    pub fn lines(&self) -> impl Iterator<Item = &ChunkLine> {
+        self.streams.iter().flatten()
+    }
+
+    /// The capture's own documents, and what the manifest says of them.
+    pub fn documents(&self) -> Vec<(Key, ObjectRef)> {
+        documents(&self.policy, self.run, &self.entry)
+    }
+}
+
+/// Part, detail and chunk lists of one capture.
+pub fn documents(policy: &Name, run: RunId, entry: &SourceEntry) -> Vec<(Key, ObjectRef)> {
+    let lists = entry.chunk_lists.iter().map(|list| {
+        let object = ObjectRef { bytes: list.bytes, sha256: list.sha256, version: list.version.clone() };
+        (layout::chunk_list(policy, run, &entry.name, entry.attempt, list.n), object)
+    });
+    let part = entry.part.clone().map(|part| (layout::part(policy, run, &entry.name, entry.attempt), part));
+    let detail = (layout::detail(policy, run, &entry.name, entry.attempt), entry.detail.clone());
+    lists.chain(part).chain([detail]).collect()
+}
+
+impl Repository {
+    /// Reads and checks the chunk list of one capture: hashes, header, order, lengths.
+    pub async fn chunk_list(&self, backup: &Backup, entry: &SourceEntry) -> Result<ChunkList, RepositoryError> {
+        let manifest = &backup.manifest;
+        let (policy, run) = (&manifest.policy, manifest.run);
+        let mut streams: Vec<Vec<ChunkLine>> = vec![Vec::new(); entry.streams.len()];
+        for list in &entry.chunk_lists {
+            let key = layout::chunk_list(policy, run, &entry.name, entry.attempt, list.n);
+            let object = ObjectRef { bytes: list.bytes, sha256: list.sha256, version: list.version.clone() };
+            let (header, lines) = self.read_segment(&key, &object).await?;
+            // A copy keeps neither the origin's repository nor its attempt here: its lists are its own.
+            let fits = header.format == FORMAT
+                && header.segment == list.n
+                && header.repository == self.id()
+                && header.policy == *policy
+                && header.source == entry.name
+                && header.attempt == entry.attempt
+                && lines.len() as u64 == list.count;
+            if !fits {
+                return Err(damaged(&key, "its header belongs to another capture"));
+            }
+            for line in lines {
+                let stream = streams.get_mut(line.s as usize).ok_or_else(|| damaged(&key, "it names an unknown stream"))?;
+                if line.n != stream.len() as u64 {
+                    return Err(damaged(&key, "its chunks are out of order"));
+                }
+                stream.push(line);
+            }
+        }
+        for (stream, lines) in entry.streams.iter().zip(&streams) {
+            let bytes: u64 = lines.iter().map(|line| u64::from(line.len)).sum();
+            if bytes != stream.bytes || lines.len() as u64 != stream.chunks {
+                let key = layout::manifest(policy, run);
+                return Err(damaged(&key, &format!("stream {} of {} is not covered by its chunks", stream.n, entry.name)));
+            }
+        }
+        Ok(ChunkList { policy: policy.clone(), run, entry: entry.clone(), streams })
+    }
+
+    /// Opens a capture for reading. `identities` must hold a key of one of the backup's recipients.
+    pub async fn open_capture(
+        &self,
+        backup: &Backup,
+        entry: &SourceEntry,
+        identities: Arc<Identities>,
+    ) -> Result<CaptureReader, RepositoryError> {
+        let list = self.chunk_list(backup, entry).await?;
+        let key = layout::detail(&list.policy, list.run, &entry.name, entry.attempt);
+        let sealed = self.read_referenced(&key, &entry.detail).await?;
+        let plain = identities
+            .open(&sealed, MAX_DOCUMENT_BYTES)
+            .map_err(|source| RepositoryError::Open { key: key.to_string(), source })?;
+        let detail: Detail = serde_json::from_slice(&plain)
+            .map_err(|error| damaged(&key, &format!("it does not parse: {error}")))?;
+        let agree = detail.streams.len() == entry.streams.len()
+            && detail.attempt == entry.attempt
+            && entry.streams.iter().zip(&detail.streams).all(|(a, b)| a.n == b.n && a.bytes == b.bytes);
+        if !agree {
+            return Err(damaged(&key, "it describes other streams than the manifest"));
+        }
+        let origin = backup.manifest.origin.as_ref().map_or(self.id(), |origin| origin.repository);
+        Ok(CaptureReader {
+            repository: self.clone(),
+            list: Arc::new(list),
+            detail: Arc::new(detail),
+            identities,
+            origin,
+            dedup_key: backup.manifest.encryption.dedup_key.clone(),
+        })
+    }
+}
+
+/// One capture, opened with an identity.
+#[derive(Clone)]
+pub struct CaptureReader {
+    repository: Repository,
+    list: Arc<ChunkList>,
+    detail: Arc<Detail>,
+    identities: Arc<Identities>,
+    /// The repository whose id salts the keyed hashes.
+    origin: RepositoryId,
+    dedup_key: String,
+}
+
+impl CaptureReader {
+    pub fn detail(&self) -> &Detail {
+        &self.detail
+    }
+
+    pub fn list(&self) -> &ChunkList {
+        &self.list
+    }
+
+    /// The stream of that name, or a list of the names there are.
+    pub fn stream_named(&self, name: &str) -> Result<&StreamDetail, Vec<String>> {
+        let streams = &self.detail.streams;
+        streams
+            .iter()
+            .find(|stream| stream.name == name)
+            .ok_or_else(|| streams.iter().map(|stream| stream.name.clone()).collect())
+    }
+
+    /// The keys of this lineage, from the dedup key that is sealed in the repository. Only checks need them.
+    pub async fn lineage_keys(&self) -> Result<LineageKeys, RepositoryError> {
+        let key = layout::dedup_key(&self.dedup_key);
+        let sealed = self.repository.store().get(&key, MAX_DOCUMENT_BYTES).await.during(format!("read {key}"))?;
+        let refused = |problem: String| RepositoryError::Untrusted { key: key.to_string(), problem };
+        let plain = self.identities.open(&sealed, 4096).map_err(|error| refused(error.to_string()))?;
+        let text = std::str::from_utf8(&plain).map_err(|error| refused(error.to_string()))?;
+        let dedup = DedupKey::parse(text).map_err(|error| refused(error.to_string()))?;
+        Ok(dedup.lineage(&self.origin, &self.list.policy, &self.list.entry.name))
+    }
+
+    /// The plain bytes of a whole stream. Ends cleanly only if length and SHA-256 are those of the capture.
+    pub fn read(&self, stream: u32) -> ByteStream {
+        let Some(detail) = self.detail.streams.get(stream as usize) else {
+            let failure = SourceFailure::new(FailureClass::Internal, format!("stream {stream}"), "there is none");
+            return futures::stream::once(async { Err(failure) }).boxed();
+        };
+        let chunks = self.read_range(stream, 0..detail.bytes);
+        let check = Check { hash: sha2::Sha256::new(), bytes: 0, expected: detail.clone() };
+        futures::stream::try_unfold((chunks, Some(check)), |(mut chunks, check)| async move {
+            let Some(mut check) = check else { return Ok(None) };
+            if let Some(bytes) = chunks.try_next().await? {
+                check.hash.update(&bytes);
+                check.bytes += bytes.len() as u64;
+                Ok(Some((bytes, (chunks, Some(check)))))
+            } else {
+                check.finish()?;
+                Ok(None)
+            }
+        })
+        .boxed()
+    }
+
+    /// The plain bytes of one part, framing included. Each chunk is held against its signed hash.
+    pub fn read_part(&self, stream: u32, part: &PartDetail) -> ByteStream {
+        self.read_range(stream, part.offset..part.offset.saturating_add(part.bytes))
+    }
+
+    fn read_range(&self, stream: u32, range: Range<u64>) -> ByteStream {
+        let mut wanted = Vec::new();
+        let mut position = 0;
+        for line in self.list.streams.get(stream as usize).into_iter().flatten() {
+            let end = position + u64::from(line.len);
+            if position < range.end && end > range.start {
+                let from = range.start.saturating_sub(position) as usize;
+                let to = (range.end.min(end) - position) as usize;
+                wanted.push((line.clone(), from..to));
+            }
+            position = end;
+        }
+        let reader = self.clone();
+        futures::stream::iter(wanted)
+            .map(move |(line, slice)| {
+                let reader = reader.clone();
+                async move { reader.read_chunk(line).await.map(|plain| plain.slice(slice)) }
+            })
+            .buffered(AHEAD)
+            .map_err(as_failure)
+            .boxed()
+    }
+
+    /// One chunk, from the store to plain bytes.
+    pub async fn read_chunk(&self, line: ChunkLine) -> Result<Bytes, RepositoryError> {
+        let key = self.list.key(&line);
+        let sealed = match self.repository.store().get(&key, u64::from(line.size)).await {
+            Ok(sealed) => sealed,
+            Err(error) if error.is_not_found() => return Err(damaged(&key, "it is missing")),
+            Err(error) if error.is_too_large() => return Err(damaged(&key, "it is larger than it was")),
+            Err(source) => return Err(RepositoryError::Store { operation: format!("read {key}"), source }),
+        };
+        let identities = self.identities.clone();
+        let opened = tokio::task::spawn_blocking(move || {
+            if crate::model::sha256(&sealed) != line.sha256 {
+                return Err(damaged(&key, "its bytes are not those that were stored"));
+            }
+            identities
+                .open_chunk(&sealed, line.len)
+                .map_err(|source| RepositoryError::Open { key: key.to_string(), source })
+        });
+        opened.await.map_err(|_| RepositoryError::Worker("opening"))?.map(Bytes::from)
+    }
+}
+
+/// What a whole stream must come to.
+struct Check {
+    hash: sha2::Sha256,
+    bytes: u64,
+    expected: StreamDetail,
+}
+
+impl Check {
+    fn finish(self) -> Result<(), SourceFailure> {
+        let sha256 = Digest(self.hash.finalize().into());
+        if self.bytes == self.expected.bytes && sha256 == self.expected.sha256 {
+            return Ok(());
+        }
+        let subject = format!("stream {}", self.expected.name);
+        Err(SourceFailure::new(FailureClass::Damaged, subject, "its bytes are not those that were captured"))
+    }
+}
+
+/// A repository's error as a target sees it: damaged bytes, a wrong key, or a store that does not answer.
+pub fn as_failure(error: RepositoryError) -> SourceFailure {
+    let class = match error.class() {
+        ErrorClass::Damaged => FailureClass::Damaged,
+        ErrorClass::Refused => FailureClass::Authentication,
+        _ => FailureClass::Store,
+    };
+    let message = std::error::Error::source(&error).map_or_else(|| error.to_string(), |s| format!("{error}: {s}"));
+    SourceFailure::new(class, "repository", message)
+}

@@ -1,0 +1,62 @@
+//! One run: the note that starts it, and the deadline that ends it.
+
+use jiff::SignedDuration;
+
+use crate::model::{FORMAT, Name, RunId, RunNote, Timestamp};
+use crate::repository::error::During as _;
+use crate::repository::{Repository, RepositoryError, VERSION, layout};
+
+const MAX_NOTE_BYTES: u64 = 64 << 10;
+
+/// A run that was announced in the repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    pub policy: Name,
+    pub id: RunId,
+    /// The store's time of the run note. The deadline counts from here, whoever carries the run on.
+    pub t0: Timestamp,
+}
+
+impl Repository {
+    /// Announces a run, or joins it if it was announced before: a worker in another process, or a leader that
+    /// takes over. Never a second note, since a later t0 would let old parts outlive the collector's patience.
+    pub async fn start_run(&self, policy: &Name, id: RunId) -> Result<Run, RepositoryError> {
+        let key = layout::started(policy, id);
+        let note = RunNote {
+            format: FORMAT,
+            repository: self.id(),
+            policy: policy.clone(),
+            run: id,
+            lifeboat: VERSION.into(),
+        };
+        let body = serde_json::to_vec(&note)
+            .map_err(|source| RepositoryError::Encode { what: key.to_string(), source })?;
+        match self.store().put_new(&key, body.into()).await {
+            Ok(_) => {}
+            Err(error) if error.is_already_exists() => self.check_note(policy, id).await?,
+            Err(source) => return Err(RepositoryError::Store { operation: "announce the run".into(), source }),
+        }
+        let t0 = self.store().head(&key).await.during("read the start time of the run")?.created;
+        Ok(Run { policy: policy.clone(), id, t0 })
+    }
+
+    async fn check_note(&self, policy: &Name, id: RunId) -> Result<(), RepositoryError> {
+        let key = layout::started(policy, id);
+        let bytes = self.store().get(&key, MAX_NOTE_BYTES).await.during("read the run note")?;
+        let note: Option<RunNote> = serde_json::from_slice(&bytes).ok();
+        match note {
+            Some(note) if note.repository == self.id() && note.run == id && note.policy == *policy => Ok(()),
+            _ => Err(RepositoryError::Damaged { key: key.to_string(), problem: "it announces another run".into() }),
+        }
+    }
+
+    /// Fails once the run is too old to commit. The store's clock decides.
+    pub async fn check_deadline(&self, run: &Run) -> Result<(), RepositoryError> {
+        let now = self.store().now().await.during("read the store's time")?;
+        let max_run = self.constants().max_run;
+        if now.duration_since(run.t0) > SignedDuration::from_secs(max_run) {
+            return Err(RepositoryError::Deadline { run: run.id, hours: max_run / 3600 });
+        }
+        Ok(())
+    }
+}

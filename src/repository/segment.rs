@@ -1,0 +1,135 @@
+//! The chunk list: lines gathered into segments, written as the capture goes on, and read back.
+
+use crate::model::{ChunkLine, ChunkListRef, FORMAT, Key, ListHeader, ObjectRef, Progress, sha256};
+use crate::repository::error::During as _;
+use crate::repository::{MAX_DOCUMENT_BYTES, Repository, RepositoryError, Run, Writer, envelope, layout};
+
+/// Keeps a compressed segment far below 8 MiB at about 100 bytes a line.
+const MAX_LINES: usize = 32_768;
+/// A segment that claims to unpack to more than this is hostile.
+const MAX_PLAIN_BYTES: usize = 256 << 20;
+
+/// The segments of one attempt.
+#[derive(Debug)]
+pub(in crate::repository) struct SegmentWriter {
+    header: ListHeader,
+    lines: Vec<ChunkLine>,
+    written: Vec<ChunkListRef>,
+    segment_bytes: u64,
+    stored_since: u64,
+    stored_total: u64,
+}
+
+impl SegmentWriter {
+    /// `header.segment` is counted up from 0.
+    pub(in crate::repository) fn new(header: ListHeader, segment_bytes: u64) -> Self {
+        Self { header, lines: Vec::new(), written: Vec::new(), segment_bytes, stored_since: 0, stored_total: 0 }
+    }
+
+    /// Takes a line; `stored_bytes` is what its object newly cost, 0 for a reused one.
+    pub(in crate::repository) fn push(&mut self, line: ChunkLine, stored_bytes: u64) {
+        self.lines.push(line);
+        self.stored_since += stored_bytes;
+        self.stored_total += stored_bytes;
+    }
+
+    pub(in crate::repository) fn is_due(&self) -> bool {
+        self.lines.len() >= MAX_LINES || self.stored_since >= self.segment_bytes.max(self.stored_total / 16)
+    }
+
+    /// Writes the gathered lines, if any: first a barrier, so that every chunk they name is durable, then the list,
+    /// then the signed note that lets a later attempt adopt them.
+    pub(in crate::repository) async fn flush(
+        &mut self,
+        repository: &Repository,
+        run: &Run,
+        writer: &Writer,
+    ) -> Result<(), RepositoryError> {
+        if self.lines.is_empty() {
+            return Ok(());
+        }
+        let store = repository.store();
+        let header = &self.header;
+        let (n, source, attempt) = (header.segment, &header.source, header.attempt);
+        let body = encode(header, &self.lines)?;
+        store.barrier().await.during("make chunks durable")?;
+        let key = layout::chunk_list(&run.policy, run.id, source, attempt, n);
+        let list = repository.put(&key, body.into()).await?;
+        let progress = Progress {
+            format: FORMAT,
+            repository: repository.id(),
+            policy: run.policy.clone(),
+            run: run.id,
+            source: source.clone(),
+            attempt,
+            segment: n,
+            list: list.clone(),
+        };
+        let key = layout::progress(&run.policy, run.id, source, attempt, n);
+        repository.put(&key, repository.sign(&progress, &writer.signing)?).await?;
+        let count = self.lines.len() as u64;
+        self.written.push(ChunkListRef { n, bytes: list.bytes, sha256: list.sha256, count, version: list.version });
+        self.lines.clear();
+        self.stored_since = 0;
+        self.header.segment += 1;
+        Ok(())
+    }
+
+    pub(in crate::repository) fn into_lists(self) -> Vec<ChunkListRef> {
+        self.written
+    }
+}
+
+fn encode(header: &ListHeader, lines: &[ChunkLine]) -> Result<Vec<u8>, RepositoryError> {
+    let failed = |source| RepositoryError::Encode { what: "chunk list".into(), source };
+    let mut text = serde_json::to_vec(header).map_err(failed)?;
+    for line in lines {
+        text.push(b'\n');
+        serde_json::to_writer(&mut text, line).map_err(failed)?;
+    }
+    text.push(b'\n');
+    // Compression into memory cannot fail for want of input; an error here is zstd's own.
+    zstd::bulk::compress(&text, 3).map_err(|error| RepositoryError::Damaged {
+        key: "chunk list".into(),
+        problem: format!("it cannot be compressed: {error}"),
+    })
+}
+
+impl Repository {
+    /// One segment, held against the hash that a signed document gives for it.
+    pub(in crate::repository) async fn read_segment(
+        &self,
+        key: &Key,
+        list: &ObjectRef,
+    ) -> Result<(ListHeader, Vec<ChunkLine>), RepositoryError> {
+        let bytes = self.read_referenced(key, list).await?;
+        decode(&bytes).map_err(|problem| RepositoryError::Damaged { key: key.to_string(), problem })
+    }
+
+    /// An object of this run's folder whose hash a signed document gives.
+    pub(in crate::repository) async fn read_referenced(
+        &self,
+        key: &Key,
+        object: &ObjectRef,
+    ) -> Result<bytes::Bytes, RepositoryError> {
+        let damaged = |problem: &str| RepositoryError::Damaged { key: key.to_string(), problem: problem.into() };
+        let bytes = match self.store().get(key, MAX_DOCUMENT_BYTES).await {
+            Ok(bytes) => bytes,
+            Err(error) if error.is_not_found() => return Err(damaged("it is missing")),
+            Err(source) => return Err(RepositoryError::Store { operation: format!("read {key}"), source }),
+        };
+        if bytes.len() as u64 != object.bytes || sha256(&bytes) != object.sha256 {
+            return Err(damaged("its bytes are not those that were signed"));
+        }
+        Ok(bytes)
+    }
+}
+
+fn decode(bytes: &[u8]) -> Result<(ListHeader, Vec<ChunkLine>), String> {
+    let text = zstd::bulk::decompress(bytes, MAX_PLAIN_BYTES).map_err(|error| error.to_string())?;
+    let mut lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    let header = lines.next().ok_or("it is empty")?;
+    let header: ListHeader = serde_json::from_slice(header).map_err(|error| format!("its header: {error}"))?;
+    let lines: Result<Vec<ChunkLine>, _> = lines.map(serde_json::from_slice).collect();
+    Ok((header, lines.map_err(|error| format!("a line: {error}"))?))
+}
