@@ -5,6 +5,7 @@
 // words: pure data, no I/O
 pub mod model;
 // movement
+pub mod repository;
 pub mod source;
 pub mod store;
 // leaves: anyone may use

@@ -52,6 +52,23 @@ pub struct Chunking {
     pub max: u32,
 }
 
+impl Chunking {
+    /// For a source estimated at less than 4 GiB: 256 KiB, 1 MiB, 4 MiB.
+    pub const SMALL: Self = Self { min: 256 << 10, avg: 1 << 20, max: 4 << 20 };
+    /// For every other source: 1 MiB, 4 MiB, 8 MiB.
+    pub const LARGE: Self = Self { min: 1 << 20, avg: 4 << 20, max: 8 << 20 };
+
+    /// What the first capture of a source uses; later ones copy it from their base.
+    pub fn for_estimate(bytes: u64) -> Self {
+        if bytes < 4 << 30 { Self::SMALL } else { Self::LARGE }
+    }
+
+    /// Whether format 1 writes such chunks. A list that says otherwise is no base for a new capture.
+    pub fn is_known(&self) -> bool {
+        matches!(*self, Self::SMALL | Self::LARGE)
+    }
+}
+
 /// First line of every segment. It has no `s`, and is not counted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListHeader {

@@ -20,6 +20,12 @@ impl Key {
         if ok { Ok(Self(text)) } else { Err(KeyError(text)) }
     }
 
+    /// A key put together from checked names, ids and numbers, which cannot be malformed.
+    pub(crate) fn from_parts(text: String) -> Self {
+        debug_assert!(Self::new(text.clone()).is_ok(), "`{text}` was put together from unchecked parts");
+        Self(text)
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }

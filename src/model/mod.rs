@@ -10,6 +10,7 @@ mod manifest;
 mod object;
 mod proof;
 mod stream;
+mod tombstone;
 mod trust;
 mod url;
 
@@ -35,6 +36,7 @@ pub use proof::{
 pub use stream::{
     ByteStream, CaptureItem, CaptureSummary, MEDIA_PG_ARCHIVE, MEDIA_SQL, SourceStream, StreamItem,
 };
+pub use tombstone::Tombstone;
 pub use url::{StoreUrl, StoreUrlError};
 pub use trust::{
     BucketConfig, Constants, DedupPin, KeyStatus, Marker, Predecessor, PublicKey, PublicKeyError, Role, RoleKey, Trust,
