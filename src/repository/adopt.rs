@@ -29,7 +29,7 @@ impl Repository {
         let mut notes = Vec::new();
         let now = self.store().now().await.during("read the store's time")?;
         for object in objects {
-            match layout::parse_run_object(&object.key) {
+            match RunObject::parse(&object.key) {
                 Some((_, run, RunObject::Manifest)) => _ = committed.insert(run, true),
                 Some((_, _, RunObject::Part { attempt, .. })) => _ = parts.insert(attempt, true),
                 Some((_, run, RunObject::Progress { source: of, attempt, .. })) if of == *source => {

@@ -97,7 +97,7 @@ impl Repository {
     ) -> Vec<Candidate> {
         let mut manifests: Vec<_> = objects
             .iter()
-            .filter_map(|object| match layout::parse_run_object(&object.key) {
+            .filter_map(|object| match RunObject::parse(&object.key) {
                 Some((_, run, RunObject::Manifest)) if !expired.contains(&run) => Some((object.created, run)),
                 _ => None,
             })

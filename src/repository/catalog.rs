@@ -88,7 +88,7 @@ impl Repository {
         let objects = self.store().list_all(&prefix).await.during("list backups")?;
         let mut runs = BTreeMap::<(Name, RunId), Objects>::new();
         for object in objects {
-            let Some((policy, run, kind)) = layout::parse_run_object(&object.key) else { continue };
+            let Some((policy, run, kind)) = RunObject::parse(&object.key) else { continue };
             let of_run = runs.entry((policy, run)).or_default();
             match kind {
                 RunObject::Manifest => of_run.manifest = Some(object),
@@ -193,7 +193,7 @@ impl Repository {
     pub(in crate::repository) async fn damaged_objects(&self, policy: &Name, run: RunId, objects: &[ObjectInfo]) -> Vec<String> {
         let mut damaged = Vec::new();
         for object in objects {
-            let Some((_, of, RunObject::Proof(_))) = layout::parse_run_object(&object.key) else { continue };
+            let Some((_, of, RunObject::Proof(_))) = RunObject::parse(&object.key) else { continue };
             if of != run || !object.key.as_str().starts_with(layout::run(policy, run).as_str()) {
                 continue;
             }

@@ -15,6 +15,7 @@ use crate::repository::document::damaged;
 use crate::repository::error::During as _;
 use crate::repository::layout::RunObject;
 use crate::repository::{MAX_DOCUMENT_BYTES, Repository, RepositoryError, Run, VERSION, Writer, envelope, layout};
+use crate::store::ErrorKind;
 
 /// One try at the manifest may take this long; then the time is read anew before the next.
 const MANIFEST_LIMIT: Duration = Duration::from_secs(60);
@@ -105,7 +106,7 @@ impl Repository {
     ) -> Result<Option<SourceEntry>, RepositoryError> {
         let mut parts: Vec<&ObjectInfo> = objects
             .iter()
-            .filter(|object| match layout::parse_run_object(&object.key) {
+            .filter(|object| match RunObject::parse(&object.key) {
                 Some((_, _, RunObject::Part { source: of, .. })) => of == *source,
                 _ => false,
             })
@@ -165,8 +166,8 @@ impl Repository {
             let put = tokio::time::timeout(MANIFEST_LIMIT, self.store().put_new_once(&key, body.clone())).await;
             match put {
                 Ok(Ok(_)) => break true,
-                Ok(Err(error)) if error.is_already_exists() => break false,
-                Ok(Err(error)) if error.is_retryable() && tries < MANIFEST_TRIES => {}
+                Ok(Err(error)) if error.kind() == ErrorKind::AlreadyExists => break false,
+                Ok(Err(error)) if error.kind() == ErrorKind::Unavailable && tries < MANIFEST_TRIES => {}
                 Err(_) if tries < MANIFEST_TRIES => {}
                 Ok(Err(source)) => {
                     return Err(RepositoryError::Store { operation: format!("write {key}"), source });

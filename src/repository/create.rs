@@ -2,11 +2,12 @@
 
 use crate::model::{
     BucketConfig, Constants, DedupPin, DocumentId, FORMAT, KeyStatus, Marker, Prefix, PublicKey, RepositoryId, Role,
-    RoleKey, Timestamp,
+    RoleKey, StoreUrl, Timestamp,
 };
 use crate::repository::error::During as _;
-use crate::repository::keys::{DedupKey, SigningKey};
+use crate::repository::keys::DedupKey;
 use crate::repository::seal::Sealer;
+use crate::repository::signing::SigningKey;
 use crate::repository::{Repository, RepositoryError, VERSION, envelope, layout, restore_text};
 use crate::store::Store;
 
@@ -17,6 +18,8 @@ const FIRST_DEDUP_KEY: &str = "k1";
 #[derive(Debug)]
 pub struct NewRepository {
     pub id: RepositoryId,
+    /// For `RESTORE.txt`.
+    pub url: StoreUrl,
     pub config: DocumentId,
     pub created: Timestamp,
     pub recipients: Vec<String>,
@@ -68,9 +71,9 @@ impl Repository {
         let signed = envelope::sign(&config, &new.operator)
             .map_err(|source| RepositoryError::Document { key: "config".into(), source })?;
         let put = async |key, body| store.put_new(&key, body).await.during(format!("write {key}"));
-        put(layout::dedup_key(FIRST_DEDUP_KEY), sealed_key).await?;
+        put(layout::dedup_key(FIRST_DEDUP_KEY)?, sealed_key).await?;
         put(layout::config(new.config), signed).await?;
-        put(layout::restore_text(), restore_text::render(new.id, &url).into()).await?;
+        put(layout::restore_text(), restore_text(&new.id, &new.url).into()).await?;
         store.barrier().await.during("make the repository durable")?;
         put(layout::marker(), marker.into()).await?;
         store.barrier().await.during("make the repository durable")?;

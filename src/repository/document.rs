@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crate::model::{Key, Manifest, Name, ObjectRef, Part, Role, RunId};
 use crate::repository::envelope::{Document, Signed};
 use crate::repository::error::During as _;
-use crate::repository::keys::SigningKey;
+use crate::repository::signing::SigningKey;
 use crate::repository::{MAX_DOCUMENT_BYTES, Repository, RepositoryError, envelope, layout};
 
 /// What this program understands of `requires` in a manifest: nothing yet.

@@ -2,7 +2,6 @@
 
 use crate::model::{Name, RunId, SourceFailure};
 use crate::repository::envelope::EnvelopeError;
-use crate::repository::keys::KeyError;
 use crate::repository::seal::SealError;
 use crate::store::StoreError;
 
@@ -31,8 +30,6 @@ pub enum RepositoryError {
     Open { key: String, source: SealError },
     #[error("cannot seal {what}")]
     Seal { what: String, source: SealError },
-    #[error("{what} is not usable")]
-    Key { what: String, source: KeyError },
     #[error("cannot encode {what}")]
     Encode { what: String, source: serde_json::Error },
     #[error("run {run} is older than a run may be ({hours} h)")]
@@ -59,8 +56,9 @@ impl RepositoryError {
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::Missing { .. } => ErrorClass::Missing,
-            Self::Untrusted { .. } | Self::Pins { .. } | Self::Key { .. } => ErrorClass::Refused,
-            Self::Open { source, .. } if source.is_wrong_identity() => ErrorClass::Refused,
+            Self::Untrusted { .. } | Self::Pins { .. } => ErrorClass::Refused,
+            // The object's hash was right, so it is the identity that is wrong.
+            Self::Open { source: SealError::NoMatchingIdentity, .. } => ErrorClass::Refused,
             Self::Damaged { .. } | Self::Document { .. } | Self::Open { .. } => ErrorClass::Damaged,
             _ => ErrorClass::Failed,
         }

@@ -215,3 +215,8 @@ pub fn parse_tombstone(key: &Key) -> Option<(Name, RunId, DocumentId)> {
     let (run, id) = file.strip_suffix(".json")?.split_once('.')?;
     Some((policy.parse().ok()?, run.parse().ok()?, id.parse().ok()?))
 }
+
+/// Id of a configuration, from its name.
+pub fn parse_config(key: &Key) -> Option<DocumentId> {
+    key.as_str().strip_prefix("config/")?.strip_suffix(".json")?.parse().ok()
+}

@@ -6,7 +6,7 @@ use crate::model::{BucketConfig, Constants, DocumentId, FORMAT, KeyStatus, Marke
 use crate::repository::envelope::{self, Signed};
 use crate::repository::error::During as _;
 use crate::repository::{MAX_DOCUMENT_BYTES, Repository, RepositoryError, layout};
-use crate::store::Store;
+use crate::store::{ErrorKind, Store};
 
 impl Repository {
     /// Reads marker and configuration and holds them against `trust`.
@@ -26,7 +26,7 @@ async fn read_marker(store: &Store) -> Result<Marker, RepositoryError> {
     let key = layout::marker();
     let bytes = match store.get(&key, MAX_DOCUMENT_BYTES).await {
         Ok(bytes) => bytes,
-        Err(error) if error.is_not_found() => {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
             return Err(RepositoryError::Missing { url: store.url().to_string() });
         }
         Err(source) => return Err(RepositoryError::Store { operation: "read lifeboat.json".into(), source }),

@@ -15,7 +15,7 @@ use crate::model::{AttemptId, Digest, Key, Name, Version, sha256};
 use crate::repository::error::During as _;
 use crate::repository::chunker::{Chunker, Gear};
 use crate::repository::keys::LineageKeys;
-use crate::repository::seal::Sealer;
+use crate::repository::seal::{ChunkSealer, SealError, Sealer};
 use crate::repository::{AttemptSpec, Repository, RepositoryError, Writer, layout};
 
 /// Where one chunk lies: what a line of the chunk list says, without its place in a stream.
@@ -79,7 +79,7 @@ pub(in crate::repository) struct Placer {
     source: Name,
     attempt: AttemptId,
     keys: Arc<LineageKeys>,
-    sealer: Sealer,
+    sealers: Arc<Sealers>,
     /// Chunks that earlier captures and attempts hold, by id.
     base: HashMap<Digest, StoredChunk>,
     /// Single flight: a chunk that comes twice is sealed and stored once.
@@ -104,7 +104,7 @@ impl Placer {
             source: spec.source.clone(),
             attempt: spec.attempt,
             keys,
-            sealer: writer.sealer.clone(),
+            sealers: Arc::new(Sealers::new(writer.sealer.clone())),
             base,
             mine: Mutex::default(),
             cpus: Semaphore::new(tuning.workers),
@@ -145,10 +145,8 @@ impl Placer {
 
     async fn store(&self, id: Digest, plain: Bytes) -> Result<StoredChunk, RepositoryError> {
         let len = u32::try_from(plain.len()).map_err(|_| RepositoryError::Worker("chunker"))?;
-        let sealer = self.sealer.clone();
-        let sealed = self
-            .on_cpu(move || sealer.seal_chunk(&plain).map(|sealed| (sha256(&sealed), sealed)))
-            .await?;
+        let sealers = self.sealers.clone();
+        let sealed = self.on_cpu(move || sealers.seal(&plain).map(|sealed| (sha256(&sealed), sealed))).await?;
         let (sha256, sealed) = sealed.map_err(|source| RepositoryError::Seal { what: "chunk".into(), source })?;
         let size = u32::try_from(sealed.len()).map_err(|_| RepositoryError::Worker("sealer"))?;
         let key: Key = layout::chunk(&self.policy, &self.source, &id, self.attempt);
@@ -181,5 +179,26 @@ impl Placer {
             }
         }
         Ok(if stored.is_empty() { "none".into() } else { format!("sample:{}", stored.len()) })
+    }
+}
+
+/// Compression contexts, one for each worker that is at work, used again and again.
+#[derive(Debug)]
+struct Sealers {
+    sealer: Sealer,
+    idle: Mutex<Vec<ChunkSealer>>,
+}
+
+impl Sealers {
+    fn new(sealer: Sealer) -> Self {
+        Self { sealer, idle: Mutex::default() }
+    }
+
+    fn seal(&self, plain: &[u8]) -> Result<Bytes, SealError> {
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut chunk_sealer = idle.map_or_else(|| self.sealer.chunk_sealer(), Ok)?;
+        let sealed = chunk_sealer.seal_chunk(plain);
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(chunk_sealer);
+        sealed
     }
 }

@@ -17,6 +17,7 @@ use crate::repository::keys::{DedupKey, LineageKeys};
 use crate::repository::seal::Identities;
 use crate::repository::{ErrorClass, MAX_DOCUMENT_BYTES, Repository, RepositoryError, layout};
 use crate::repository::error::During as _;
+use crate::store::ErrorKind;
 
 /// Chunks fetched and opened ahead of the one that is being delivered.
 const AHEAD: usize = 4;
@@ -162,7 +163,8 @@ impl CaptureReader {
 
     /// The keys of this lineage, from the dedup key that is sealed in the repository. Only checks need them.
     pub async fn lineage_keys(&self) -> Result<LineageKeys, RepositoryError> {
-        let key = layout::dedup_key(&self.dedup_key);
+        let key = layout::dedup_key(&self.dedup_key)
+            .map_err(|error| RepositoryError::Untrusted { key: "manifest".into(), problem: error.to_string() })?;
         let sealed = self.repository.store().get(&key, MAX_DOCUMENT_BYTES).await.during(format!("read {key}"))?;
         let refused = |problem: String| RepositoryError::Untrusted { key: key.to_string(), problem };
         let plain = self.identities.open(&sealed, 4096).map_err(|error| refused(error.to_string()))?;
@@ -226,8 +228,8 @@ impl CaptureReader {
         let key = self.list.key(&line);
         let sealed = match self.repository.store().get(&key, u64::from(line.size)).await {
             Ok(sealed) => sealed,
-            Err(error) if error.is_not_found() => return Err(damaged(&key, "it is missing")),
-            Err(error) if error.is_too_large() => return Err(damaged(&key, "it is larger than it was")),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Err(damaged(&key, "it is missing")),
+            Err(error) if error.kind() == ErrorKind::TooLarge => return Err(damaged(&key, "it is larger than it was")),
             Err(source) => return Err(RepositoryError::Store { operation: format!("read {key}"), source }),
         };
         let identities = self.identities.clone();

@@ -5,6 +5,7 @@ use jiff::SignedDuration;
 use crate::model::{FORMAT, Name, RunId, RunNote, Timestamp};
 use crate::repository::error::During as _;
 use crate::repository::{Repository, RepositoryError, VERSION, layout};
+use crate::store::ErrorKind;
 
 const MAX_NOTE_BYTES: u64 = 64 << 10;
 
@@ -33,7 +34,7 @@ impl Repository {
             .map_err(|source| RepositoryError::Encode { what: key.to_string(), source })?;
         match self.store().put_new(&key, body.into()).await {
             Ok(_) => {}
-            Err(error) if error.is_already_exists() => self.check_note(policy, id).await?,
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => self.check_note(policy, id).await?,
             Err(source) => return Err(RepositoryError::Store { operation: "announce the run".into(), source }),
         }
         let t0 = self.store().head(&key).await.during("read the start time of the run")?.created;

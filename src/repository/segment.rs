@@ -3,6 +3,7 @@
 use crate::model::{ChunkLine, ChunkListRef, FORMAT, Key, ListHeader, ObjectRef, Progress, sha256};
 use crate::repository::error::During as _;
 use crate::repository::{MAX_DOCUMENT_BYTES, Repository, RepositoryError, Run, Writer, envelope, layout};
+use crate::store::ErrorKind;
 
 /// Keeps a compressed segment far below 8 MiB at about 100 bytes a line.
 const MAX_LINES: usize = 32_768;
@@ -115,7 +116,7 @@ impl Repository {
         let damaged = |problem: &str| RepositoryError::Damaged { key: key.to_string(), problem: problem.into() };
         let bytes = match self.store().get(key, MAX_DOCUMENT_BYTES).await {
             Ok(bytes) => bytes,
-            Err(error) if error.is_not_found() => return Err(damaged("it is missing")),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Err(damaged("it is missing")),
             Err(source) => return Err(RepositoryError::Store { operation: format!("read {key}"), source }),
         };
         if bytes.len() as u64 != object.bytes || sha256(&bytes) != object.sha256 {

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use crate::model::{Encryption, Role};
-use crate::repository::keys::{DedupKey, SigningKey};
+use crate::repository::keys::DedupKey;
 use crate::repository::seal::Sealer;
+use crate::repository::signing::SigningKey;
 use crate::repository::{Repository, RepositoryError};
 
 /// Sizes of the engine. The defaults keep a backup below 150 MB of memory.
