@@ -3,11 +3,14 @@
 //! `docs/architecture.md` shows the rooms and who may use whom; `tests/it/architecture.rs` enforces it.
 
 // words: pure data, no I/O
+pub mod config;
 pub mod model;
 // movement
 pub mod repository;
 pub mod source;
 pub mod store;
+// doing
+pub mod job;
 // leaves: anyone may use
 pub mod clock;
 pub mod context;

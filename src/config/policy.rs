@@ -1,0 +1,144 @@
+//! A policy: which sources, into which repository, under which keys, proved how well.
+
+use std::path::PathBuf;
+
+use crate::config::Period;
+use crate::model::{Level, Name, PublicKey, RepositoryId, StoreUrl, Trust};
+use crate::secret::SecretRef;
+
+/// A policy whose every field was checked. Secrets are still references.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Policy {
+    pub name: Name,
+    /// The file it was read from.
+    pub file: PathBuf,
+    /// The document as it was read, comments included: it goes sealed into every backup.
+    pub text: String,
+    pub repository: Repository,
+    pub keys: Keys,
+    /// At least one; names are unique.
+    pub sources: Vec<Source>,
+    /// What is proved right after a backup: `present` or `hashed`.
+    pub verify_after_backup: Option<Level>,
+    pub objectives: Objectives,
+}
+
+/// Where backups go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Repository {
+    pub url: StoreUrl,
+    /// Pinned: another repository at that address is refused.
+    pub id: Option<RepositoryId>,
+}
+
+/// Which keys are used and which are believed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Keys {
+    /// age recipients (`age1...`), at least one, none twice.
+    pub recipients: Vec<String>,
+    /// Where the dedup key is, base64 of 32 bytes.
+    pub dedup: SecretRef,
+    pub signing: Signing,
+    pub trusted: Option<Trusted>,
+}
+
+/// Where the private keys of the roles are; only those of roles that act with this policy.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Signing {
+    pub writer: Option<SecretRef>,
+    pub prover: Option<SecretRef>,
+    pub collector: Option<SecretRef>,
+    pub operator: Option<SecretRef>,
+}
+
+/// The public keys that this policy believes, whatever the bucket says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trusted {
+    pub operator: PublicKey,
+    pub writer: Vec<PublicKey>,
+    pub prover: Vec<PublicKey>,
+    pub collector: Vec<PublicKey>,
+}
+
+/// How much may be lost, and how long coming back may take.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Objectives {
+    pub rpo: Option<Period>,
+    pub rto: Option<Period>,
+}
+
+/// One thing to capture.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    pub name: Name,
+    pub kind: SourceKind,
+}
+
+/// What kind of thing, with everything needed to reach it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SourceKind {
+    Postgres(Postgres),
+}
+
+/// A Postgres server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Postgres {
+    /// A host name, an address, or the directory of a Unix socket (begins with `/`).
+    pub host: String,
+    pub port: u16,
+    pub user: String,
+    /// None: the server lets this user in without one (Unix socket, certificate).
+    pub password: Option<SecretRef>,
+    pub databases: Databases,
+    pub tls: Tls,
+    /// Folders to look for `pg_dump` and its kin in, before all others.
+    pub tools: Vec<PathBuf>,
+    /// A tool that moves no byte for this long is stopped.
+    pub stall_timeout: Option<Period>,
+}
+
+/// Which databases of a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Databases {
+    /// Every database that allows connections.
+    All,
+    /// These; at least one, none twice.
+    Named(Vec<String>),
+}
+
+/// How the connection is protected.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tls {
+    /// None: `verify-full`, but `disable` for loopback and Unix sockets.
+    pub mode: Option<TlsMode>,
+    /// The authority that signed the server's certificate (PEM).
+    pub ca: Option<SecretRef>,
+    /// The client's own certificate and key (PEM); both or none.
+    pub cert: Option<SecretRef>,
+    pub key: Option<SecretRef>,
+}
+
+/// As libpq's `sslmode`, without its half-hearted modes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TlsMode {
+    Disable,
+    Require,
+    VerifyCa,
+    VerifyFull,
+}
+
+impl Policy {
+    /// What this policy pins: needs both the repository's id and the trusted keys, else nothing is pinned.
+    pub fn trust(&self) -> Option<Trust> {
+        let trusted = self.keys.trusted.as_ref()?;
+        Some(Trust {
+            repositories: vec![self.repository.id?],
+            operator: trusted.operator,
+            writer: trusted.writer.clone(),
+            prover: trusted.prover.clone(),
+            collector: trusted.collector.clone(),
+            recipients: self.keys.recipients.clone(),
+            dedup: None,
+        })
+    }
+}

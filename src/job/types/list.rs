@@ -1,0 +1,65 @@
+//! `lifeboat list`: `pub async fn job::list::run(request: ListRequest, cx: &Context) -> Result<ListReport, JobError>`
+
+use serde::Serialize;
+
+use crate::job::Exit;
+use crate::job::types::Place;
+use crate::model::{BackupStatus, FailedSource, Finding, Level, Name, RepositoryId, RunId, StoreUrl, Timestamp};
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct ListRequest {
+    pub place: Place,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ListReport {
+    pub repository: RepositoryId,
+    pub url: StoreUrl,
+    /// False: signatures were checked against what the repository says of itself only.
+    pub pinned: bool,
+    /// Newest first.
+    pub backups: Vec<ListRow>,
+    /// Stored but not listed (bad signature), gaps, ...
+    pub findings: Vec<Finding>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ListRow {
+    pub run: RunId,
+    pub policy: Name,
+    pub status: BackupStatus,
+    /// The store's time of the manifest.
+    pub committed: Timestamp,
+    pub age_seconds: i64,
+    pub raw_bytes: u64,
+    pub stored_bytes: u64,
+    pub sources: Vec<ListSource>,
+    pub failed_sources: Vec<FailedSource>,
+    pub skipped_sources: Vec<Name>,
+    /// The lowest of its captures; null if one was never proved.
+    pub level: Option<Level>,
+    /// When the oldest of the proofs behind `level` was made (the store's time).
+    pub level_at: Option<Timestamp>,
+    pub level_age_seconds: Option<i64>,
+    pub pinned: bool,
+    /// A proof found damage, and none since found it healed.
+    pub damaged: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ListSource {
+    pub name: Name,
+    pub kind: String,
+    pub raw_bytes: u64,
+    pub stored_bytes: u64,
+    pub level: Option<Level>,
+    pub level_at: Option<Timestamp>,
+    pub level_age_seconds: Option<i64>,
+    pub damaged: bool,
+}
+
+impl ListReport {
+    pub fn exit(&self) -> Exit {
+        Exit::Ok
+    }
+}

@@ -1,0 +1,36 @@
+//! What a verb is asked, and what it answers. One file per verb.
+//!
+//! Requests are plain values made by `cli` (later also by `serve`). Reports are the `--json` interface: names are
+//! stable, sizes are bytes, times are UTC, ages are seconds against the store's clock (this machine's where the
+//! handle can only read).
+
+mod backup;
+mod cat;
+mod check;
+mod init;
+mod list;
+mod place;
+mod plan;
+mod proof;
+mod restore;
+mod selector;
+mod show;
+mod verify;
+
+pub use backup::{BackupReport, BackupRequest, BackupSource, FailedSourceReport};
+pub use cat::{CatRequest, CatStream};
+pub use check::{CheckReport, CheckRequest, FindingGroup};
+pub use init::{InitFile, InitKeys, InitReport, InitRequest};
+pub use list::{ListReport, ListRequest, ListRow, ListSource};
+pub use place::Place;
+pub use plan::{PlanBackupReport, PlanBackupRequest, PlanSource};
+pub use proof::{
+    ProofListReport, ProofListRequest, ProofRow, ProofShowReport, ProofShowRequest, ProofVerdict, ProofVerifyReport,
+    ProofVerifyRequest, ProofVerifyWhat, SignatureState,
+};
+pub use restore::{Confirm, RestoreMode, RestorePlan, RestoreReport, RestoreRequest};
+pub use selector::{BackupRef, BackupRefError};
+pub use show::{ShowFailed, ShowReport, ShowRequest, ShowSource, ShowStream};
+pub use verify::{
+    Damage, Outcome, Percent, SandboxOptions, VerifyBackup, VerifyCapture, VerifyReport, VerifyRequest, VerifyWhat,
+};
