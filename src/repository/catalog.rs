@@ -102,9 +102,9 @@ impl Repository {
         for policy in policies {
             self.read_tombstones(&policy, &mut expired, &mut catalog.findings).await?;
         }
-        let reads = runs.into_iter().map(|((policy, run), objects)| async {
-            let tombstones = expired.get(&(policy.clone(), run)).map_or(&[][..], Vec::as_slice);
-            self.read_backup(policy, run, objects, tombstones).await
+        let reads = runs.into_iter().map(|(of, objects)| {
+            let tombstones = expired.get(&of).map_or(&[][..], Vec::as_slice);
+            self.read_backup(of.0, of.1, objects, tombstones)
         });
         let read: Vec<ReadBackup> = futures::stream::iter(reads).buffered(READS).try_collect().await?;
         let mut gone = BTreeSet::new();

@@ -70,8 +70,10 @@ impl Repository {
         let marker = serde_json::to_vec_pretty(&marker).map_err(encode)?;
         let signed = envelope::sign(&config, &new.operator)
             .map_err(|source| RepositoryError::Document { key: "config".into(), source })?;
+        let dedup_key = layout::dedup_key(FIRST_DEDUP_KEY)
+            .map_err(|error| RepositoryError::Untrusted { key: FIRST_DEDUP_KEY.into(), problem: error.to_string() })?;
         let put = async |key, body| store.put_new(&key, body).await.during(format!("write {key}"));
-        put(layout::dedup_key(FIRST_DEDUP_KEY)?, sealed_key).await?;
+        put(dedup_key, sealed_key).await?;
         put(layout::config(new.config), signed).await?;
         put(layout::restore_text(), restore_text(&new.id, &new.url).into()).await?;
         store.barrier().await.during("make the repository durable")?;

@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 
-use crate::model::{Key, Manifest, Name, ObjectRef, Part, Role, RunId};
+use crate::model::{ChunkListRef, Key, Manifest, Name, ObjectRef, Part, Progress, Role, RunId, SourceEntry};
+use crate::repository::catalog::Backup;
 use crate::repository::envelope::{Document, Signed};
 use crate::repository::error::During as _;
 use crate::repository::signing::SigningKey;
@@ -67,4 +68,36 @@ impl Repository {
 
 pub(in crate::repository) fn damaged(key: &Key, problem: &str) -> RepositoryError {
     RepositoryError::Damaged { key: key.to_string(), problem: problem.into() }
+}
+
+impl Repository {
+    /// What a listed run must have besides the objects that its manifest names by hash: the run note, the progress
+    /// notes, and a part that says what the manifest says. Returns everything that is wrong.
+    pub async fn check_run_documents(&self, backup: &Backup, entry: &SourceEntry) -> Vec<RepositoryError> {
+        let (policy, run) = (&backup.manifest.policy, backup.manifest.run);
+        let mut errors = Vec::new();
+        errors.extend(self.check_note(policy, run).await.err());
+        let key = layout::part(policy, run, &entry.name, entry.attempt);
+        match self.read_part(&key, policy, run).await {
+            Ok(signed) => {
+                let taken = SourceEntry { part: None, ..entry.clone() };
+                if signed.document.entry != taken {
+                    errors.push(damaged(&key, "it says something else than the manifest"));
+                }
+            }
+            Err(error) => errors.push(error),
+        }
+        for list in &entry.chunk_lists {
+            let key = layout::progress(policy, run, &entry.name, entry.attempt, list.n);
+            errors.extend(self.check_progress(&key, list, entry).await.err());
+        }
+        errors
+    }
+
+    async fn check_progress(&self, key: &Key, list: &ChunkListRef, entry: &SourceEntry) -> Result<(), RepositoryError> {
+        let bytes = self.store().get(key, MAX_DOCUMENT_BYTES).await.during(format!("read {key}"))?;
+        let note = self.open_document::<Progress>(key, &bytes, Role::Writer)?.document;
+        let same = note.list.sha256 == list.sha256 && note.segment == list.n && note.attempt == entry.attempt;
+        if same { Ok(()) } else { Err(damaged(key, "it names another chunk list")) }
+    }
 }

@@ -3,7 +3,7 @@
 use crate::model::{Name, RunId, SourceFailure};
 use crate::repository::envelope::EnvelopeError;
 use crate::repository::seal::SealError;
-use crate::store::StoreError;
+use crate::store::{ErrorKind, StoreError};
 
 #[derive(Debug, thiserror::Error)]
 pub enum RepositoryError {
@@ -53,6 +53,18 @@ pub enum ErrorClass {
 }
 
 impl RepositoryError {
+    /// The object that is at fault, where it is one.
+    pub fn key(&self) -> Option<&str> {
+        match self {
+            Self::Untrusted { key, .. }
+            | Self::Damaged { key, .. }
+            | Self::Document { key, .. }
+            | Self::Open { key, .. } => Some(key),
+            Self::Store { source, .. } if !source.key().is_empty() => Some(source.key()),
+            _ => None,
+        }
+    }
+
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::Missing { .. } => ErrorClass::Missing,
@@ -60,6 +72,10 @@ impl RepositoryError {
             // The object's hash was right, so it is the identity that is wrong.
             Self::Open { source: SealError::NoMatchingIdentity, .. } => ErrorClass::Refused,
             Self::Damaged { .. } | Self::Document { .. } | Self::Open { .. } => ErrorClass::Damaged,
+            // A document that a manifest implies and the store does not have, or has grown beyond all bounds.
+            Self::Store { source, .. } if matches!(source.kind(), ErrorKind::NotFound | ErrorKind::TooLarge) => {
+                ErrorClass::Damaged
+            }
             _ => ErrorClass::Failed,
         }
     }

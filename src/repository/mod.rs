@@ -41,7 +41,7 @@ pub use read::{CaptureReader, ChunkList, as_failure, documents};
 pub use restore_text::restore_text;
 pub use run::Run;
 pub use seal::{ChunkSealer, MAX_RECIPIENTS, SealError, Sealer};
-pub use select::{Selector, SelectorError};
+pub use select::SelectError;
 pub use signing::{SigningKey, SigningKeyError, key_id, public_key_pem};
 pub use unseal::{GeneratedIdentity, Identities, generate_identity};
 pub use writer::{Tuning, Writer};

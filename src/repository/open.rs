@@ -65,7 +65,7 @@ async fn read_config(
         let bytes = store.get(&object.key, MAX_DOCUMENT_BYTES).await.during("read the configuration")?;
         let operator = match trust {
             Some(trust) => trust.operator,
-            None => envelope::peek::<BucketConfig>(&bytes).map_err(|error| untrusted(error.to_string()))?.operator,
+            None => envelope::peek::<BucketConfig>(&bytes).map_err(|error| untrusted(error.to_string()))?.document.operator,
         };
         let link = envelope::open::<BucketConfig>(&bytes, &[operator]).map_err(|error| untrusted(error.to_string()))?;
         let config = &link.document;

@@ -72,7 +72,6 @@ impl Cutter {
 }
 
 /// Places chunks: finds them in the base, or seals and stores them once per attempt.
-#[derive(Debug)]
 pub(in crate::repository) struct Placer {
     repository: Repository,
     policy: Name,
@@ -183,7 +182,6 @@ impl Placer {
 }
 
 /// Compression contexts, one for each worker that is at work, used again and again.
-#[derive(Debug)]
 struct Sealers {
     sealer: Sealer,
     idle: Mutex<Vec<ChunkSealer>>,

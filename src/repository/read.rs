@@ -14,7 +14,7 @@ use crate::model::{
 use crate::repository::catalog::Backup;
 use crate::repository::document::damaged;
 use crate::repository::keys::{DedupKey, LineageKeys};
-use crate::repository::seal::Identities;
+use crate::repository::unseal::Identities;
 use crate::repository::{ErrorClass, MAX_DOCUMENT_BYTES, Repository, RepositoryError, layout};
 use crate::repository::error::During as _;
 use crate::store::ErrorKind;

@@ -41,7 +41,7 @@ impl Repository {
         Ok(Run { policy: policy.clone(), id, t0 })
     }
 
-    async fn check_note(&self, policy: &Name, id: RunId) -> Result<(), RepositoryError> {
+    pub(in crate::repository) async fn check_note(&self, policy: &Name, id: RunId) -> Result<(), RepositoryError> {
         let key = layout::started(policy, id);
         let bytes = self.store().get(&key, MAX_NOTE_BYTES).await.during("read the run note")?;
         let note: Option<RunNote> = serde_json::from_slice(&bytes).ok();

@@ -13,7 +13,6 @@ mod place;
 mod plan;
 mod proof;
 mod restore;
-mod selector;
 mod show;
 mod verify;
 
@@ -29,7 +28,7 @@ pub use proof::{
     ProofVerifyRequest, ProofVerifyWhat, SignatureState,
 };
 pub use restore::{Confirm, RestoreMode, RestorePlan, RestoreReport, RestoreRequest};
-pub use selector::{BackupRef, BackupRefError};
+pub use crate::model::{BackupRef, BackupRefError};
 pub use show::{ShowFailed, ShowReport, ShowRequest, ShowSource, ShowStream};
 pub use verify::{
     Damage, Outcome, Percent, SandboxOptions, VerifyBackup, VerifyCapture, VerifyReport, VerifyRequest, VerifyWhat,

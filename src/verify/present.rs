@@ -1,0 +1,93 @@
+//! Level `present`: every object that the manifest names, directly or through its lists, exists with its size.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::model::{Key, Level, ObjectInfo, Prefix, SourceEntry};
+use crate::repository::{ChunkList, Repository, documents, layout};
+use crate::store::StoreError;
+use crate::verify::{Checked, Problem, ProblemKind, Request};
+
+/// The capture's documents and all of its chunks.
+pub(in crate::verify) async fn check(
+    request: &Request<'_>,
+    entry: &SourceEntry,
+    list: &ChunkList,
+    checked: &mut Checked,
+) -> Vec<Problem> {
+    let mut problems = documents_of(request, entry, checked).await;
+    let listed = match sizes(request.repository, &layout::chunks(&list.policy, &entry.name)).await {
+        Ok(listed) => listed,
+        Err(problem) => return vec![problem],
+    };
+    let wanted: BTreeMap<Key, u64> = list.lines().map(|line| (list.key(line), u64::from(line.size))).collect();
+    for (key, bytes) in &wanted {
+        checked.objects += 1;
+        checked.bytes += bytes;
+        problems.extend(compare(&listed, key, *bytes));
+    }
+    problems
+}
+
+/// Only the documents, for when the list of chunks cannot be read.
+pub(in crate::verify) async fn documents(request: &Request<'_>, entry: &SourceEntry) -> Vec<Problem> {
+    let mut ignored = Checked {
+        source: entry.name.clone(),
+        reached: None,
+        objects: 0,
+        bytes: 0,
+        rows: None,
+        steps: Vec::new(),
+        problems: Vec::new(),
+        weakened_by: Vec::new(),
+        tools: Vec::new(),
+    };
+    documents_of(request, entry, &mut ignored).await
+}
+
+async fn documents_of(request: &Request<'_>, entry: &SourceEntry, checked: &mut Checked) -> Vec<Problem> {
+    let manifest = &request.backup.manifest;
+    let listed = match sizes(request.repository, &layout::run(&manifest.policy, manifest.run)).await {
+        Ok(listed) => listed,
+        Err(problem) => return vec![problem],
+    };
+    let mut problems = Vec::new();
+    for (key, object) in documents(&manifest.policy, manifest.run, entry) {
+        checked.objects += 1;
+        checked.bytes += object.bytes;
+        problems.extend(compare(&listed, &key, object.bytes));
+    }
+    // Nothing names these by hash, but a listed run was made with them.
+    let progress = |n| layout::progress(&manifest.policy, manifest.run, &entry.name, entry.attempt, n);
+    let notes = entry.chunk_lists.iter().map(|list| progress(list.n));
+    for key in notes.chain([layout::started(&manifest.policy, manifest.run)]) {
+        checked.objects += 1;
+        if !listed.contains_key(&key) {
+            problems.push(Problem::damaged(Level::Present, key, "it is missing"));
+        }
+    }
+    problems
+}
+
+async fn sizes(repository: &Repository, prefix: &Prefix) -> Result<HashMap<Key, u64>, Problem> {
+    let objects: Result<Vec<ObjectInfo>, StoreError> = repository.store().list_all(prefix).await;
+    match objects {
+        Ok(objects) => Ok(objects.into_iter().map(|object| (object.key, object.bytes)).collect()),
+        Err(error) => Err(Problem {
+            kind: ProblemKind::Unchecked,
+            key: Some(prefix.to_string()),
+            level: Level::Present,
+            message: error.to_string(),
+            cure: error.hint().map(str::to_owned),
+        }),
+    }
+}
+
+fn compare(listed: &HashMap<Key, u64>, key: &Key, bytes: u64) -> Option<Problem> {
+    match listed.get(key) {
+        None => Some(Problem::damaged(Level::Present, key, "it is missing")),
+        Some(found) if *found == bytes => None,
+        Some(found) => {
+            Some(Problem::damaged(Level::Present, key, format!("it has {found} bytes instead of {bytes}")))
+        }
+    }
+}
