@@ -11,4 +11,5 @@ pub mod store;
 pub mod clock;
 pub mod context;
 pub mod event;
+pub mod exec;
 pub mod secret;
