@@ -1,8 +1,10 @@
 //! PostgreSQL 12 and newer: probe, capture and load.
 
+pub mod archive;
 mod connect;
 mod failure;
 mod libpq;
+pub mod properties;
 mod settings;
 mod target_url;
 mod tls;
