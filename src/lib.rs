@@ -15,4 +15,5 @@ pub mod job;
 pub mod clock;
 pub mod context;
 pub mod event;
+pub mod exec;
 pub mod secret;

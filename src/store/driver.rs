@@ -1,6 +1,9 @@
 //! The boundary to a store. Private: everyone else holds a [`super::Store`].
 
+use std::error::Error;
+use std::fmt;
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -19,7 +22,7 @@ pub(in crate::store) trait Driver: Debug + Send + Sync + 'static {
     async fn get(&self, key: &Key, version: Option<&Version>, max_bytes: u64) -> Result<Bytes, DriverError>;
     async fn head(&self, key: &Key) -> Result<ObjectInfo, DriverError>;
     /// Everything below `prefix`, in the byte order of keys. Fails on any error; never a silent gap.
-    fn list<'a>(&'a self, prefix: &'a Prefix) -> BoxStream<'a, Result<ObjectInfo, DriverError>>;
+    fn list(self: Arc<Self>, prefix: Prefix) -> BoxStream<'static, Result<ObjectInfo, DriverError>>;
     /// Returns when everything acknowledged so far survives a power cut and is in every later listing.
     async fn barrier(&self) -> Result<(), DriverError>;
     /// The store's clock.
@@ -38,6 +41,20 @@ pub struct Features {
     pub roles: String,
 }
 
+/// What was asked of a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Operation {
+    Create,
+    Open,
+    Put,
+    Get,
+    Head,
+    List,
+    Barrier,
+    Now,
+}
+
+/// Why a store did not do what was asked, as far as a caller may act on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
     NotFound,
@@ -49,13 +66,38 @@ pub enum ErrorKind {
     Other,
 }
 
-/// One failed call of a driver.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot {operation} {key}")]
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ErrorKind::NotFound => "no such object",
+            ErrorKind::AlreadyExists => "the name is taken",
+            ErrorKind::Denied => "not allowed",
+            ErrorKind::Unavailable => "the store does not answer",
+            ErrorKind::TooLarge => "larger than it may be",
+            ErrorKind::Other => "the store failed",
+        })
+    }
+}
+
+impl Error for ErrorKind {}
+
+pub(in crate::store) type Cause = Box<dyn Error + Send + Sync>;
+
+/// One failed call of a driver. The handle adds operation, key and store.
+#[derive(Debug)]
 pub(in crate::store) struct DriverError {
     pub kind: ErrorKind,
-    pub operation: &'static str,
-    pub key: String,
-    #[source]
-    pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    pub source: Cause,
+}
+
+impl DriverError {
+    pub fn new(kind: ErrorKind, source: impl Into<Cause>) -> Self {
+        Self { kind, source: source.into() }
+    }
+}
+
+impl From<ErrorKind> for DriverError {
+    fn from(kind: ErrorKind) -> Self {
+        Self::new(kind, kind)
+    }
 }

@@ -1,5 +1,164 @@
 //! The object store below a repository: one [`Store`] handle over a private driver per kind of store.
+//!
+//! `docs/stores.md` says what each store promises, and what not.
 
+mod calls;
 mod driver;
+mod error;
+mod faulty;
+mod local;
+mod memory;
+mod put;
+mod retry;
 
-pub use driver::{ErrorKind, Features};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
+
+use crate::clock::Clock;
+use crate::model::{Key, ObjectInfo, Prefix, StoreUrl, Timestamp, Version};
+
+use self::calls::CallLog;
+use self::driver::Driver;
+use self::local::Local;
+use self::memory::Memory;
+
+pub use self::calls::Call;
+pub use self::driver::{ErrorKind, Features, Operation};
+pub use self::error::StoreError;
+pub use self::faulty::{Fault, FaultPlan, Gate, When};
+pub use self::put::Stored;
+
+/// Whether a handle may create objects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    ReadOnly,
+    ReadWrite,
+}
+
+/// A handle to one store. Cheap to clone; all clones share one driver.
+///
+/// What the store does not answer is tried again a few times. Nothing else is.
+#[derive(Debug, Clone)]
+pub struct Store {
+    driver: Arc<dyn Driver>,
+    clock: Arc<dyn Clock>,
+    url: Arc<str>,
+    access: Access,
+    log: Option<Arc<CallLog>>,
+}
+
+impl Store {
+    /// Opens what is there; creates nothing.
+    pub async fn open(url: &StoreUrl, access: Access, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
+        let StoreUrl::Local(path) = url;
+        let opened = Local::open(path.clone(), access, clock.clone()).await;
+        let driver = opened.map_err(|error| StoreError::new(Operation::Open, "", &url.to_string(), error))?;
+        Ok(Self::over(Arc::new(driver), clock, &url.to_string(), access))
+    }
+
+    /// Makes an empty store, or opens an existing one for writing.
+    ///
+    /// Refuses what can not keep the promises of a store. Changes nothing in a directory that holds something already;
+    /// whether that is a repository is not decided here.
+    pub async fn create(url: &StoreUrl, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
+        let StoreUrl::Local(path) = url;
+        let created = Local::create(path.clone(), clock.clone()).await;
+        let driver = created.map_err(|error| StoreError::new(Operation::Create, "", &url.to_string(), error))?;
+        Ok(Self::over(Arc::new(driver), clock, &url.to_string(), Access::ReadWrite))
+    }
+
+    /// An empty store in memory, for tests.
+    pub fn memory(clock: Arc<dyn Clock>) -> Self {
+        Self::over(Arc::new(Memory::new(clock.clone())), clock, "memory:", Access::ReadWrite)
+    }
+
+    fn over(driver: Arc<dyn Driver>, clock: Arc<dyn Clock>, url: &str, access: Access) -> Self {
+        Self { driver, clock, url: url.into(), access, log: None }
+    }
+
+    /// The same store behind a driver that fails as planned, for tests.
+    #[must_use]
+    pub fn faulty(&self, plan: FaultPlan) -> Self {
+        Self { driver: Arc::new(faulty::Faulty::new(self.driver.clone(), plan)), ..self.clone() }
+    }
+
+    /// The same store, which keeps a record of every call from now on, for tests.
+    #[must_use]
+    pub fn with_call_log(&self) -> Self {
+        Self { log: Some(Arc::default()), ..self.clone() }
+    }
+
+    /// The same store, which refuses to create anything.
+    #[must_use]
+    pub fn read_only(&self) -> Self {
+        Self { access: Access::ReadOnly, ..self.clone() }
+    }
+
+    /// Every call since [`Store::with_call_log`]; nothing without it.
+    pub fn calls(&self) -> Vec<Call> {
+        self.log.as_ref().map(|log| log.calls()).unwrap_or_default()
+    }
+
+    /// The whole object, if it has at most `max_bytes`.
+    pub async fn get(&self, key: &Key, max_bytes: u64) -> Result<Bytes, StoreError> {
+        self.get_version(key, None, max_bytes).await
+    }
+
+    /// One version of the object. A store without versions has only one, and gives that.
+    pub async fn get_version(&self, key: &Key, version: Option<&Version>, max_bytes: u64) -> Result<Bytes, StoreError> {
+        self.call(Operation::Get, key.as_str(), || self.driver.get(key, version, max_bytes)).await
+    }
+
+    /// Size, time and version of the object, without reading it.
+    pub async fn head(&self, key: &Key) -> Result<ObjectInfo, StoreError> {
+        self.call(Operation::Head, key.as_str(), || self.driver.head(key)).await
+    }
+
+    /// Everything below `prefix`, in the byte order of keys. Ends with the first error; a clean end is the whole list.
+    pub fn list(&self, prefix: &Prefix) -> BoxStream<'static, Result<ObjectInfo, StoreError>> {
+        self.record(Operation::List, prefix.as_str());
+        let (folder, url) = (prefix.clone(), self.url.clone());
+        let rows = self.driver.clone().list(prefix.clone());
+        rows.map_err(move |error| StoreError::new(Operation::List, folder.as_str(), &url, error)).boxed()
+    }
+
+    /// The whole list at once; unlike [`Store::list`] it starts again if the store does not answer.
+    pub async fn list_all(&self, prefix: &Prefix) -> Result<Vec<ObjectInfo>, StoreError> {
+        let list = || self.driver.clone().list(prefix.clone()).try_collect();
+        self.call(Operation::List, prefix.as_str(), list).await
+    }
+
+    /// Returns when everything that this handle stored, read or listed so far survives a power cut.
+    ///
+    /// What was only read counts too: a run may build on objects whose writer was killed before its own barrier.
+    pub async fn barrier(&self) -> Result<(), StoreError> {
+        self.call(Operation::Barrier, "", || self.driver.barrier()).await
+    }
+
+    /// The store's clock, the one that [`ObjectInfo::created`] is read from.
+    pub async fn now(&self) -> Result<Timestamp, StoreError> {
+        self.call(Operation::Now, "", || self.driver.now()).await
+    }
+
+    pub fn features(&self) -> Features {
+        self.driver.features()
+    }
+
+    /// The address, for messages.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    pub fn access(&self) -> Access {
+        self.access
+    }
+
+    fn record(&self, operation: Operation, key: &str) {
+        if let Some(log) = &self.log {
+            log.add(operation, key);
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! The only place that starts child processes.
+//!
+//! A child gets its own process group and an empty environment but for what is allowed or set. Secrets travel by
+//! environment, never by argument. Standard error is kept. **A clean end of standard output is a promise that the
+//! program exited with 0**: anything else (code, signal, stall, deadline, cancellation) ends the stream with an error.
+
+mod command;
+mod error;
+mod run;
+mod stderr;
+mod supervise;
+
+pub use command::{Command, in_path, is_program};
+pub use error::ExecError;
+pub use run::{Finished, Running};
+pub use stderr::Stderr;

@@ -1,0 +1,96 @@
+//! Creating objects: when a call is repeated, and what a taken name means then.
+
+use bytes::Bytes;
+
+use crate::clock;
+use crate::model::{Digest, Key, Version, sha256};
+use crate::store::driver::{DriverError, ErrorKind, Operation};
+use crate::store::{Access, Store, StoreError, retry};
+
+/// What the store acknowledged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    pub version: Option<Version>,
+    /// Of the whole stored object.
+    pub sha256: Digest,
+    pub bytes: u64,
+}
+
+/// Hashing less than this takes less time than handing it to another thread.
+const HASH_ASIDE_BYTES: usize = 64 * 1024;
+
+impl Store {
+    /// Creates the object. Answers when it is stored whole; [`Store::barrier`] makes it survive a power cut.
+    ///
+    /// If a reply gets lost, the call is repeated, and an object of the same bytes under that name is ours.
+    /// If the name was taken before, [`StoreError::AlreadyExists`]: what that means, the caller knows.
+    pub async fn put_new(&self, key: &Key, body: Bytes) -> Result<Stored, StoreError> {
+        let sha256 = self.admit(key, &body).await?;
+        let mut pauses = retry::pauses(self.clock.as_ref());
+        let mut lost = false;
+        loop {
+            let error = match self.try_put(key, &body, sha256).await {
+                Ok(stored) => return Ok(stored),
+                Err(error) => error,
+            };
+            match (error.kind, pauses.next()) {
+                (ErrorKind::Unavailable, Some(pause)) => {
+                    lost = true;
+                    clock::pause(pause).await;
+                }
+                (ErrorKind::AlreadyExists, _) if lost => return self.settle(key, &body, sha256).await,
+                _ => return Err(self.put_error(key, error)),
+            }
+        }
+    }
+
+    /// Like [`Store::put_new`], but a single try: for an object that must not appear late.
+    ///
+    /// After `Unavailable` the object may exist all the same.
+    pub async fn put_new_once(&self, key: &Key, body: Bytes) -> Result<Stored, StoreError> {
+        let sha256 = self.admit(key, &body).await?;
+        self.try_put(key, &body, sha256).await.map_err(|error| self.put_error(key, error))
+    }
+
+    async fn try_put(&self, key: &Key, body: &Bytes, sha256: Digest) -> Result<Stored, DriverError> {
+        self.record(Operation::Put, key.as_str());
+        let version = self.driver.put_new(key, body.clone(), sha256).await?;
+        Ok(Stored { version, sha256, bytes: body.len() as u64 })
+    }
+
+    /// Refuses what may not be stored, and hashes the rest.
+    async fn admit(&self, key: &Key, body: &Bytes) -> Result<Digest, StoreError> {
+        if self.access == Access::ReadOnly {
+            return Err(StoreError::ReadOnly { key: key.clone(), store: self.url.to_string() });
+        }
+        if body.len() < HASH_ASIDE_BYTES {
+            return Ok(sha256(body));
+        }
+        let body = body.clone();
+        let hashed = tokio::task::spawn_blocking(move || sha256(&body)).await;
+        hashed.map_err(|error| self.put_error(key, DriverError::new(ErrorKind::Other, error)))
+    }
+
+    /// The name is taken after a try of ours whose reply was lost: it is ours if the bytes are.
+    async fn settle(&self, key: &Key, body: &Bytes, digest: Digest) -> Result<Stored, StoreError> {
+        let bytes = body.len() as u64;
+        match self.get(key, bytes).await {
+            Ok(found) if sha256(&found) == digest => {
+                let version = self.head(key).await?.version;
+                Ok(Stored { version, sha256: digest, bytes })
+            }
+            Ok(_) => Err(self.put_error(key, ErrorKind::AlreadyExists.into())),
+            Err(error) if error.kind() == ErrorKind::TooLarge => {
+                Err(self.put_error(key, ErrorKind::AlreadyExists.into()))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn put_error(&self, key: &Key, error: DriverError) -> StoreError {
+        match error.kind {
+            ErrorKind::AlreadyExists => StoreError::AlreadyExists { key: key.clone(), store: self.url.to_string() },
+            _ => StoreError::new(Operation::Put, key.as_str(), &self.url, error),
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! What several tests need: real servers, small helpers.
+
+pub mod postgres;
