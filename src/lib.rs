@@ -9,6 +9,7 @@ pub mod model;
 pub mod repository;
 pub mod source;
 pub mod store;
+pub mod verify;
 // doing
 pub mod job;
 // leaves: anyone may use

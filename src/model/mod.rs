@@ -9,6 +9,7 @@ mod mac;
 mod manifest;
 mod object;
 mod proof;
+mod recorder;
 mod selector;
 mod stream;
 mod tombstone;
@@ -34,6 +35,7 @@ pub use object::{ObjectInfo, ObjectRef, Version};
 pub use proof::{
     CaptureProof, Level, PREDICATE_TYPE, Proof, STATEMENT_TYPE, Statement, StepTime, Subject, SubjectDigest,
 };
+pub use recorder::{PartRecorder, PartsOverlap};
 pub use selector::{BackupRef, BackupRefError};
 pub use stream::{
     ByteStream, CaptureItem, CaptureSummary, MEDIA_PG_ARCHIVE, MEDIA_SQL, SourceStream, StreamItem,

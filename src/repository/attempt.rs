@@ -12,7 +12,7 @@ use crate::context::Context;
 use crate::event::Event;
 use crate::model::{
     AttemptId, CaptureSummary, Checks, ChunkLine, Chunking, Detail, FORMAT, FailedSource, FailureClass, FailureDetail,
-    ListHeader, Name, ObjectRef, Part, PartDetail, RunId, SourceEntry, SourceFailure, SourceStream, Stats,
+    ListHeader, Name, ObjectRef, Part, PartDetail, PartRecorder, PartsOverlap, RunId, SourceEntry, SourceFailure, SourceStream, Stats,
     StreamDetail, StreamEntry, StreamItem,
 };
 use crate::repository::chunker::Gear;
@@ -264,34 +264,20 @@ async fn read_items(
     input: mpsc::Sender<bytes::Bytes>,
     source_name: Name,
 ) -> Result<(u64, Vec<PartDetail>), RepositoryError> {
-    let mut position = 0;
-    let mut parts: Vec<PartDetail> = Vec::new();
-    let mut open = false;
-    let broken = |message: &str| RepositoryError::Source {
-        source_name: source_name.clone(),
-        source: SourceFailure::new(FailureClass::Internal, "stream", message),
+    let mut recorder = PartRecorder::default();
+    let failed = |source| RepositoryError::Source { source_name: source_name.clone(), source };
+    let broken = |error: PartsOverlap| {
+        failed(SourceFailure::new(FailureClass::Internal, "stream", error.to_string()))
     };
     while let Some(item) = items.next().await {
-        match item.map_err(|source| RepositoryError::Source { source_name: source_name.clone(), source })? {
-            StreamItem::Part(name) if !open => {
-                open = true;
-                parts.push(PartDetail { name, offset: position, bytes: 0, rows: None, sha256: None });
-            }
-            StreamItem::Bytes(bytes) => {
-                position += bytes.len() as u64;
-                // The cutter is gone only if placing failed; that error is the one to report.
-                if input.send(bytes).await.is_err() {
-                    std::future::pending::<()>().await;
-                }
-            }
-            StreamItem::PartEnd { rows, sha256 } if open => {
-                open = false;
-                if let Some(part) = parts.last_mut() {
-                    (part.bytes, part.rows, part.sha256) = (position - part.offset, rows, sha256);
-                }
-            }
-            StreamItem::Part(_) | StreamItem::PartEnd { .. } => return Err(broken("parts overlap")),
+        let item = item.map_err(failed)?;
+        recorder.take(&item).map_err(broken)?;
+        if let StreamItem::Bytes(bytes) = item
+            && input.send(bytes).await.is_err()
+        {
+            // The cutter is gone only if placing failed, and that is the error to report.
+            std::future::pending::<()>().await;
         }
     }
-    if open { Err(broken("the last part has no end")) } else { Ok((position, parts)) }
+    recorder.finish().map_err(broken)
 }

@@ -2,7 +2,7 @@
 
 use crate::model::{ChunkLine, ChunkListRef, FORMAT, Key, ListHeader, ObjectRef, Progress, sha256};
 use crate::repository::error::During as _;
-use crate::repository::{MAX_DOCUMENT_BYTES, Repository, RepositoryError, Run, Writer, envelope, layout};
+use crate::repository::{MAX_DOCUMENT_BYTES, Repository, RepositoryError, Run, Writer, layout};
 use crate::store::ErrorKind;
 
 /// Keeps a compressed segment far below 8 MiB at about 100 bytes a line.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::model::{Key, Level, ObjectInfo, Prefix, SourceEntry};
-use crate::repository::{ChunkList, Repository, documents, layout};
+use crate::repository::{self, ChunkList, Repository, layout};
 use crate::store::StoreError;
 use crate::verify::{Checked, Problem, ProblemKind, Request};
 
@@ -51,7 +51,7 @@ async fn documents_of(request: &Request<'_>, entry: &SourceEntry, checked: &mut 
         Err(problem) => return vec![problem],
     };
     let mut problems = Vec::new();
-    for (key, object) in documents(&manifest.policy, manifest.run, entry) {
+    for (key, object) in repository::documents(&manifest.policy, manifest.run, entry) {
         checked.objects += 1;
         checked.bytes += object.bytes;
         problems.extend(compare(&listed, &key, object.bytes));

@@ -1,1 +1,5 @@
+//! One test binary: each extra one would link every dependency again.
+
+mod loop_format;
+mod models;
 mod support;
