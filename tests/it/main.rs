@@ -1,1 +1,4 @@
+//! The one test program: everything that needs files, servers or the binary itself.
 
+mod policy_errors;
+mod shipped_files;
