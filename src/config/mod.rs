@@ -1,11 +1,26 @@
 //! Files that people write: as typed, with every mistake named by line and column, then as checked values.
 //!
-//! The only place that parses YAML.
+//! The only place that parses YAML. Kinds: `Policy` and `Trust`.
 
+mod check;
+mod fields;
+mod hints;
+mod load;
 mod period;
 mod policy;
+mod problem;
+mod schema;
+mod trust;
+mod typed;
+mod write;
+mod yaml;
 
+pub use load::{Loaded, Recipients, load, load_policy, load_trust};
 pub use period::{Period, PeriodError};
 pub use policy::{
     Databases, Keys, Objectives, Policy, Postgres, Repository, Signing, Source, SourceKind, Tls, TlsMode, Trusted,
 };
+pub use problem::{ConfigError, Problem};
+pub use schema::{policy_schema, trust_schema};
+pub use trust::{TrustDiffers, agreed_trust};
+pub use write::{Starter, starter_policy, trust_file};

@@ -2,4 +2,6 @@
 
 mod loop_format;
 mod models;
+mod policy_errors;
+mod shipped_files;
 mod support;

@@ -1,0 +1,270 @@
+//! The files as they are typed. Comments here are what an editor shows (docs/schema/).
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_saphyr::Spanned;
+
+use crate::config::fields::{DatabasesField, Recipient, SecretField};
+use crate::config::period::Period;
+use crate::model::{Digest, Name, PublicKey, RepositoryId, StoreUrl};
+
+/// The version of these files.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+pub enum ApiVersion {
+    #[serde(rename = "lifeboat.dev/v1")]
+    V1,
+}
+
+/// What to back up, where to, under which keys, and how well it is proved.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(title = "lifeboat Policy")]
+pub struct PolicyFile {
+    #[expect(dead_code, reason = "checked by being read")]
+    pub api_version: ApiVersion,
+    #[expect(dead_code, reason = "checked by being read")]
+    pub kind: PolicyKind,
+    pub metadata: Metadata,
+    pub spec: PolicySpec,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+pub enum PolicyKind {
+    Policy,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Metadata {
+    /// Part of every object's name in the repository: lower-case letters, digits and inner hyphens.
+    #[schemars(with = "String", regex(pattern = "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"))]
+    pub name: Name,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PolicySpec {
+    /// Where backups go. This version writes exactly one.
+    #[schemars(with = "Vec<RepositoryField>", length(min = 1, max = 1))]
+    pub repositories: Spanned<Vec<RepositoryField>>,
+    pub keys: KeysField,
+    /// What is captured; names are unique.
+    #[schemars(with = "Vec<SourceField>", length(min = 1))]
+    pub sources: Spanned<Vec<SourceField>>,
+    #[serde(default)]
+    pub verify: VerifyField,
+    #[serde(default)]
+    pub objectives: ObjectivesField,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RepositoryField {
+    /// file:///absolute/path
+    pub url: StoreUrl,
+    /// Pins the repository: another one at that address is refused. `lifeboat init` prints it.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub id: Option<RepositoryId>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct KeysField {
+    /// Public age keys that every backup is encrypted to: at least two, one of them kept offline.
+    #[schemars(with = "Vec<Recipient>", length(min = 1))]
+    pub recipients: Spanned<Vec<Spanned<Recipient>>>,
+    /// The key that names chunks: base64 of 32 bytes. It decrypts nothing.
+    pub dedup: SecretField,
+    #[serde(default)]
+    pub signing: SigningField,
+    /// The public keys to believe, whatever the repository says. With `id` above, this pins the repository.
+    #[serde(default)]
+    pub trusted: Option<TrustedField>,
+}
+
+/// Private signing keys (PKCS#8 PEM), only of roles that act with this file.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SigningField {
+    /// Signs backups.
+    #[serde(default)]
+    pub writer: Option<SecretField>,
+    /// Signs proofs.
+    #[serde(default)]
+    pub prover: Option<SecretField>,
+    /// Signs what retention expires.
+    #[serde(default)]
+    pub collector: Option<SecretField>,
+    /// Signs the repository's configuration. Belongs to a person, and nowhere else.
+    #[serde(default)]
+    pub operator: Option<SecretField>,
+}
+
+/// Public signing keys by role, each `ed25519:<base64>`.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TrustedField {
+    #[schemars(with = "String")]
+    pub operator: PublicKey,
+    #[schemars(with = "Vec<String>")]
+    pub writer: Vec<PublicKey>,
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    pub prover: Vec<PublicKey>,
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    pub collector: Vec<PublicKey>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SourceField {
+    /// Part of every object's name in the repository.
+    #[schemars(with = "String", regex(pattern = "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"))]
+    pub name: Spanned<Name>,
+    pub postgres: PostgresField,
+}
+
+/// A Postgres server, 12 or newer.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PostgresField {
+    /// A host name, an address, or the folder of a Unix socket (begins with `/`).
+    #[schemars(with = "String")]
+    pub host: Spanned<String>,
+    #[serde(default = "default_port")]
+    #[schemars(with = "u16", range(min = 1))]
+    pub port: Spanned<u16>,
+    /// A superuser sees everything; `lifeboat check` says what another one misses.
+    pub user: String,
+    #[serde(default)]
+    pub password: Option<SecretField>,
+    #[serde(default)]
+    pub databases: DatabasesField,
+    #[serde(default)]
+    #[schemars(with = "TlsField")]
+    pub tls: Option<Spanned<TlsField>>,
+    /// Folders to look for pg_dump and its kin in, before all others.
+    #[serde(default)]
+    pub tools: Vec<PathBuf>,
+    /// A dump that moves no byte for this long is stopped and counts as failed.
+    #[serde(default)]
+    pub stall_timeout: Option<Period>,
+}
+
+fn default_port() -> Spanned<u16> {
+    let nowhere = serde_saphyr::Location::UNKNOWN;
+    Spanned::new(5432, nowhere, nowhere)
+}
+
+/// Encryption of the connection.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TlsField {
+    /// Default: verify-full; disable for loopback and Unix sockets.
+    #[serde(default)]
+    pub mode: Option<TlsModeField>,
+    /// The authority that signed the server's certificate (PEM).
+    #[serde(default)]
+    pub ca: Option<SecretField>,
+    /// The client's certificate (PEM), with `key`.
+    #[serde(default)]
+    pub cert: Option<SecretField>,
+    /// The client's private key (PEM), with `cert`.
+    #[serde(default)]
+    pub key: Option<SecretField>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum TlsModeField {
+    Disable,
+    Require,
+    VerifyCa,
+    VerifyFull,
+}
+
+/// What is proved, and when.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct VerifyField {
+    /// The level that each new backup is proved to, right after it was made.
+    #[serde(default)]
+    pub after_backup: Option<AfterBackup>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum AfterBackup {
+    Present,
+    Hashed,
+}
+
+/// What is promised: shown beside what was measured.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ObjectivesField {
+    /// How much may be lost: the age that the newest backup may reach.
+    #[serde(default)]
+    pub rpo: Option<Period>,
+    /// How long coming back may take.
+    #[serde(default)]
+    pub rto: Option<Period>,
+}
+
+/// The roots of trust of one or more repositories. Keep it outside of them.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(title = "lifeboat Trust")]
+pub struct TrustFile {
+    #[expect(dead_code, reason = "checked by being read")]
+    pub api_version: ApiVersion,
+    #[expect(dead_code, reason = "checked by being read")]
+    pub kind: TrustKind,
+    #[expect(dead_code, reason = "for people")]
+    #[serde(default)]
+    pub metadata: Option<Metadata>,
+    pub spec: TrustSpec,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+pub enum TrustKind {
+    Trust,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TrustSpec {
+    /// Repository ids.
+    #[schemars(with = "Vec<String>", length(min = 1))]
+    pub repositories: Spanned<Vec<RepositoryId>>,
+    /// ed25519:<base64>
+    #[schemars(with = "String")]
+    pub operator: PublicKey,
+    #[schemars(with = "Vec<String>", length(min = 1))]
+    pub writer: Spanned<Vec<PublicKey>>,
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    pub prover: Vec<PublicKey>,
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    pub collector: Vec<PublicKey>,
+    /// Public age keys that backups are encrypted to.
+    #[schemars(with = "Vec<Recipient>", length(min = 1))]
+    pub recipients: Spanned<Vec<Recipient>>,
+    #[serde(default)]
+    pub dedup: Option<DedupField>,
+}
+
+/// The dedup key in force, without saying the key.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DedupField {
+    pub id: String,
+    /// HMAC-SHA-256 under the dedup key of "lifeboat/1/check", in hexadecimal.
+    #[schemars(with = "String", regex(pattern = "^[0-9a-f]{64}$"))]
+    pub check: Digest,
+}
