@@ -1,0 +1,217 @@
+//! `lifeboat init`: a new repository, and the keys that it is used with.
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use crate::config::{Policy, Starter, starter_policy, trust_file};
+use crate::context::Context;
+use crate::job::JobError;
+use crate::job::open::from_repository;
+use crate::job::types::{InitFile, InitKeys, InitReport, InitRequest};
+use crate::model::{DedupPin, Finding, Name, PublicKey, Role, StoreUrl, Trust};
+use crate::repository::{
+    DedupKey, NewRepository, Repository, SigningKey, generate_identity, public_key_pem, restore_text,
+};
+use crate::store::Store;
+
+pub async fn run(request: InitRequest, cx: &Context) -> Result<InitReport, JobError> {
+    match &request.keys {
+        InitKeys::Generate { directory, recipients } => {
+            let directory = directory.clone();
+            generate(&request.url, &directory, recipients, cx).await
+        }
+        InitKeys::Policy { policy, signing_key } => from_policy(&request.url, policy, signing_key.as_deref(), cx).await,
+    }
+}
+
+/// One file to write into the key folder.
+struct Secretly {
+    name: &'static str,
+    text: String,
+    private: bool,
+    what: &'static str,
+    keep: &'static str,
+}
+
+async fn generate(url: &StoreUrl, directory: &Path, extra: &[String], cx: &Context) -> Result<InitReport, JobError> {
+    let directory = std::path::absolute(directory)
+        .map_err(|error| JobError::failed(format!("cannot use {}", directory.display())).because(error))?;
+    let random = |error| JobError::failed("cannot make a key").because(error);
+    let signing = || SigningKey::generate().map_err(|error| JobError::failed("cannot make a key").because(error));
+    let (identity, escrow) = (generate_identity(), generate_identity());
+    let dedup = DedupKey::generate().map_err(random)?;
+    let (operator, writer, prover, collector) = (signing()?, signing()?, signing()?, signing()?);
+    let mut recipients = vec![identity.recipient.clone(), escrow.recipient.clone()];
+    recipients.extend(extra.iter().cloned());
+    let id = cx.clock.ulid().into();
+    let trust = Trust {
+        repositories: vec![id],
+        operator: operator.public(),
+        writer: vec![writer.public()],
+        prover: vec![prover.public()],
+        collector: vec![collector.public()],
+        recipients: recipients.clone(),
+        dedup: Some(DedupPin { id: "k1".into(), check: dedup.check() }),
+    };
+    let name = policy_name(url)?;
+    let policy = starter_policy(&Starter { name: &name, url, trust: &trust });
+    let pem = |key: &SigningKey| key.to_pem().expose().clone();
+    let public = |key: &SigningKey| public_key_pem(&key.public());
+    let file = |name, text, private, what, keep| Secretly { name, text, private, what, keep };
+    let files = [
+        file("identity.txt", identity.file.expose().clone(), true, "decrypts backups", "with the people who restore; not on the machine that backs up"),
+        file("escrow.txt", escrow.file.expose().clone(), true, "decrypts backups, if the other one is lost", "offline, on paper or in a safe, away from this place"),
+        file("dedup.key", dedup.to_text().expose().clone() + "\n", true, "recognises chunks; decrypts nothing", "on the machine that backs up"),
+        file("writer.key", pem(&writer), true, "signs backups", "on the machine that backs up"),
+        file("prover.key", pem(&prover), true, "signs proofs", "where backups are verified"),
+        file("collector.key", pem(&collector), true, "signs what expires", "apart from the writer's key"),
+        file("operator.key", pem(&operator), true, "signs the repository's configuration", "offline, with the escrow key"),
+        file("writer.pub", public(&writer), false, "checks backups with openssl", "with RESTORE.txt"),
+        file("prover.pub", public(&prover), false, "checks proofs with openssl", "with RESTORE.txt"),
+        file("collector.pub", public(&collector), false, "checks tombstones with openssl", "with RESTORE.txt"),
+        file("operator.pub", public(&operator), false, "checks the configuration with openssl", "with RESTORE.txt"),
+        file("trust.yaml", trust_file(&name, &trust), false, "says what to believe of the repository", "with everyone who reads it, outside of it"),
+        file("policy.yaml", policy, false, "a policy to start from", "in version control"),
+        file("RESTORE.txt", restore_text(&id, url), false, "how to restore without lifeboat", "printed, next to the escrow key"),
+    ];
+    let store = Store::create(url, cx.clock.clone()).await;
+    let store = store.map_err(|error| {
+        let hint = error.hint().unwrap_or("choose another folder").to_owned();
+        JobError::failed(format!("cannot make a repository at {url}")).because(error).hint(hint)
+    })?;
+    // Keys first: a repository whose keys could not be written would be lost the moment it is made.
+    let written = write_files(&directory, &files)?;
+    let features = store.features();
+    let roles = role_keys(writer.public(), prover.public(), collector.public());
+    let new = NewRepository {
+        id,
+        url: url.clone(),
+        config: cx.clock.ulid().into(),
+        created: cx.clock.now(),
+        recipients,
+        dedup,
+        operator,
+        keys: roles,
+    };
+    let config = match Repository::create(store, new).await {
+        Ok(config) => config,
+        Err(error) => {
+            for file in &written {
+                // They belong to a repository that does not exist, and nobody has seen them yet.
+                let _ = fs::remove_file(&file.path);
+            }
+            return Err(from_repository(error));
+        }
+    };
+    let shown = directory.display();
+    Ok(InitReport {
+        repository: id,
+        url: url.clone(),
+        recipients: config.recipients,
+        dedup: config.dedup.id,
+        store: features,
+        files: written,
+        findings: vec![
+            Finding::warning("keys", "all of them are in one folder now, so whoever reads it can do everything")
+                .cure("move each to where it belongs, above all escrow.txt and operator.key"),
+        ],
+        next: vec![
+            format!("edit {shown}/policy.yaml: name your sources"),
+            format!("lifeboat check -f {shown}/policy.yaml"),
+            format!("lifeboat backup -f {shown}/policy.yaml"),
+        ],
+    })
+}
+
+fn role_keys(writer: PublicKey, prover: PublicKey, collector: PublicKey) -> Vec<(Role, PublicKey)> {
+    vec![(Role::Writer, writer), (Role::Prover, prover), (Role::Collector, collector)]
+}
+
+/// The folder's own name, if it can name a policy.
+fn policy_name(url: &StoreUrl) -> Result<Name, JobError> {
+    let StoreUrl::Local(path) = url;
+    let last = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
+    last.map_or_else(|| "main".parse().map_err(|error| JobError::failed("no name").because(error)), Ok)
+}
+
+/// Writes all of the files into a folder of our own, or none: nothing that is there is overwritten.
+fn write_files(directory: &Path, files: &[Secretly]) -> Result<Vec<InitFile>, JobError> {
+    let failed = |path: &Path, error| JobError::failed(format!("cannot write {}", path.display())).because(error);
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(|error| failed(directory, error))?;
+    for file in files {
+        let path = directory.join(file.name);
+        if path.exists() {
+            return Err(JobError::blocked(format!("{} exists already", path.display()))
+                .hint("keys are never overwritten: name another folder with --generate-keys"));
+        }
+    }
+    let mut written = Vec::new();
+    for file in files {
+        let path: PathBuf = directory.join(file.name);
+        let mode = if file.private { 0o600 } else { 0o644 };
+        let opened = fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&path);
+        let result = opened.and_then(|mut out| out.write_all(file.text.as_bytes()).and_then(|()| out.sync_all()));
+        result.map_err(|error| failed(&path, error))?;
+        written.push(InitFile { path, what: file.what.into(), keep: file.keep.into() });
+    }
+    Ok(written)
+}
+
+async fn from_policy(
+    url: &StoreUrl,
+    policy: &Policy,
+    signing_key: Option<&Path>,
+    cx: &Context,
+) -> Result<InitReport, JobError> {
+    let needs = |what: &str| JobError::refused(format!("the policy lacks {what}, which a new repository needs"));
+    let trusted = policy.keys.trusted.as_ref().ok_or_else(|| needs("keys.trusted"))?;
+    let reference = match signing_key {
+        Some(path) => crate::secret::SecretRef::File(path.to_owned()),
+        None => policy.keys.signing.operator.clone().ok_or_else(|| needs("keys.signing.operator"))?,
+    };
+    let refused = |what: &str| JobError::refused(format!("cannot use {what}"));
+    let pem = reference.resolve().map_err(|error| refused("the operator's key").because(error))?;
+    let operator = SigningKey::from_pem(pem.expose()).map_err(|error| refused("the operator's key").because(error))?;
+    if operator.public() != trusted.operator {
+        return Err(JobError::refused("the operator's key is not the one in keys.trusted.operator"));
+    }
+    let text = policy.keys.dedup.resolve().map_err(|error| refused("the dedup key").because(error))?;
+    let dedup = DedupKey::parse(text.expose()).map_err(|error| refused("the dedup key").because(error))?;
+    let store = Store::create(url, cx.clock.clone()).await;
+    let store = store.map_err(|error| JobError::failed(format!("cannot make a repository at {url}")).because(error))?;
+    let features = store.features();
+    let id = policy.repository.id.unwrap_or_else(|| cx.clock.ulid().into());
+    let mut keys = Vec::new();
+    for (role, list) in
+        [(Role::Writer, &trusted.writer), (Role::Prover, &trusted.prover), (Role::Collector, &trusted.collector)]
+    {
+        keys.extend(list.iter().map(|key| (role, *key)));
+    }
+    let new = NewRepository {
+        id,
+        url: url.clone(),
+        config: cx.clock.ulid().into(),
+        created: cx.clock.now(),
+        recipients: policy.keys.recipients.clone(),
+        dedup,
+        operator,
+        keys,
+    };
+    let config = Repository::create(store, new).await.map_err(from_repository)?;
+    let mut next = vec![format!("lifeboat check -f {}", policy.file.display())];
+    if policy.repository.id.is_none() {
+        next.insert(0, format!("add to the policy, under repositories: id: {id}"));
+    }
+    Ok(InitReport {
+        repository: id,
+        url: url.clone(),
+        recipients: config.recipients,
+        dedup: config.dedup.id,
+        store: features,
+        files: Vec::new(),
+        findings: Vec::new(),
+        next,
+    })
+}

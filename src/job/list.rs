@@ -1,0 +1,77 @@
+//! `lifeboat list`: the backups there are, and what is proved of each.
+
+use crate::context::Context;
+use crate::job::JobError;
+use crate::job::open::{age, catalog, now, open};
+use crate::job::types::{ListReport, ListRequest, ListRow, ListSource};
+use crate::model::{Finding, Timestamp};
+use crate::repository::{Backup, Catalog};
+use crate::store::Access;
+
+pub async fn run(request: ListRequest, cx: &Context) -> Result<ListReport, JobError> {
+    let repository = open(&request.place, Access::ReadOnly, cx).await?;
+    let catalog = catalog(&repository, &request.place).await?;
+    let now = now(&repository).await?;
+    let pinned = repository.is_pinned();
+    Ok(ListReport {
+        repository: repository.id(),
+        url: request.place.url,
+        pinned,
+        backups: catalog.backups.iter().map(|backup| row(backup, now, pinned)).collect(),
+        findings: findings(&catalog),
+    })
+}
+
+/// What a reader of the catalog should know besides the rows.
+pub(in crate::job) fn findings(catalog: &Catalog) -> Vec<Finding> {
+    let invalid = catalog.invalid.iter().map(|invalid| {
+        Finding::problem(format!("backup {} of {}", invalid.run, invalid.policy), format!("cannot be believed: {}", invalid.problem))
+            .cure("find out who wrote it; `lifeboat restore` will not use it")
+    });
+    let unfinished = catalog.unfinished.iter().map(|(policy, run)| {
+        Finding::ok(format!("run {run} of {policy}"), "committed nothing: under way, crashed, or every source failed")
+    });
+    invalid.chain(unfinished).chain(catalog.findings.iter().cloned()).collect()
+}
+
+fn row(backup: &Backup, now: Timestamp, pinned: bool) -> ListRow {
+    let manifest = &backup.manifest;
+    let level = backup.proved_level();
+    let sources = manifest.sources.iter().map(|entry| {
+        let level = backup.proved(&entry.name);
+        ListSource {
+            name: entry.name.clone(),
+            kind: entry.kind.clone(),
+            raw_bytes: entry.stats.raw,
+            stored_bytes: entry.stats.stored_new,
+            level: level.map(|(level, _)| level),
+            level_at: level.map(|(_, at)| at),
+            level_age_seconds: level.map(|(_, at)| age(now, at)),
+            damaged: is_damaged(backup, entry.name.as_str()),
+        }
+    });
+    ListRow {
+        run: manifest.run,
+        policy: manifest.policy.clone(),
+        status: manifest.status,
+        committed: backup.created,
+        age_seconds: age(now, backup.created),
+        raw_bytes: manifest.sources.iter().map(|entry| entry.stats.raw).sum(),
+        stored_bytes: manifest.sources.iter().map(|entry| entry.stats.stored_new).sum(),
+        sources: sources.collect(),
+        failed_sources: manifest.failed_sources.clone(),
+        skipped_sources: manifest.skipped_sources.clone(),
+        level: level.map(|(level, _)| level),
+        level_at: level.map(|(_, at)| at),
+        level_age_seconds: level.map(|(_, at)| age(now, at)),
+        pinned,
+        damaged: backup.proofs.last().is_some_and(|proof| !proof.proof.passed),
+    }
+}
+
+/// Whether the newest proof names an object of that source.
+pub(in crate::job) fn is_damaged(backup: &Backup, source: &str) -> bool {
+    let lineage = format!("data/{}.{source}/", backup.manifest.policy);
+    let document = format!("backups/{}/{}/{source}.", backup.manifest.policy, backup.manifest.run);
+    backup.damaged().iter().any(|key| key.starts_with(&lineage) || key.starts_with(&document))
+}

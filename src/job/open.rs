@@ -1,0 +1,200 @@
+//! What most verbs begin with: the repository, the keys of a role, the backup that is meant.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::config::Policy;
+use crate::context::Context;
+use crate::job::types::{BackupRef, Place};
+use crate::job::{Exit, JobError};
+use crate::model::{Name, PublicKey, Role, Timestamp};
+use crate::repository::{
+    Backup, Catalog, DedupKey, ErrorClass, Identities, Repository, RepositoryError, SigningKey, Tuning, Writer,
+};
+use crate::secret::SecretRef;
+use crate::store::{Access, ErrorKind, Store, StoreError};
+
+/// Opens the repository, pinned or not.
+pub(in crate::job) async fn open(place: &Place, access: Access, cx: &Context) -> Result<Repository, JobError> {
+    let store = Store::open(&place.url, access, cx.clock.clone()).await.map_err(|error| {
+        if error.kind() == ErrorKind::NotFound {
+            missing(&place.url.to_string())
+        } else {
+            from_store(&error).because(error)
+        }
+    })?;
+    Repository::open(store, place.trust.clone()).await.map_err(from_repository)
+}
+
+/// Opens the repository for a verb that believes what it reads: without pins it is refused.
+pub(in crate::job) async fn open_pinned(place: &Place, access: Access, cx: &Context) -> Result<Repository, JobError> {
+    if place.trust.is_none() {
+        return Err(JobError::refused(format!("nothing says which keys to believe of {}", place.url))
+            .hint("-f POLICY with repositories[].id and keys.trusted, or --trust FILE (init wrote trust.yaml)"));
+    }
+    open(place, access, cx).await
+}
+
+fn missing(url: &str) -> JobError {
+    JobError::missing(format!("there is no repository at {url}"))
+        .hint(format!("is the disk mounted? a new repository: lifeboat init {url} --generate-keys DIR"))
+}
+
+/// The policy of a verb that needs one.
+pub(in crate::job) fn policy(place: &Place) -> Result<&Policy, JobError> {
+    place.policy.as_deref().ok_or_else(|| JobError::usage("this verb needs a policy").hint("-f POLICY"))
+}
+
+fn from_store(error: &StoreError) -> JobError {
+    let failed = JobError::failed("the store cannot be used");
+    match error.hint() {
+        Some(hint) => failed.hint(hint),
+        None => failed,
+    }
+}
+
+/// The one place that decides how a repository's error ends the program.
+pub(in crate::job) fn from_repository(error: RepositoryError) -> JobError {
+    let exit = match error.class() {
+        ErrorClass::Failed => Exit::Failed,
+        ErrorClass::Missing => Exit::Missing,
+        ErrorClass::Refused => Exit::Refused,
+        ErrorClass::Damaged => Exit::Damaged,
+    };
+    let hint = match &error {
+        RepositoryError::Missing { url } => return missing(url),
+        RepositoryError::Exists { url } => Some(format!("lifeboat list --repository {url}")),
+        RepositoryError::NotEmpty { .. } => {
+            Some("choose an empty folder, or remove what an interrupted init left there".into())
+        }
+        RepositoryError::Store { source, .. } => source.hint().map(str::to_owned),
+        RepositoryError::Pins { .. } => {
+            Some("somebody changed the repository or the policy: find out who before anything else".into())
+        }
+        RepositoryError::Untrusted { .. } => {
+            Some("compare it with another copy of the repository; do not back up into it".into())
+        }
+        RepositoryError::Open { .. } if exit == Exit::Refused => {
+            Some("--identity FILE: the age key of one of the recipients that `lifeboat show` lists".into())
+        }
+        RepositoryError::Damaged { .. } | RepositoryError::Document { .. } | RepositoryError::Open { .. } => {
+            Some("lifeboat verify all --level hashed".into())
+        }
+        RepositoryError::Deadline { .. } => Some("find out what took so long; the next run adopts what was stored".into()),
+        _ => None,
+    };
+    let message = error.to_string();
+    let mut job = JobError::new(exit, message);
+    job.hint = hint;
+    match error {
+        RepositoryError::Store { source, .. } => job.because(source),
+        RepositoryError::Document { source, .. } => job.because(source),
+        RepositoryError::Open { source, .. } | RepositoryError::Seal { source, .. } => job.because(source),
+        RepositoryError::Encode { source, .. } => job.because(source),
+        RepositoryError::Source { source, .. } => JobError { exit: source.class.into(), ..job }.because(source),
+        _ => job,
+    }
+}
+
+fn read_secret_file(path: &Path, what: &str) -> Result<String, JobError> {
+    let secret = SecretRef::File(path.to_owned()).resolve();
+    let secret = secret.map_err(|error| JobError::refused(format!("cannot use {what}")).because(error))?;
+    Ok(secret.expose().clone())
+}
+
+/// The age keys that `--identity` names; none given is an error of the verb that needs one.
+pub(in crate::job) fn identities(place: &Place) -> Result<Option<Arc<Identities>>, JobError> {
+    if place.identities.is_empty() {
+        return Ok(None);
+    }
+    let mut text = String::new();
+    for path in &place.identities {
+        text.push_str(&read_secret_file(path, "the identity file")?);
+        text.push('\n');
+    }
+    let parsed = Identities::parse(&text).map_err(|error| {
+        JobError::refused("cannot use the identity file").because(error).hint("it is the identity.txt that init wrote")
+    })?;
+    Ok(Some(Arc::new(parsed)))
+}
+
+/// For verbs that must decrypt.
+pub(in crate::job) fn required_identities(place: &Place) -> Result<Arc<Identities>, JobError> {
+    identities(place)?.ok_or_else(|| {
+        JobError::refused("nothing can be decrypted without an age key")
+            .hint("--identity FILE (the identity.txt that init wrote; it belongs offline)")
+    })
+}
+
+/// The private key of a role: `--signing-key`, else the policy's reference; none where neither is given.
+pub(in crate::job) fn signing_key(place: &Place, role: Role) -> Result<Option<SigningKey>, JobError> {
+    let reference = match (&place.signing_key, &place.policy) {
+        (Some(path), _) => Some(SecretRef::File(path.clone())),
+        (None, Some(policy)) => {
+            let signing = &policy.keys.signing;
+            match role {
+                Role::Operator => signing.operator.clone(),
+                Role::Writer => signing.writer.clone(),
+                Role::Prover => signing.prover.clone(),
+                Role::Collector => signing.collector.clone(),
+            }
+        }
+        (None, None) => None,
+    };
+    let Some(reference) = reference else { return Ok(None) };
+    let refused = || JobError::refused(format!("cannot use the {role}'s signing key"));
+    let pem = reference.resolve().map_err(|error| refused().because(error))?;
+    SigningKey::from_pem(pem.expose()).map(Some).map_err(|error| refused().because(error))
+}
+
+/// Takes up the writer's role with the policy's keys.
+pub(in crate::job) fn writer(repository: &Repository, place: &Place) -> Result<Writer, JobError> {
+    let policy = policy(place)?;
+    let signing = signing_key(place, Role::Writer)?.ok_or_else(|| {
+        JobError::refused("the policy names no signing key for the writer").hint("keys.signing.writer: {file: writer.key}")
+    })?;
+    let refused = || JobError::refused("cannot use the dedup key");
+    let text = policy.keys.dedup.resolve().map_err(|error| refused().because(error))?;
+    let dedup = DedupKey::parse(text.expose()).map_err(|error| refused().because(error))?;
+    repository.writer(dedup, signing, Tuning::default()).map_err(from_repository)
+}
+
+/// The prover's key, if one is given; refused if the repository does not know it.
+pub(in crate::job) fn prover(repository: &Repository, place: &Place) -> Result<Option<SigningKey>, JobError> {
+    let Some(key) = signing_key(place, Role::Prover)? else { return Ok(None) };
+    let public: PublicKey = key.public();
+    if repository.is_current(Role::Prover, &public) {
+        Ok(Some(key))
+    } else {
+        Err(JobError::refused(format!("{public} is not a current, trusted prover key of this repository")))
+    }
+}
+
+/// Everything that the place means: of its policy, if it has one.
+pub(in crate::job) async fn catalog(repository: &Repository, place: &Place) -> Result<Catalog, JobError> {
+    let policy = place.policy.as_ref().map(|policy| &policy.name);
+    repository.catalog(policy).await.map_err(from_repository)
+}
+
+pub(in crate::job) fn select<'a>(
+    catalog: &'a Catalog,
+    backup: &BackupRef,
+    source: Option<&Name>,
+) -> Result<&'a Backup, JobError> {
+    catalog.select(backup, source).map_err(|error| {
+        let hint = match catalog.backups.iter().any(|b| matches!(b.manifest.status, crate::model::BackupStatus::Partial)) {
+            true => "lifeboat list shows them; a partial one is named by its run id",
+            false => "lifeboat list",
+        };
+        JobError::usage(error.to_string()).hint(hint)
+    })
+}
+
+/// Seconds from `then` to the store's time `now`, never negative.
+pub(in crate::job) fn age(now: Timestamp, then: Timestamp) -> i64 {
+    now.duration_since(then).as_secs().max(0)
+}
+
+pub(in crate::job) async fn now(repository: &Repository) -> Result<Timestamp, JobError> {
+    repository.store().now().await.map_err(|error| from_store(&error).because(error))
+}
