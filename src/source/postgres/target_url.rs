@@ -49,7 +49,7 @@ impl std::str::FromStr for TargetUrl {
 
     /// The password, if any, is the environment's `PGPASSWORD`.
     fn from_str(text: &str) -> Result<Self, TargetUrlError> {
-        let url = Url::parse(text).map_err(|_| TargetUrlError::Syntax)?;
+        let url = Url::parse(&with_host(text)).map_err(|_| TargetUrlError::Syntax)?;
         if !matches!(url.scheme(), "postgres" | "postgresql") {
             return Err(TargetUrlError::Syntax);
         }
@@ -59,7 +59,7 @@ impl std::str::FromStr for TargetUrl {
         let decoded = |text: &str| {
             percent_decode_str(text).decode_utf8().map(|text| text.into_owned()).map_err(|_| TargetUrlError::Syntax)
         };
-        let mut host = url.host_str().map(decoded).transpose()?.filter(|host| !host.is_empty());
+        let mut host = url.host_str().map(decoded).transpose()?.filter(|host| !host.is_empty() && host != NO_HOST);
         let mut mode = None;
         let (mut ca, mut cert, mut key) = (None, None, None);
         for (name, value) in url.query_pairs() {
@@ -90,6 +90,18 @@ impl std::str::FromStr for TargetUrl {
         }
         let database = decoded(url.path().strip_prefix('/').unwrap_or_default())?;
         Ok(TargetUrl { settings, database: Some(database).filter(|name| !name.is_empty()) })
+    }
+}
+
+/// Stands for an empty host, which libpq takes and the URL standard does not. No host can have this name.
+const NO_HOST: &str = "-";
+
+fn with_host(text: &str) -> String {
+    let authority = text.find("://").map(|at| at + 3);
+    let end = authority.and_then(|from| Some(from + text[from..].find(['/', '?', '#'])?));
+    match end {
+        Some(end) if text[..end].ends_with('@') => format!("{}{NO_HOST}{}", &text[..end], &text[end..]),
+        _ => text.to_owned(),
     }
 }
 

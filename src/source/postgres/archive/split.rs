@@ -1,0 +1,89 @@
+//! The reader put to streams.
+
+use bytes::{Bytes, BytesMut};
+use futures::stream::{self, BoxStream};
+use futures::{StreamExt, TryStreamExt};
+use tokio::sync::mpsc;
+
+use super::cursor::{Cursor, MAX_ENTRY, Stop};
+use super::error::ArchiveError;
+use super::reader::Reader;
+use super::toc::{Header, Toc};
+use crate::model::{ByteStream, FailureClass, SourceFailure, StreamItem};
+
+/// Pieces that may wait for whoever reads.
+const WAITING: usize = 4;
+/// Statements and names that [`read_toc`] keeps at most.
+const MAX_TOC: usize = 1 << 30;
+
+/// Passes an archive through unchanged, and says where each table's data begins and ends, its rows, and the SHA-256 of
+/// exactly what `COPY ... TO STDOUT` sent. A clean end means that the archive is whole: contents and every data block.
+///
+/// Works in a task of its own, so that hashing does not hold up whoever reads. Dropping the result ends it. The sandbox
+/// can be compared by the same means: dump it with `pg_dump -Fc -Z0 --data-only`, split that, compare parts by name.
+pub fn split(subject: String, mut input: ByteStream) -> BoxStream<'static, Result<StreamItem, SourceFailure>> {
+    let (send, mut receive) = mpsc::channel(WAITING);
+    tokio::spawn(async move {
+        let work = async {
+            let mut reader = Reader::default();
+            while let Some(piece) = input.next().await {
+                let mut items = Vec::new();
+                reader.push(&piece?, &mut items).map_err(|error| damaged(&subject, &error))?;
+                if send.send(Ok(items)).await.is_err() {
+                    return Ok(());
+                }
+            }
+            reader.finish().map_err(|error| damaged(&subject, &error))
+        };
+        let result = tokio::select! {
+            result = work => result,
+            () = send.closed() => return,
+        };
+        if let Err(failure) = result {
+            let _ = send.send(Err(failure)).await;
+        }
+    });
+    let batches = stream::poll_fn(move |cx| receive.poll_recv(cx));
+    batches.map_ok(|items: Vec<StreamItem>| stream::iter(items.into_iter().map(Ok))).try_flatten().boxed()
+}
+
+/// Reads the table of contents with its statements. The stream that comes back begins at the first byte again.
+pub async fn read_toc(subject: &str, mut input: ByteStream) -> Result<(Toc, ByteStream), SourceFailure> {
+    let mut read: Vec<Bytes> = Vec::new();
+    let mut pending = BytesMut::new();
+    let mut header: Option<Header> = None;
+    let mut entries = Vec::new();
+    let mut kept = 0;
+    let bad = |error: ArchiveError| damaged(subject, &error);
+    let toc = loop {
+        let mut cursor = Cursor::new(&pending);
+        let step = match &header {
+            None => Header::read(&mut cursor).map(|found| header = Some(found)),
+            Some(found) if found.entries == entries.len() as u64 => break found.clone().into_toc(entries),
+            Some(found) => found.read_entry(&mut cursor, true).map(|entry| entries.push(entry)),
+        };
+        match step {
+            Ok(()) => {
+                let used = cursor.at;
+                kept += used;
+                let _ = pending.split_to(used);
+            }
+            Err(Stop::Bad(error)) => return Err(bad(error)),
+            Err(Stop::Incomplete) if pending.len() > MAX_ENTRY || kept > MAX_TOC => {
+                return Err(bad(ArchiveError::EntryTooLarge));
+            }
+            Err(Stop::Incomplete) => match input.try_next().await? {
+                Some(piece) => {
+                    pending.extend_from_slice(&piece);
+                    read.push(piece);
+                }
+                None => return Err(bad(ArchiveError::Truncated("table of contents"))),
+            },
+        }
+    };
+    Ok((toc, stream::iter(read.into_iter().map(Ok)).chain(input).boxed()))
+}
+
+fn damaged(subject: &str, error: &ArchiveError) -> SourceFailure {
+    SourceFailure::new(FailureClass::Damaged, subject, error.to_string())
+}
