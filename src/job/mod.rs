@@ -1,6 +1,18 @@
 //! Doing: joins policy, sources and repository into verbs. Prints nothing.
 
+mod audit;
+pub mod backup;
+pub mod cat;
+pub mod check;
 mod error;
+pub mod init;
+pub mod list;
+mod open;
+pub mod plan;
+pub mod proof;
+pub mod show;
+mod sources;
 pub mod types;
+pub mod verify;
 
 pub use error::{Exit, JobError};

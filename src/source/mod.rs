@@ -8,7 +8,7 @@ use futures::stream::BoxStream;
 use serde::Serialize;
 
 use crate::context::Context;
-use crate::model::{ByteStream, CaptureItem, Detail, Finding, SourceEntry, SourceFailure, StreamItem};
+use crate::model::{ByteStream, CaptureItem, Detail, Finding, MEDIA_PG_ARCHIVE, SourceEntry, SourceFailure, StreamItem};
 
 /// One thing that can be captured.
 #[async_trait]
@@ -80,7 +80,10 @@ pub struct Loaded {
 }
 
 /// Reads a stored stream as its own format says, and finds its parts anew: the same parser that captured it.
-/// Fails where the format does.
-pub fn split(_media: &str, bytes: ByteStream) -> BoxStream<'static, Result<StreamItem, SourceFailure>> {
-    Box::pin(bytes.map_ok(StreamItem::Bytes))
+/// Fails where the format does; bytes of a format without parts pass through.
+pub fn split(name: &str, media: &str, bytes: ByteStream) -> BoxStream<'static, Result<StreamItem, SourceFailure>> {
+    match media {
+        MEDIA_PG_ARCHIVE => postgres::archive::split(name.to_owned(), bytes),
+        _ => Box::pin(bytes.map_ok(StreamItem::Bytes)),
+    }
 }

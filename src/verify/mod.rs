@@ -23,6 +23,10 @@ pub struct Request<'a> {
     pub sample: Option<f64>,
     /// Needed from `opened` on.
     pub identities: Option<Arc<Identities>>,
+    /// The system user that a throw-away server runs as; null = the usual one.
+    pub sandbox_user: Option<String>,
+    /// Go on where the machine offers no isolation.
+    pub weak_sandbox: bool,
 }
 
 /// What was found out about one capture.

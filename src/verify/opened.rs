@@ -86,7 +86,7 @@ async fn find_parts(stream: &StreamDetail, bytes: ByteStream) -> Result<Vec<Part
     let overlap = |error: PartsOverlap| {
         SourceFailure::new(FailureClass::Damaged, stream.name.as_str(), error.to_string())
     };
-    let mut items = source::split(&stream.media, bytes);
+    let mut items = source::split(&stream.name, &stream.media, bytes);
     let mut recorder = PartRecorder::default();
     while let Some(item) = items.try_next().await? {
         recorder.take(&item).map_err(overlap)?;

@@ -96,7 +96,8 @@ pub struct ShowStream {
 pub struct ShowFailed {
     pub name: Name,
     pub class: FailureClass,
-    pub attempt: AttemptId,
+    /// Null when the worker was never heard of again.
+    pub attempt: Option<AttemptId>,
     /// Null if not opened.
     pub message: Option<String>,
 }

@@ -4,6 +4,7 @@ pub mod archive;
 mod connect;
 mod failure;
 mod libpq;
+pub mod load;
 pub mod properties;
 mod settings;
 mod target_url;

@@ -1,0 +1,242 @@
+//! `lifeboat backup`: announce the run, capture each source, commit what is whole.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use futures::StreamExt as _;
+
+use crate::config;
+use crate::context::Context;
+use crate::event::Event;
+use crate::job::JobError;
+use crate::job::open::{from_repository, open_pinned, policy, writer};
+use crate::job::sources;
+use crate::job::types::{BackupReport, BackupRequest, BackupSource, FailedSourceReport, VerifyBackup};
+use crate::job::verify::after_backup;
+use crate::model::{
+    CaptureItem, CaptureSummary, Consistency, FailedSource, FailureClass, Name, Part, SourceFailure,
+};
+use crate::repository::{
+    Attempt, AttemptSpec, CommitRequest, Committed, Repository, RepositoryError, Run, Writer,
+};
+use crate::source::Source;
+use crate::store::Access;
+
+pub async fn run(request: BackupRequest, cx: &Context) -> Result<BackupReport, JobError> {
+    // Dropping the work ends its tools and threads; what was stored stays invisible, and can be adopted.
+    tokio::select! {
+        biased;
+        () = cx.cancel.cancelled() => Err(JobError::interrupted()),
+        report = backup(&request, cx) => report,
+    }
+}
+
+async fn backup(request: &BackupRequest, cx: &Context) -> Result<BackupReport, JobError> {
+    let began = Instant::now();
+    let policy = policy(&request.place)?;
+    let (asked, skipped) = choose(policy, &request.sources)?;
+    let repository = open_pinned(&request.place, Access::ReadWrite, cx).await?;
+    let writer = writer(&repository, &request.place)?;
+    let started = cx.clock.now();
+    let run = repository.start_run(&policy.name, cx.clock.ulid().into()).await.map_err(from_repository)?;
+    let names: Vec<Name> = asked.iter().map(|source| source.name.clone()).collect();
+    cx.event(Event::RunStarted { run: run.id, policy: policy.name.clone(), sources: names.clone() });
+
+    let mut failures = Vec::new();
+    let mut failed = Vec::new();
+    for source in asked {
+        let files = BTreeMap::from([("policy.yaml".to_owned(), policy.text.clone())]);
+        let worker = Worker { repository: &repository, run: &run, writer: &writer, name: &source.name, files, cx };
+        if let Err((row, failure)) = worker.capture(&*sources::source(source)).await {
+            let (class, message, cure) = (failure.class, failure.to_string(), failure.cure.clone());
+            cx.event(Event::SourceFailed { source: source.name.clone(), class, message, cure });
+            failures.push(failure_report(&source.name, failure));
+            failed.push(row);
+        }
+    }
+    let commit = CommitRequest {
+        asked: names,
+        failed,
+        skipped: skipped.clone(),
+        tags: request.tags.clone(),
+        started,
+    };
+    let committed = match repository.commit(&run, commit, &writer, cx).await {
+        Ok(committed) => Some(committed),
+        Err(RepositoryError::NothingCaptured { .. }) => None,
+        Err(error) => return Err(from_repository(error)),
+    };
+    let verified = match &committed {
+        Some(committed) => verify_after(request, &repository, policy, committed, cx).await?,
+        None => None,
+    };
+    let manifest = committed.as_ref().map(|committed| &committed.manifest);
+    Ok(BackupReport {
+        run: run.id,
+        policy: policy.name.clone(),
+        url: request.place.url.clone(),
+        status: manifest.map(|manifest| manifest.status),
+        manifest_sha256: committed.as_ref().map(|committed| committed.sha256),
+        started,
+        finished: cx.clock.now(),
+        seconds: began.elapsed().as_secs_f64(),
+        sources: manifest.map(|manifest| manifest.sources.iter().map(source_report).collect()).unwrap_or_default(),
+        failed_sources: failures,
+        skipped_sources: skipped,
+        verified,
+        findings: Vec::new(),
+    })
+}
+
+/// The sources that are asked for, and the policy's others.
+pub(in crate::job) fn choose<'a>(
+    policy: &'a config::Policy,
+    asked: &[Name],
+) -> Result<(Vec<&'a config::Source>, Vec<Name>), JobError> {
+    if let Some(unknown) = asked.iter().find(|name| !policy.sources.iter().any(|source| source.name == **name)) {
+        let names: Vec<_> = policy.sources.iter().map(|source| source.name.to_string()).collect();
+        return Err(JobError::usage(format!("policy {} has no source `{unknown}`", policy.name))
+            .hint(format!("it has: {}", names.join(", "))));
+    }
+    let (chosen, skipped): (Vec<_>, Vec<_>) =
+        policy.sources.iter().partition(|source| asked.is_empty() || asked.contains(&source.name));
+    Ok((chosen, skipped.into_iter().map(|source| source.name.clone()).collect()))
+}
+
+struct Worker<'a> {
+    repository: &'a Repository,
+    run: &'a Run,
+    writer: &'a Writer,
+    name: &'a Name,
+    files: BTreeMap<String, String>,
+    cx: &'a Context,
+}
+
+impl Worker<'_> {
+    /// One attempt at one source. A failure comes back with the row that the manifest keeps of it.
+    async fn capture(&self, source: &dyn Source) -> Result<Part, (FailedSource, SourceFailure)> {
+        let probe = source.probe(self.cx).await;
+        let estimate_bytes = probe.as_ref().map_or(0, |probe| probe.estimate_bytes);
+        let id = self.cx.clock.ulid().into();
+        let spec = AttemptSpec {
+            source: self.name.clone(),
+            kind: source.kind().into(),
+            method: source.method().into(),
+            attempt: id,
+            estimate_bytes,
+            files: self.files.clone(),
+        };
+        self.cx.event(Event::SourceStarted { source: self.name.clone(), attempt: id, estimate_bytes });
+        let mut attempt = match self.repository.begin(self.run, spec, self.writer, self.cx).await {
+            Ok(attempt) => attempt,
+            Err(error) => {
+                let failure = as_source_failure(error);
+                let class = failure.class;
+                let row = FailedSource { name: self.name.clone(), class, attempt: Some(id), detail: None };
+                return Err((row, failure));
+            }
+        };
+        let captured = match probe {
+            Ok(_) => self.stream(source, &mut attempt).await,
+            Err(failure) => Err(failure),
+        };
+        match captured {
+            Ok(summary) => match attempt.finish(summary).await {
+                Ok(part) => Ok(part),
+                Err(error) => {
+                    let failure = as_source_failure(error);
+                    let class = failure.class;
+                    let row = FailedSource { name: self.name.clone(), class, attempt: Some(id), detail: None };
+                    Err((row, failure))
+                }
+            },
+            Err(failure) => Err((attempt.fail(&failure, self.nothing()).await, failure)),
+        }
+    }
+
+    /// Every stream of the source. Only a capture that ended with its summary is whole.
+    async fn stream(&self, source: &dyn Source, attempt: &mut Attempt) -> Result<CaptureSummary, SourceFailure> {
+        let mut capture = source.capture(self.cx).await?;
+        let mut summary = None;
+        while let Some(item) = capture.next().await {
+            match item? {
+                CaptureItem::Stream(stream) if summary.is_none() => {
+                    attempt.write(stream).await.map_err(as_source_failure)?;
+                }
+                CaptureItem::End(end) if summary.is_none() => summary = Some(end),
+                _ => return Err(broken("yields something after its end")),
+            }
+        }
+        summary.ok_or_else(|| broken("ended without saying that it is whole"))
+    }
+
+    fn nothing(&self) -> CaptureSummary {
+        let now = self.cx.clock.now();
+        CaptureSummary {
+            consistency: Consistency { kind: "none".into(), from: now, to: now, marker: None },
+            properties: serde_json::Value::Null,
+            commands: Vec::new(),
+            stderr: String::new(),
+        }
+    }
+}
+
+fn broken(message: &str) -> SourceFailure {
+    SourceFailure::new(FailureClass::Internal, "source", message)
+}
+
+/// What a source's failure, or the repository's while it was captured, looks like to the person.
+fn as_source_failure(error: RepositoryError) -> SourceFailure {
+    match error {
+        RepositoryError::Source { source, .. } => source,
+        RepositoryError::Deadline { .. } => {
+            SourceFailure::new(FailureClass::Deadline, "repository", error.to_string())
+        }
+        error => {
+            let hint = match &error {
+                RepositoryError::Store { source, .. } => source.hint(),
+                _ => None,
+            };
+            let failure = crate::repository::as_failure(error);
+            match hint {
+                Some(hint) => failure.cure(hint),
+                None => failure,
+            }
+        }
+    }
+}
+
+fn failure_report(name: &Name, failure: SourceFailure) -> FailedSourceReport {
+    let SourceFailure { class, subject, message, cure } = failure;
+    FailedSourceReport { name: name.clone(), class, subject, message, cure }
+}
+
+fn source_report(entry: &crate::model::SourceEntry) -> BackupSource {
+    BackupSource {
+        name: entry.name.clone(),
+        kind: entry.kind.clone(),
+        streams: entry.streams.len() as u64,
+        raw_bytes: entry.stats.raw,
+        stored_bytes: entry.stats.stored_new,
+        chunks: entry.streams.iter().map(|stream| stream.chunks).sum(),
+        reused_chunks: entry.stats.reused_chunks,
+        seconds: entry.stats.seconds as f64,
+        marker: entry.consistency.marker.clone(),
+    }
+}
+
+/// What the policy wants proved at once; a commit that came too late is always looked at.
+async fn verify_after(
+    request: &BackupRequest,
+    repository: &Repository,
+    policy: &config::Policy,
+    committed: &Committed,
+    cx: &Context,
+) -> Result<Option<VerifyBackup>, JobError> {
+    let late = committed.late.then_some(crate::model::Level::Present);
+    let Some(level) = policy.verify_after_backup.max(late) else { return Ok(None) };
+    let catalog = repository.catalog(Some(&policy.name)).await.map_err(from_repository)?;
+    let backup = catalog.backups.iter().find(|backup| backup.sha256 == committed.sha256);
+    let backup = backup.ok_or_else(|| JobError::damaged("the backup that was just committed is not in the list"))?;
+    after_backup(repository, &request.place, backup, level, cx).await.map(Some)
+}

@@ -1,0 +1,136 @@
+//! `lifeboat show`: everything about one backup.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use crate::context::Context;
+use crate::job::JobError;
+use crate::job::list::{findings, is_damaged};
+use crate::job::open::{age, catalog, from_repository, identities, now, open, select};
+use crate::job::proof::row as proof_row;
+use crate::job::types::{ShowFailed, ShowReport, ShowRequest, ShowSource, ShowStream};
+use crate::model::{Detail, SourceEntry, Timestamp};
+use crate::repository::Backup;
+use crate::store::Access;
+
+pub async fn run(request: ShowRequest, cx: &Context) -> Result<ShowReport, JobError> {
+    let place = &request.place;
+    let repository = open(place, Access::ReadOnly, cx).await?;
+    let catalog = catalog(&repository, place).await?;
+    let backup = select(&catalog, &request.backup, None)?;
+    let now = now(&repository).await?;
+    let identities = identities(place)?;
+    let mut sources = Vec::new();
+    let mut files = Vec::new();
+    for entry in &backup.manifest.sources {
+        let detail = match &identities {
+            Some(identities) => {
+                let reader = repository.open_capture(backup, entry, identities.clone()).await;
+                Some(reader.map_err(from_repository)?.detail().clone())
+            }
+            None => None,
+        };
+        if let (Some(directory), Some(detail)) = (&request.files, &detail) {
+            files.extend(write_files(&directory.join(entry.name.as_str()), detail)?);
+        }
+        sources.push(source(backup, entry, detail, now));
+    }
+    if request.files.is_some() && identities.is_none() {
+        return Err(JobError::refused("the files are sealed in the backup").hint("--identity FILE"));
+    }
+    let manifest = &backup.manifest;
+    let level = backup.proved_level();
+    Ok(ShowReport {
+        repository: repository.id(),
+        url: place.url.clone(),
+        run: manifest.run,
+        policy: manifest.policy.clone(),
+        status: manifest.status,
+        pinned: repository.is_pinned(),
+        opened: identities.is_some(),
+        committed: backup.created,
+        age_seconds: age(now, backup.created),
+        started: manifest.started,
+        finished: manifest.finished,
+        skew_seconds: manifest.skew_seconds,
+        lifeboat: manifest.lifeboat.clone(),
+        manifest_sha256: backup.sha256,
+        previous: manifest.previous.as_ref().map(|previous| previous.run),
+        tags: manifest.tags.clone(),
+        recipients: manifest.encryption.recipients.clone(),
+        dedup: manifest.encryption.dedup_key.clone(),
+        sources,
+        failed_sources: manifest
+            .failed_sources
+            .iter()
+            .map(|failed| ShowFailed {
+                name: failed.name.clone(),
+                class: failed.class,
+                attempt: failed.attempt,
+                message: None,
+            })
+            .collect(),
+        skipped_sources: manifest.skipped_sources.clone(),
+        level: level.map(|(level, _)| level),
+        level_age_seconds: level.map(|(_, at)| age(now, at)),
+        damaged: backup.proofs.last().is_some_and(|proof| !proof.proof.passed),
+        proofs: backup.proofs.iter().rev().map(|proof| proof_row(proof, now, repository.is_pinned())).collect(),
+        files,
+        findings: findings(&catalog),
+    })
+}
+
+fn source(backup: &Backup, entry: &SourceEntry, detail: Option<Detail>, now: Timestamp) -> ShowSource {
+    let level = backup.proved(&entry.name);
+    let streams = entry.streams.iter().map(|stream| {
+        let opened = detail.as_ref().and_then(|detail| detail.streams.get(stream.n as usize));
+        ShowStream {
+            n: stream.n,
+            name: opened.map(|opened| opened.name.clone()),
+            media: stream.media.clone(),
+            bytes: stream.bytes,
+            chunks: stream.chunks,
+            sha256: opened.map(|opened| opened.sha256),
+            parts: opened.map(|opened| opened.parts.clone()),
+        }
+    });
+    ShowSource {
+        name: entry.name.clone(),
+        kind: entry.kind.clone(),
+        method: entry.method.clone(),
+        attempt: entry.attempt,
+        consistency: entry.consistency.clone(),
+        base: entry.base.clone(),
+        raw_bytes: entry.stats.raw,
+        stored_bytes: entry.stats.stored_new,
+        chunks: entry.streams.iter().map(|stream| stream.chunks).sum(),
+        reused_chunks: entry.stats.reused_chunks,
+        seconds: entry.stats.seconds,
+        level: level.map(|(level, _)| level),
+        level_age_seconds: level.map(|(_, at)| age(now, at)),
+        damaged: is_damaged(backup, entry.name.as_str()),
+        streams: streams.collect(),
+        properties: detail.map(|detail| detail.properties),
+    }
+}
+
+/// Names inside a backup are not trusted as paths: only plain file names are written.
+fn write_files(directory: &Path, detail: &Detail) -> Result<Vec<PathBuf>, JobError> {
+    let failed = |path: &Path, error| JobError::failed(format!("cannot write {}", path.display())).because(error);
+    fs::create_dir_all(directory).map_err(|error| failed(directory, error))?;
+    let mut written = Vec::new();
+    for (name, text) in &detail.files {
+        let plain = !name.is_empty()
+            && !name.starts_with('.')
+            && name.bytes().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'-' | b'_'));
+        if !plain {
+            return Err(JobError::damaged(format!("the backup holds a file named {name:?}, which is no plain file name")));
+        }
+        let path = directory.join(name);
+        let opened = fs::OpenOptions::new().write(true).create_new(true).open(&path);
+        opened.and_then(|mut out| out.write_all(text.as_bytes())).map_err(|error| failed(&path, error))?;
+        written.push(path);
+    }
+    Ok(written)
+}

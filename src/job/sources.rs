@@ -1,0 +1,49 @@
+//! From what a policy says to a source that can be captured.
+
+use std::time::Duration;
+
+use crate::config;
+use crate::source::Source;
+use crate::source::postgres::{
+    ConnectSettings, Credential, Databases, Host, PostgresSource, TlsMode, TlsSettings,
+};
+
+/// Long enough for a checkpoint or a busy disk, short enough for a night.
+const STALL_TIMEOUT: Duration = Duration::from_secs(600);
+
+pub(in crate::job) fn source(source: &config::Source) -> Box<dyn Source> {
+    match &source.kind {
+        config::SourceKind::Postgres(postgres) => Box::new(PostgresSource {
+            settings: settings(postgres),
+            databases: match &postgres.databases {
+                config::Databases::All => Databases::All,
+                config::Databases::Named(names) => Databases::Named(names.clone()),
+            },
+            tools: postgres.tools.clone(),
+            stall_timeout: postgres.stall_timeout.map_or(STALL_TIMEOUT, |period| period.duration()),
+        }),
+    }
+}
+
+fn settings(postgres: &config::Postgres) -> ConnectSettings {
+    let host = Host::parse(&postgres.host);
+    let mode = match postgres.tls.mode {
+        None => TlsMode::default_for(&host),
+        Some(config::TlsMode::Disable) => TlsMode::Disable,
+        Some(config::TlsMode::Require) => TlsMode::Require,
+        Some(config::TlsMode::VerifyCa) => TlsMode::VerifyCa,
+        Some(config::TlsMode::VerifyFull) => TlsMode::VerifyFull,
+    };
+    let credential = |reference: &Option<crate::secret::SecretRef>| reference.clone().map(Credential::from);
+    ConnectSettings {
+        port: postgres.port,
+        password: credential(&postgres.password),
+        tls: TlsSettings {
+            mode,
+            ca: credential(&postgres.tls.ca),
+            cert: credential(&postgres.tls.cert),
+            key: credential(&postgres.tls.key),
+        },
+        ..ConnectSettings::new(host, postgres.user.clone())
+    }
+}

@@ -1,0 +1,264 @@
+//! `lifeboat verify`: proves backups to a level, and writes a signed proof of it, also when it failed.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use serde::Serialize as _;
+
+use crate::context::Context;
+use crate::event::Event;
+use crate::job::audit;
+use crate::job::open::{age, catalog, identities, now, open_pinned, prover, required_identities, select};
+use crate::job::types::{
+    Damage, Outcome, Percent, Place, SandboxOptions, VerifyBackup, VerifyCapture, VerifyReport, VerifyRequest,
+    VerifyWhat,
+};
+use crate::job::{JobError, list};
+use crate::model::{
+    CaptureProof, DocumentId, FORMAT, Finding, Level, PREDICATE_TYPE, Proof, STATEMENT_TYPE, Statement, Subject,
+    SubjectDigest, Timestamp,
+};
+use crate::repository::{self, Backup, Identities, Repository, Sealer, SigningKey, VERSION, layout};
+use crate::store::Access;
+use crate::verify::{Checked, Problem, ProblemKind, Request, verify};
+
+pub async fn run(request: VerifyRequest, cx: &Context) -> Result<VerifyReport, JobError> {
+    let place = &request.place;
+    // Who cannot write can still look; a proof is then impossible, and said so.
+    let access = if place.policy.is_some() || place.signing_key.is_some() { Access::ReadWrite } else { Access::ReadOnly };
+    let repository = open_pinned(place, access, cx).await?;
+    let identities = if request.level >= Level::Opened { Some(required_identities(place)?) } else { identities(place)? };
+    let catalog = catalog(&repository, place).await?;
+    let chosen: Vec<&Backup> = match &request.what {
+        VerifyWhat::All => catalog.backups.iter().collect(),
+        VerifyWhat::Backup(backup) => vec![select(&catalog, backup, None)?],
+    };
+    let prover = prover(&repository, place)?;
+    let checker = Checker {
+        repository: &repository,
+        level: request.level,
+        sample: request.sample,
+        identities,
+        sandbox: request.sandbox.clone(),
+        prover,
+    };
+    let mut backups = Vec::new();
+    for backup in chosen {
+        backups.push(checker.check(backup, cx).await?);
+        if cx.cancel.is_cancelled() {
+            return Err(JobError::interrupted());
+        }
+    }
+    let findings = match &request.what {
+        VerifyWhat::All => list::findings(&catalog),
+        VerifyWhat::Backup(_) => Vec::new(),
+    };
+    Ok(VerifyReport { url: place.url.clone(), level: request.level, backups, findings })
+}
+
+/// What `verify.afterBackup` asks for, right after the commit.
+pub(in crate::job) async fn after_backup(
+    repository: &Repository,
+    place: &Place,
+    backup: &Backup,
+    level: Level,
+    cx: &Context,
+) -> Result<VerifyBackup, JobError> {
+    let checker = Checker {
+        repository,
+        level,
+        sample: None,
+        identities: None,
+        sandbox: SandboxOptions::default(),
+        prover: prover(repository, place)?,
+    };
+    checker.check(backup, cx).await
+}
+
+struct Checker<'a> {
+    repository: &'a Repository,
+    level: Level,
+    sample: Option<Percent>,
+    identities: Option<Arc<Identities>>,
+    sandbox: SandboxOptions,
+    prover: Option<SigningKey>,
+}
+
+impl Checker<'_> {
+    async fn check(&self, backup: &Backup, cx: &Context) -> Result<VerifyBackup, JobError> {
+        let (began, started) = (Instant::now(), cx.clock.now());
+        let manifest = &backup.manifest;
+        let objects = manifest.sources.iter().flat_map(|s| &s.streams).map(|stream| stream.chunks).sum();
+        let bytes = manifest.sources.iter().map(|source| source.stats.raw).sum();
+        cx.event(Event::VerifyStarted { run: manifest.run, level: self.level, objects, bytes });
+        let request = Request {
+            repository: self.repository,
+            backup,
+            level: self.level,
+            sample: self.sample.map(Percent::share).filter(|share| *share < 1.0),
+            identities: self.identities.clone(),
+            sandbox_user: self.sandbox.user.clone(),
+            weak_sandbox: self.sandbox.weak,
+        };
+        let mut checked = Vec::new();
+        for entry in &manifest.sources {
+            checked.push(verify(&request, entry, cx).await);
+        }
+        if cx.cancel.is_cancelled() {
+            return Err(JobError::interrupted());
+        }
+        let outcome = outcome(&checked);
+        let mut findings = Vec::new();
+        let proof = match &self.prover {
+            Some(key) => Some(self.write_proof(backup, &checked, outcome, started, key, cx).await?),
+            None => {
+                findings.push(
+                    Finding::warning("proof", "no proof written: no prover's key was given, so no level is raised")
+                        .cure("keys.signing.prover in the policy, or --signing-key FILE"),
+                );
+                findings.extend(audit::verified(self.repository, backup, self.level, outcome == Outcome::Passed, cx).await);
+                None
+            }
+        };
+        let seconds = began.elapsed().as_secs_f64();
+        let passed = outcome == Outcome::Passed;
+        cx.event(Event::VerifyFinished { run: manifest.run, level: self.level, passed, seconds });
+        Ok(self.report(backup, checked, outcome, findings, proof, seconds).await?)
+    }
+
+    async fn report(
+        &self,
+        backup: &Backup,
+        checked: Vec<Checked>,
+        outcome: Outcome,
+        mut findings: Vec<Finding>,
+        proof: Option<DocumentId>,
+        seconds: f64,
+    ) -> Result<VerifyBackup, JobError> {
+        let mut damage = Vec::new();
+        for (capture, problem) in checked.iter().flat_map(|c| c.problems.iter().map(move |problem| (c, problem))) {
+            if problem.kind == ProblemKind::Damaged {
+                let source = Some(capture.source.clone());
+                let message = problem.message.clone();
+                damage.push(Damage { key: problem.key.clone(), level: problem.level, source, message });
+            } else {
+                let subject = format!("source {}, level {}", capture.source, problem.level);
+                let finding = Finding::problem(subject, problem.message.clone());
+                findings.push(Finding { cure: problem.cure.clone(), ..finding });
+            }
+        }
+        Ok(VerifyBackup {
+            run: backup.manifest.run,
+            policy: backup.manifest.policy.clone(),
+            status: backup.manifest.status,
+            committed: backup.created,
+            age_seconds: age(now(self.repository).await?, backup.created),
+            outcome,
+            reached: checked.iter().map(|capture| capture.reached).min().flatten(),
+            weakened_by: checked.iter().flat_map(|capture| capture.weakened_by.clone()).collect(),
+            captures: checked.into_iter().map(capture).collect(),
+            damage,
+            findings,
+            proof,
+            seconds,
+        })
+    }
+
+    async fn write_proof(
+        &self,
+        backup: &Backup,
+        checked: &[Checked],
+        outcome: Outcome,
+        started: Timestamp,
+        key: &SigningKey,
+        cx: &Context,
+    ) -> Result<DocumentId, JobError> {
+        let manifest = &backup.manifest;
+        let id: DocumentId = cx.clock.ulid().into();
+        let problems: Vec<&Problem> = checked.iter().flat_map(|capture| &capture.problems).collect();
+        let damaged = problems.iter().filter(|p| p.kind == ProblemKind::Damaged).filter_map(|p| p.key.clone());
+        let proof = Proof {
+            format: FORMAT,
+            id,
+            repository: self.repository.id(),
+            policy: manifest.policy.clone(),
+            run: manifest.run,
+            level: self.level,
+            passed: outcome == Outcome::Passed,
+            captures: checked
+                .iter()
+                .map(|capture| CaptureProof {
+                    source: capture.source.clone(),
+                    reached: capture.reached,
+                    objects: capture.objects,
+                    bytes: capture.bytes,
+                    rows: capture.rows,
+                    steps: capture.steps.clone(),
+                })
+                .collect(),
+            damaged: damaged.collect(),
+            started,
+            finished: cx.clock.now(),
+            lifeboat: VERSION.into(),
+            tools: checked.iter().flat_map(|capture| capture.tools.clone()).collect(),
+            asked_by: audit::who(),
+            weakened_by: checked.iter().flat_map(|capture| capture.weakened_by.clone()).collect(),
+            detail: self.seal_problems(&problems)?,
+        };
+        let key_of_manifest = layout::manifest(&manifest.policy, manifest.run).to_string();
+        let statement = Statement {
+            statement_type: STATEMENT_TYPE.into(),
+            subject: vec![Subject { name: key_of_manifest, digest: SubjectDigest { sha256: backup.sha256 } }],
+            predicate_type: PREDICATE_TYPE.into(),
+            predicate: proof,
+        };
+        let failed = |what: &str| JobError::failed(format!("the proof could not be {what}, so nothing is proved"));
+        let body = repository::sign(&statement, key).map_err(|error| failed("signed").because(error))?;
+        let store = self.repository.store();
+        let key = layout::proof(&manifest.policy, manifest.run, id);
+        store.put_new(&key, body).await.map_err(|error| failed("written").because(error))?;
+        store.barrier().await.map_err(|error| failed("made durable").because(error))?;
+        Ok(id)
+    }
+
+    /// Messages may name tables, so they are sealed to the repository's recipients.
+    fn seal_problems(&self, problems: &[&Problem]) -> Result<Option<String>, JobError> {
+        if problems.is_empty() {
+            return Ok(None);
+        }
+        let failed = || JobError::failed("the findings could not be sealed into the proof");
+        let rows: Vec<serde_json::Value> = problems
+            .iter()
+            .map(|problem| {
+                let level = problem.level.serialize(serde_json::value::Serializer).unwrap_or_default();
+                serde_json::json!({"key": problem.key, "level": level, "message": problem.message})
+            })
+            .collect();
+        let plain = serde_json::to_vec(&rows).map_err(|error| failed().because(error))?;
+        let sealer = Sealer::new(&self.repository.config().recipients).map_err(|error| failed().because(error))?;
+        let sealed = sealer.seal(&plain).map_err(|error| failed().because(error))?;
+        Ok(Some(BASE64_STANDARD.encode(sealed)))
+    }
+}
+
+fn capture(checked: Checked) -> VerifyCapture {
+    VerifyCapture {
+        source: checked.source,
+        reached: checked.reached,
+        objects: checked.objects,
+        bytes: checked.bytes,
+        rows: checked.rows,
+        steps: checked.steps,
+    }
+}
+
+fn outcome(checked: &[Checked]) -> Outcome {
+    let worst = checked.iter().flat_map(|capture| &capture.problems).map(|problem| problem.kind).min();
+    match worst {
+        None => Outcome::Passed,
+        Some(ProblemKind::Damaged) => Outcome::Damaged,
+        Some(ProblemKind::Refused) => Outcome::Refused,
+        Some(ProblemKind::Unchecked) => Outcome::Unchecked,
+    }
+}

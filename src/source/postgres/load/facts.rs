@@ -1,0 +1,150 @@
+//! What is on the target before anything is done to it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::context::Context;
+use crate::model::SourceFailure;
+use crate::source::postgres::load::globals::Present;
+use crate::source::postgres::load::session::{Session, get};
+use crate::source::postgres::{ConnectSettings, chain};
+
+/// The server that is loaded into.
+#[derive(Debug, Clone)]
+pub(super) struct Facts {
+    /// `15.18`
+    pub version: String,
+    pub version_num: u32,
+    pub superuser: bool,
+    pub can_create_databases: bool,
+    pub present: Present,
+    pub databases: BTreeMap<String, Existing>,
+    /// Extensions that could be created, with their default version.
+    pub extensions: BTreeMap<String, String>,
+    /// libc locales that the server knows of, spelled without `-` in lower case.
+    pub locales: BTreeSet<String>,
+    pub icu: bool,
+}
+
+/// A database that is already there.
+#[derive(Debug, Clone)]
+pub(super) struct Existing {
+    /// Objects that a person made in it: only looked up for `postgres` and `template1`.
+    pub user_objects: u64,
+}
+
+impl Facts {
+    pub(super) fn major(&self) -> u32 {
+        self.version_num / 10_000
+    }
+
+    pub(super) async fn look(settings: &ConnectSettings, cx: &Context) -> Result<Facts, SourceFailure> {
+        let session = Session::open(settings, &settings.database, cx).await?;
+        let doing = "looking at the target";
+        let row = session
+            .rows(
+                "SELECT current_setting('server_version'), current_setting('server_version_num')::int4, \
+                 r.rolsuper, r.rolcreatedb OR r.rolsuper, current_user::text, \
+                 (SELECT rolname::text FROM pg_catalog.pg_roles WHERE oid = 10), \
+                 EXISTS (SELECT 1 FROM pg_catalog.pg_collation WHERE collprovider = 'i') \
+                 FROM pg_catalog.pg_roles r WHERE r.rolname = current_user",
+                &[],
+                doing,
+            )
+            .await?;
+        let row = row.first().ok_or_else(|| nothing(settings))?;
+        let version: String = get(row, 0)?;
+        let present = Present {
+            connecting: get(row, 4)?,
+            bootstrap: get::<Option<String>>(row, 5)?.unwrap_or_default(),
+            roles: names(&session, "SELECT rolname::text FROM pg_catalog.pg_roles").await?,
+            memberships: memberships(&session).await?,
+            tablespaces: names(&session, "SELECT spcname::text FROM pg_catalog.pg_tablespace").await?,
+        };
+        let mut databases = databases(&session).await?;
+        for name in IN_PLACE {
+            if let Some(existing) = databases.get_mut(name) {
+                existing.user_objects = user_objects(settings, name, cx).await?;
+            }
+        }
+        Ok(Facts {
+            version: version.split_whitespace().next().unwrap_or_default().to_owned(),
+            version_num: get::<i32>(row, 1)?.unsigned_abs(),
+            superuser: get(row, 2)?,
+            can_create_databases: get(row, 3)?,
+            present,
+            databases,
+            extensions: extensions(&session).await?,
+            locales: names(
+                &session,
+                "SELECT collcollate::text FROM pg_catalog.pg_collation WHERE collprovider = 'c' AND collcollate IS NOT NULL \
+                 UNION SELECT datcollate::text FROM pg_catalog.pg_database WHERE datcollate IS NOT NULL",
+            )
+            .await?
+            .iter()
+            .map(|name| plain_locale(name))
+            .collect(),
+            icu: get(row, 6)?,
+        })
+    }
+}
+
+/// Databases that every server has: loaded into the existing ones.
+pub(super) const IN_PLACE: [&str; 2] = ["postgres", "template1"];
+
+/// `en_US.UTF-8` and `en_US.utf8` are the same locale.
+pub(super) fn plain_locale(name: &str) -> String {
+    name.to_ascii_lowercase().replace('-', "")
+}
+
+fn nothing(settings: &ConnectSettings) -> SourceFailure {
+    let message = "the server does not know the role that we connected as";
+    SourceFailure::new(crate::model::FailureClass::Internal, settings.subject(), message)
+}
+
+async fn names(session: &Session, sql: &str) -> Result<BTreeSet<String>, SourceFailure> {
+    session.rows(sql, &[], "looking at the target").await?.iter().map(|row| get(row, 0)).collect()
+}
+
+async fn memberships(session: &Session) -> Result<BTreeSet<(String, String)>, SourceFailure> {
+    let sql = "SELECT r.rolname::text, m.rolname::text FROM pg_catalog.pg_auth_members a \
+               JOIN pg_catalog.pg_roles r ON r.oid = a.roleid JOIN pg_catalog.pg_roles m ON m.oid = a.member";
+    let rows = session.rows(sql, &[], "looking at the target's roles").await?;
+    rows.iter().map(|row| Ok((get(row, 0)?, get(row, 1)?))).collect()
+}
+
+async fn databases(session: &Session) -> Result<BTreeMap<String, Existing>, SourceFailure> {
+    let sql = "SELECT datname::text FROM pg_catalog.pg_database";
+    let rows = session.rows(sql, &[], "looking at the target's databases").await?;
+    rows.iter()
+        .map(|row| Ok((get(row, 0)?, Existing { user_objects: 0 })))
+        .collect()
+}
+
+async fn extensions(session: &Session) -> Result<BTreeMap<String, String>, SourceFailure> {
+    let sql = "SELECT name::text, coalesce(default_version, '') FROM pg_catalog.pg_available_extensions";
+    let rows = session.rows(sql, &[], "looking at the target's extensions").await?;
+    rows.iter().map(|row| Ok((get(row, 0)?, get(row, 1)?))).collect()
+}
+
+/// Objects whose number is above those that initdb gives out, and that are not the contents of an extension.
+pub(super) async fn user_objects(settings: &ConnectSettings, database: &str, cx: &Context) -> Result<u64, SourceFailure> {
+    let session = Session::open(settings, database, cx).await.map_err(|mut failure| {
+        failure.message = format!("cannot look into database {database:?}: {}", chain(&failure));
+        failure
+    })?;
+    let tables = ["pg_class", "pg_proc", "pg_type", "pg_namespace", "pg_extension", "pg_largeobject_metadata", "pg_event_trigger"];
+    let counts: Vec<String> = tables
+        .iter()
+        .map(|table| {
+            let temporary = match *table {
+                "pg_namespace" => " AND o.nspname !~ '^pg_'",
+                "pg_class" => " AND o.relpersistence <> 't' AND o.relnamespace::regnamespace::text !~ '^pg_toast'",
+                "pg_type" => " AND o.typnamespace::regnamespace::text !~ '^pg_'",
+                _ => "",
+            };
+            format!("(SELECT count(*) FROM pg_catalog.{table} o WHERE o.oid >= 16384{temporary})")
+        })
+        .collect();
+    let rows = session.rows(&format!("SELECT {}", counts.join(" + ")), &[], "counting objects").await?;
+    rows.first().map_or(Ok(0), |row| Ok(get::<i64>(row, 0)?.unsigned_abs()))
+}
