@@ -1,27 +1,25 @@
 //! From what a policy says to a source that can be captured.
 
-use std::time::Duration;
-
 use crate::config;
 use crate::source::Source;
 use crate::source::postgres::{
     ConnectSettings, Credential, Databases, Host, PostgresSource, TlsMode, TlsSettings,
 };
 
-/// Long enough for a checkpoint or a busy disk, short enough for a night.
-const STALL_TIMEOUT: Duration = Duration::from_secs(600);
-
 pub(in crate::job) fn source(source: &config::Source) -> Box<dyn Source> {
     match &source.kind {
-        config::SourceKind::Postgres(postgres) => Box::new(PostgresSource {
-            settings: settings(postgres),
-            databases: match &postgres.databases {
+        config::SourceKind::Postgres(postgres) => {
+            let mut source = PostgresSource::new(settings(postgres));
+            source.databases = match &postgres.databases {
                 config::Databases::All => Databases::All,
-                config::Databases::Named(names) => Databases::Named(names.clone()),
-            },
-            tools: postgres.tools.clone(),
-            stall_timeout: postgres.stall_timeout.map_or(STALL_TIMEOUT, |period| period.duration()),
-        }),
+                config::Databases::Named(names) => Databases::List(names.clone()),
+            };
+            source.tools.clone_from(&postgres.tools);
+            if let Some(period) = postgres.stall_timeout {
+                source.stall_timeout = period.duration();
+            }
+            Box::new(source)
+        }
     }
 }
 
