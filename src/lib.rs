@@ -9,6 +9,7 @@ pub mod model;
 pub mod source;
 pub mod store;
 // doing
+pub mod cli;
 pub mod job;
 // leaves: anyone may use
 pub mod clock;

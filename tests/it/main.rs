@@ -1,4 +1,5 @@
 //! The one test program: everything that needs files, servers or the binary itself.
 
+mod cli;
 mod policy_errors;
 mod shipped_files;
