@@ -11,6 +11,7 @@ pub mod source;
 pub mod store;
 pub mod verify;
 // doing
+pub mod cli;
 pub mod job;
 // leaves: anyone may use
 pub mod clock;

@@ -181,6 +181,11 @@ impl TryFrom<String> for Recipient {
     }
 }
 
+/// An age recipient as typed on the command line.
+pub fn check_recipient(text: &str) -> Result<String, String> {
+    Recipient::try_from(text.to_owned()).map(|recipient| recipient.0)
+}
+
 impl JsonSchema for Recipient {
     fn schema_name() -> Cow<'static, str> {
         "Recipient".into()

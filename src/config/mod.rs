@@ -15,6 +15,7 @@ mod typed;
 mod write;
 mod yaml;
 
+pub use fields::check_recipient;
 pub use load::{Loaded, Recipients, load, load_policy, load_trust};
 pub use period::{Period, PeriodError};
 pub use policy::{

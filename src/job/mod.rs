@@ -10,6 +10,7 @@ pub mod list;
 mod open;
 pub mod plan;
 pub mod proof;
+pub mod restore;
 pub mod show;
 mod sources;
 pub mod types;

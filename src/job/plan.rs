@@ -5,8 +5,8 @@ use crate::context::Context;
 use crate::job::JobError;
 use crate::job::backup::choose;
 use crate::job::open::{catalog, open_pinned, policy, writer};
-use crate::job::sources;
-use crate::job::types::{PlanBackupReport, PlanBackupRequest, PlanSource};
+use crate::job::types::{PlanBackupReport, PlanBackupRequest, PlanSource, RestorePlan, RestoreRequest};
+use crate::job::{restore, sources};
 use crate::model::{Finding, SourceFailure};
 use crate::repository::Catalog;
 use crate::store::Access;
@@ -66,6 +66,11 @@ async fn plan_source(source: &config::Source, catalog: &Catalog, cx: &Context) -
         Err(failure) => plan.findings.push(finding(failure)),
     }
     plan
+}
+
+/// What `lifeboat restore` would do with the same words.
+pub async fn restore(request: &RestoreRequest, cx: &Context) -> Result<RestorePlan, JobError> {
+    restore::plan(request, cx).await
 }
 
 /// A failed probe as a line of a diagnosis.

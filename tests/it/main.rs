@@ -1,5 +1,6 @@
 //! One test binary: each extra one would link every dependency again.
 
+mod cli;
 mod loop_format;
 mod models;
 mod policy_errors;

@@ -1,0 +1,79 @@
+//! `lifeboat cat`
+
+use std::io::{ErrorKind, Write};
+
+use clap::Args;
+use futures::StreamExt;
+
+use crate::cli::args::Global;
+use crate::cli::exits::after_help;
+use crate::context::Context;
+use crate::job::types::{BackupRef, CatRequest};
+use crate::job::{self, Exit, JobError};
+use crate::model::Name;
+
+/// Write the raw bytes of a stream to stdout, checked
+///
+/// Ends with 0 only if every byte was delivered and is what was captured. Needs an identity, and pins (-f or --trust).
+#[derive(Debug, Args)]
+#[command(after_help = after_help(
+    "lifeboat cat latest postgres db/shop -f policy.yaml --identity id.txt > shop.dump",
+    &[Exit::Damaged, Exit::Missing, Exit::Refused],
+))]
+pub struct Cat {
+    /// Run id, the beginning of one, latest, latest-verified or before:TIME
+    backup: BackupRef,
+    /// Which source of the backup
+    source: Name,
+    /// Which stream, such as globals or db/shop: `lifeboat show BACKUP` lists them
+    stream: String,
+    /// Only this part of the stream, such as one table
+    #[arg(long, value_name = "NAME")]
+    part: Option<String>,
+}
+
+impl Cat {
+    pub async fn run(self, global: &Global, cx: &Context) -> Result<Exit, JobError> {
+        let Cat { backup, source, stream, part } = self;
+        let request = CatRequest { place: global.place()?, backup, source, stream, part };
+        let mut bytes = job::cat::run(request, cx).await?.bytes;
+        // Writing blocks while the reader is slow; on a thread of its own it holds up nobody.
+        let (sender, mut receiver) = tokio::sync::mpsc::channel::<bytes::Bytes>(4);
+        let writer = tokio::task::spawn_blocking(move || -> std::io::Result<()> {
+            let mut stdout = std::io::stdout().lock();
+            while let Some(chunk) = receiver.blocking_recv() {
+                stdout.write_all(&chunk)?;
+            }
+            stdout.flush()
+        });
+        let mut failure = None;
+        loop {
+            let next = tokio::select! {
+                () = cx.cancel.cancelled() => return Err(JobError::interrupted()),
+                next = bytes.next() => next,
+            };
+            match next {
+                None => break,
+                Some(Err(error)) => {
+                    failure = Some(JobError::from(error));
+                    break;
+                }
+                // The writer ended: it says why below.
+                Some(Ok(chunk)) => {
+                    if sender.send(chunk).await.is_err() {
+                        break;
+                    }
+                }
+            }
+        }
+        drop(sender);
+        let written = writer.await.map_err(|error| JobError::failed("cannot write").because(error))?;
+        match (failure, written) {
+            (Some(error), _) => Err(error),
+            (None, Ok(())) => Ok(Exit::Ok),
+            // Quiet, but not a success: somebody did not get everything.
+            (None, Err(error)) if error.kind() == ErrorKind::BrokenPipe => Ok(Exit::Failed),
+            (None, Err(error)) => Err(JobError::failed("cannot write to standard output").because(error)),
+        }
+    }
+}

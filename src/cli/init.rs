@@ -1,0 +1,107 @@
+//! `lifeboat init`
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::cli::args::{Global, SigningKey, SingleRecipient};
+use crate::cli::exits::after_help;
+use crate::cli::text::Text;
+use crate::cli::{output, place};
+use crate::config::{self, Recipients};
+use crate::context::Context;
+use crate::job::types::{InitKeys, InitReport, InitRequest};
+use crate::job::{self, Exit, JobError};
+
+/// Create a repository
+///
+/// With --generate-keys DIR, every key is made there, with a policy to start from, what to pin, and how to restore
+/// without lifeboat. With -f POLICY, the keys that the policy names are used.
+#[derive(Debug, Args)]
+#[command(after_help = after_help("lifeboat init ./repo --generate-keys ./keys", &[Exit::Blocked, Exit::Refused]))]
+pub struct Init {
+    /// Where: file:///dir or a path. With -f: default is the policy's
+    #[arg(id = "where", value_name = "REPOSITORY")]
+    repository: Option<String>,
+    /// Make all keys, a policy to start from and RESTORE.txt in this folder
+    #[arg(long, value_name = "DIR")]
+    generate_keys: Option<PathBuf>,
+    /// Encrypt to this public age key too, beside the two that are generated; may be given more than once
+    #[arg(long, value_name = "AGE1...", requires = "generate_keys", value_parser = config::check_recipient)]
+    recipient: Vec<String>,
+    #[command(flatten)]
+    single: SingleRecipient,
+    #[command(flatten)]
+    signing: SigningKey,
+}
+
+impl Init {
+    pub async fn run(self, global: &Global, cx: &Context) -> Result<Exit, JobError> {
+        let allow_single_recipient = self.single.allow_single_recipient;
+        let request = match (self.generate_keys, &global.policy) {
+            (Some(_), Some(_)) => {
+                let hint = "leave one out (LIFEBOAT_POLICY counts as -f)";
+                return Err(JobError::usage("--generate-keys makes a policy, and -f names one").hint(hint));
+            }
+            (None, None) => {
+                let hint = "lifeboat init REPOSITORY --generate-keys DIR";
+                return Err(JobError::usage("which keys? give --generate-keys DIR or -f POLICY").hint(hint));
+            }
+            (Some(directory), None) => {
+                let Some(text) = self.repository.as_ref().or(global.repository.as_ref()) else {
+                    let hint = "lifeboat init REPOSITORY --generate-keys DIR";
+                    return Err(JobError::usage("where? a repository is missing").hint(hint));
+                };
+                let keys = InitKeys::Generate { directory, recipients: self.recipient };
+                InitRequest { url: place::repository(text)?, keys, allow_single_recipient }
+            }
+            (None, Some(_)) => {
+                let wanted = if allow_single_recipient { Recipients::AtLeastOne } else { Recipients::AtLeastTwo };
+                let place = global.place_of(global.files(wanted)?, self.signing.signing_key)?;
+                let url = match &self.repository {
+                    Some(text) => place::repository(text)?,
+                    None => place.url,
+                };
+                let Some(policy) = place.policy else { return Err(JobError::usage("which policy?")) };
+                if url != policy.repository.url {
+                    let message = format!("the policy's repository is {}, not {url}", policy.repository.url);
+                    return Err(JobError::usage(message).hint("leave REPOSITORY out, or change the policy"));
+                }
+                let keys = InitKeys::Policy { policy, signing_key: place.signing_key };
+                InitRequest { url, keys, allow_single_recipient }
+            }
+        };
+        let report = job::init::run(request, cx).await?;
+        output::report(global.json, &report, text)?;
+        Ok(report.exit())
+    }
+}
+
+fn text(report: &InitReport) -> String {
+    let mut text = Text::new();
+    text.line(format!("repository {} at {}", report.repository, report.url));
+    for recipient in &report.recipients {
+        text.line(format!("  encrypted to {recipient}"));
+    }
+    let said = |yes: bool| if yes { "yes" } else { "no" };
+    let store = &report.store;
+    text.line(format!("  names are created once: {}; versions: {}; locks: {}", said(store.create_only), said(store.versions), said(store.locks)));
+    text.line(format!("  roles: {}", store.roles));
+    if !report.files.is_empty() {
+        text.blank();
+        let rows: Vec<Vec<String>> = report
+            .files
+            .iter()
+            .map(|file| vec![file.path.display().to_string(), file.what.clone(), file.keep.clone()])
+            .collect();
+        text.table(0, &rows);
+    }
+    text.blank().findings(0, &report.findings);
+    if !report.next.is_empty() {
+        text.blank().line("next:");
+        for command in &report.next {
+            text.line(format!("  {command}"));
+        }
+    }
+    text.finish()
+}

@@ -1,0 +1,110 @@
+//! The command line: parses, calls a job, prints its report. One file per verb.
+//!
+//! The only place that writes to stdout. Nothing is started before the arguments are understood.
+
+mod args;
+mod backup;
+mod cat;
+mod check;
+mod completion;
+mod confirm;
+mod exits;
+mod human;
+mod init;
+mod list;
+mod output;
+mod place;
+mod plan;
+mod progress;
+mod proof;
+mod reference;
+mod restore;
+mod schema;
+mod show;
+mod signal;
+mod text;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::args::{Cli, Global, Verb};
+use crate::context::Context;
+use crate::job::{Exit, JobError};
+
+pub use reference::{command, reference};
+
+/// The whole program.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are not errors; they go to stdout. A reader that went away is none either.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { Exit::Usage.code() } else { Exit::Ok.code() });
+        }
+    };
+    let json = cli.global.json;
+    match run(cli) {
+        Ok(exit) => ExitCode::from(exit.code()),
+        Err(error) => {
+            output::error(json, &error);
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<Exit, JobError> {
+    match cli.verb {
+        Verb::Schema(verb) => return verb.run(),
+        Verb::Completion(verb) => return verb.run(),
+        _ => {}
+    }
+    log(&cli.global);
+    let failed = |error| JobError::failed("cannot start").because(error);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(failed)?;
+    let outcome = runtime.block_on(async {
+        let cx = Context::new(progress::monitor(&cli.global));
+        signal::watch(cx.cancel.clone())?;
+        let outcome = verb(cli.verb, &cli.global, &cx).await;
+        match outcome {
+            // Whatever failed because it was told to stop was interrupted.
+            Err(error) if cx.cancel.is_cancelled() && error.exit != Exit::Interrupted => {
+                Err(JobError::interrupted().because(error))
+            }
+            other => other,
+        }
+    });
+    // A thread may wait for a person's answer for ever.
+    runtime.shutdown_background();
+    outcome
+}
+
+async fn verb(verb: Verb, global: &Global, cx: &Context) -> Result<Exit, JobError> {
+    match verb {
+        Verb::Init(verb) => verb.run(global, cx).await,
+        Verb::Check(verb) => verb.run(global, cx).await,
+        Verb::Plan(verb) => verb.run(global, cx).await,
+        Verb::Backup(verb) => verb.run(global, cx).await,
+        Verb::List(verb) => verb.run(global, cx).await,
+        Verb::Show(verb) => verb.run(global, cx).await,
+        Verb::Verify(verb) => verb.run(global, cx).await,
+        Verb::Cat(verb) => verb.run(global, cx).await,
+        Verb::Restore(verb) => verb.run(global, cx).await,
+        Verb::Proof(verb) => verb.run(global, cx).await,
+        Verb::Schema(verb) => verb.run(),
+        Verb::Completion(verb) => verb.run(),
+    }
+}
+
+/// The operator's log, on stderr: warnings, or more with `-v`.
+fn log(global: &Global) {
+    let level = match (global.quiet, global.verbose) {
+        (true, _) => tracing::Level::ERROR,
+        (_, true) => tracing::Level::DEBUG,
+        _ => tracing::Level::WARN,
+    };
+    let ansi = false;
+    let _ = tracing_subscriber::fmt().with_max_level(level).with_ansi(ansi).with_writer(std::io::stderr).try_init();
+}

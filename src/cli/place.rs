@@ -1,0 +1,129 @@
+//! From the global options to a place: files are read and held against each other.
+
+use std::path::{Component, Path, PathBuf};
+
+use crate::cli::args::Global;
+use crate::config::{self, ConfigError, Policy, Recipients, TrustDiffers};
+use crate::job::JobError;
+use crate::job::types::Place;
+use crate::model::{StoreUrl, Trust};
+
+/// What `-f` and `--trust` say together.
+pub struct Files {
+    pub policy: Option<Box<Policy>>,
+    pub trust: Option<Trust>,
+}
+
+impl Global {
+    pub fn files(&self, recipients: Recipients) -> Result<Files, JobError> {
+        let mut policy = None;
+        let mut trust = None;
+        if let Some(path) = &self.policy {
+            let (found, beside) = config::load_policy(path, recipients)?;
+            policy = Some(Box::new(found));
+            trust = beside;
+        }
+        // A file named on the command line is meant more than one that happens to lie beside the policy.
+        if let Some(path) = &self.trust {
+            trust = Some(config::load_trust(path)?);
+        }
+        let trust = config::agreed_trust(policy.as_deref(), trust)?;
+        Ok(Files { policy, trust })
+    }
+
+    /// For verbs that read.
+    pub fn place(&self) -> Result<Place, JobError> {
+        self.place_of(self.files(Recipients::AtLeastOne)?, None)
+    }
+
+    /// For verbs that sign.
+    pub fn signing_place(&self, signing_key: Option<PathBuf>) -> Result<Place, JobError> {
+        self.place_of(self.files(Recipients::AtLeastOne)?, signing_key)
+    }
+
+    /// For verbs that do what a policy says.
+    pub fn policy_place(&self, single: bool, signing_key: Option<PathBuf>) -> Result<Place, JobError> {
+        if self.policy.is_none() {
+            let hint = "give -f POLICY (or set LIFEBOAT_POLICY)";
+            return Err(JobError::usage("this verb needs a policy").hint(hint));
+        }
+        let recipients = if single { Recipients::AtLeastOne } else { Recipients::AtLeastTwo };
+        self.place_of(self.files(recipients)?, signing_key)
+    }
+
+    pub fn place_of(&self, files: Files, signing_key: Option<PathBuf>) -> Result<Place, JobError> {
+        let url = match (&self.repository, &files.policy) {
+            (Some(text), _) => repository(text)?,
+            (None, Some(policy)) => policy.repository.url.clone(),
+            (None, None) => {
+                let hint = "give -f POLICY or --repository URL (or set LIFEBOAT_POLICY, LIFEBOAT_REPOSITORY)";
+                return Err(JobError::usage("which repository?").hint(hint));
+            }
+        };
+        let Files { policy, trust } = files;
+        Ok(Place { url, policy, trust, identities: self.identity.clone(), signing_key })
+    }
+}
+
+/// A repository as typed: an address, or a path, which is taken from the current folder.
+pub fn repository(text: &str) -> Result<StoreUrl, JobError> {
+    let first = text.split('/').next().unwrap_or_default();
+    if text.contains("://") {
+        return text.parse().map_err(|error| JobError::usage("not a repository").because(error));
+    }
+    if first.contains(':') {
+        let hint = format!("a directory is written file:///dir, or ./{text} if its name really begins like that");
+        return Err(JobError::usage(format!("`{text}` is neither an address nor a path")).hint(hint));
+    }
+    let failed = |error| JobError::usage(format!("cannot find `{text}`")).because(error);
+    let path = std::path::absolute(text).map_err(failed)?;
+    let path = if path.components().any(|part| part == Component::ParentDir) { resolve(&path).map_err(failed)? } else { path };
+    StoreUrl::local(&path).map_err(|error| JobError::usage("not a repository").because(error))
+}
+
+/// Where `..` leads is for the file system to say; the last part may not exist yet.
+fn resolve(path: &Path) -> std::io::Result<PathBuf> {
+    match (path.canonicalize(), path.parent(), path.file_name()) {
+        (Ok(found), _, _) => Ok(found),
+        (Err(_), Some(parent), Some(name)) => Ok(parent.canonicalize()?.join(name)),
+        (Err(error), _, _) => Err(error),
+    }
+}
+
+impl From<ConfigError> for JobError {
+    fn from(error: ConfigError) -> Self {
+        let hint = error.cure();
+        let mut shown = JobError::usage(error.to_string());
+        shown.hint = hint;
+        match error {
+            ConfigError::Read { source, .. } => shown.because(source),
+            _ => shown,
+        }
+    }
+}
+
+impl From<TrustDiffers> for JobError {
+    fn from(error: TrustDiffers) -> Self {
+        let hint = "find out which of the two is right before you go on: one of them was changed";
+        JobError::refused(error.to_string()).hint(hint)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_becomes_an_address() {
+        let here = std::env::current_dir().unwrap();
+        let url = |text: &str| repository(text).map(|url| url.to_string()).map_err(|error| error.exit_code());
+        assert_eq!(url("repo"), Ok(format!("file://{}/repo", here.display())));
+        assert_eq!(url("./repo/"), Ok(format!("file://{}/repo", here.display())));
+        assert_eq!(url("/srv/lifeboat"), Ok("file:///srv/lifeboat".to_owned()));
+        assert_eq!(url("src/../new"), Ok(format!("file://{}/new", here.canonicalize().unwrap().display())));
+        assert_eq!(url("file:///srv"), Ok("file:///srv".to_owned()));
+        for wrong in ["s3:bucket", "s3://bucket", "file://srv", "nowhere/../x"] {
+            assert_eq!(url(wrong), Err(2), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! `lifeboat plan`
+
+use clap::Subcommand;
+
+use crate::cli::args::{Global, SigningKey};
+use crate::cli::exits::after_help;
+use crate::cli::text::{Text, join};
+use crate::cli::{backup, human, output, restore};
+use crate::context::Context;
+use crate::job::types::{PlanBackupReport, RestorePlan};
+use crate::job::{self, Exit, JobError};
+
+/// Exactly what a verb would do; nothing is done
+#[derive(Debug, Subcommand)]
+pub enum Plan {
+    /// What `lifeboat backup` would do
+    #[command(after_help = after_help(
+        "lifeboat plan backup -f policy.yaml",
+        &[Exit::Blocked, Exit::Missing, Exit::Refused],
+    ))]
+    Backup(backup::What),
+    /// What `lifeboat restore` would do
+    #[command(after_help = after_help(
+        "lifeboat plan restore latest -f policy.yaml --identity id.txt --source postgres --to postgres://postgres@localhost/shop",
+        &[Exit::Damaged, Exit::Blocked, Exit::Missing, Exit::Refused],
+    ))]
+    Restore(restore::What),
+}
+
+impl Plan {
+    pub async fn run(self, global: &Global, cx: &Context) -> Result<Exit, JobError> {
+        match self {
+            Plan::Backup(what) => {
+                let report = job::plan::backup(what.request(global, SigningKey::default())?, cx).await?;
+                output::report(global.json, &report, backup_text)?;
+                Ok(report.exit())
+            }
+            Plan::Restore(what) => {
+                let plan = job::plan::restore(&what.request(global)?, cx).await?;
+                output::report(global.json, &plan, restore_text)?;
+                Ok(plan.exit())
+            }
+        }
+    }
+}
+
+fn backup_text(report: &PlanBackupReport) -> String {
+    let mut text = Text::new();
+    text.line(format!("backup of policy {} into {}", report.policy, report.url));
+    for source in &report.sources {
+        let version = source.version.as_deref().unwrap_or("no answer");
+        let base = source.base.map_or("everything is stored anew".to_owned(), |run| format!("chunks of {run} are reused"));
+        let size = human::bytes(source.estimate_bytes);
+        text.blank().line(format!("{} ({}): {version}, about {size}; {base}", source.name, source.kind));
+        if !source.streams.is_empty() {
+            text.line(format!("  streams: {}", join(&source.streams)));
+        }
+        text.findings(2, &source.findings);
+    }
+    if !report.skipped_sources.is_empty() {
+        text.blank().line(format!("not asked for: {}", join(&report.skipped_sources)));
+    }
+    steps(&mut text, &report.steps);
+    text.blank().findings(0, &report.findings);
+    text.line(match (report.exit(), report.estimate_seconds) {
+        (Exit::Ok, Some(seconds)) => format!("estimate {}", human::seconds(seconds as f64)),
+        (Exit::Ok, None) => "no earlier backup to guess the time from".to_owned(),
+        _ => "BLOCKED: the problems above come first".to_owned(),
+    });
+    text.finish()
+}
+
+/// The plan of a restore, as it is shown before anything happens.
+pub fn restore_text(plan: &RestorePlan) -> String {
+    let mut text = Text::new();
+    text.line(format!("restore of {} from backup {} into {}", plan.source, plan.run, plan.target));
+    steps(&mut text, &plan.steps);
+    text.blank().findings(0, &plan.findings);
+    for loss in &plan.loses {
+        text.line(format!("LOST: {loss}"));
+    }
+    let age = human::span(plan.age_seconds.max(0).unsigned_abs());
+    let estimate = match plan.estimate_seconds {
+        Some(seconds) => format!("estimate {} for {}", human::seconds(seconds as f64), human::bytes(plan.estimate_bytes)),
+        None => format!("{} to load", human::bytes(plan.estimate_bytes)),
+    };
+    text.line(format!("backup of {}; everything after it is not in it: about {age}; {estimate}", human::time(plan.committed)));
+    if plan.blocked() {
+        text.line("BLOCKED: the problems above come first");
+    }
+    text.finish()
+}
+
+fn steps(text: &mut Text, steps: &[String]) {
+    if steps.is_empty() {
+        return;
+    }
+    text.blank();
+    for (number, step) in steps.iter().enumerate() {
+        text.line(format!("{:>3}. {step}", number + 1));
+    }
+}

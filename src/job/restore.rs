@@ -1,0 +1,166 @@
+//! `lifeboat restore`: plan, ask, load beside, compare, put in place. Prove first, destroy second.
+
+use std::time::Instant;
+
+use crate::config;
+use crate::context::Context;
+use crate::event::Event;
+use crate::job::cat::source_of;
+use crate::job::open::{age, catalog, from_repository, now, open_pinned, required_identities, select};
+use crate::job::types::{Confirm, RestoreMode, RestorePlan, RestoreReport, RestoreRequest};
+use crate::job::{Exit, JobError};
+use crate::model::{Level, SourceEntry, Timestamp};
+use crate::repository::{Backup, CaptureReader, Repository};
+use crate::source::Target;
+use crate::source::postgres::TargetUrl;
+use crate::source::postgres::load::{Mode, PostgresTarget};
+use crate::store::Access;
+use crate::verify::{CaptureStreams, ProblemKind, Request, verify};
+
+pub async fn run(request: RestoreRequest, confirm: &dyn Confirm, cx: &Context) -> Result<RestoreReport, JobError> {
+    tokio::select! {
+        biased;
+        () = cx.cancel.cancelled() => Err(JobError::interrupted()),
+        report = restore(request, confirm, cx) => report,
+    }
+}
+
+/// Exactly what a restore would do; also what it shows before it begins.
+pub async fn plan(request: &RestoreRequest, cx: &Context) -> Result<RestorePlan, JobError> {
+    let repository = open_pinned(&request.place, Access::ReadOnly, cx).await?;
+    prepare(request, &repository, cx).await.map(|prepared| prepared.plan)
+}
+
+struct Prepared {
+    plan: RestorePlan,
+    entry: SourceEntry,
+    reader: CaptureReader,
+    target: PostgresTarget,
+}
+
+async fn restore(request: RestoreRequest, confirm: &dyn Confirm, cx: &Context) -> Result<RestoreReport, JobError> {
+    let began = Instant::now();
+    let repository = open_pinned(&request.place, Access::ReadOnly, cx).await?;
+    let Prepared { plan, entry, reader, target } = prepare(&request, &repository, cx).await?;
+    confirm.confirm(&plan).await?;
+    if let Some(problem) = plan.findings.iter().find(|finding| finding.severity == crate::model::Severity::Problem) {
+        let blocked = JobError::blocked(format!("{} {}", problem.subject, problem.message));
+        return Err(match &problem.cure {
+            Some(cure) => blocked.hint(cure.clone()),
+            None => blocked,
+        });
+    }
+    let (run, source) = (plan.run, plan.source.clone());
+    let estimate_bytes = plan.estimate_bytes;
+    cx.event(Event::RestoreStarted { run, source: source.clone(), target: plan.target.clone(), estimate_bytes });
+    let detail = reader.detail().clone();
+    let streams = CaptureStreams(reader);
+    let loaded = target.load(&entry, &detail, &streams, cx).await?;
+    let seconds = began.elapsed().as_secs_f64();
+    cx.event(Event::RestoreFinished { run, source: source.clone(), target: plan.target.clone(), seconds });
+    Ok(RestoreReport {
+        run,
+        source,
+        target: plan.target,
+        mode: request.mode,
+        made: loaded.made,
+        kept: loaded.kept,
+        bytes: estimate_bytes,
+        rows: loaded.rows,
+        seconds,
+        findings: loaded.findings,
+        next: Vec::new(),
+    })
+}
+
+async fn prepare(request: &RestoreRequest, repository: &Repository, cx: &Context) -> Result<Prepared, JobError> {
+    let identities = required_identities(&request.place)?;
+    let catalog = catalog(repository, &request.place).await?;
+    let backup = select(&catalog, &request.backup, Some(&request.source))?;
+    let entry = source_of(backup, &request.source)?.clone();
+    check_present(repository, backup, &entry, cx).await?;
+    let reader = repository.open_capture(backup, &entry, identities).await.map_err(from_repository)?;
+    let target = target(request, cx)?;
+    let preflight = target.preflight(&entry, reader.detail(), cx).await?;
+    let now = now(repository).await?;
+    let plan = RestorePlan {
+        run: backup.manifest.run,
+        policy: backup.manifest.policy.clone(),
+        source: entry.name.clone(),
+        target: request.target.clone(),
+        mode: request.mode,
+        committed: backup.created,
+        age_seconds: age(now, backup.created),
+        estimate_bytes: entry.stats.raw,
+        estimate_seconds: estimate(backup, &entry),
+        steps: preflight.steps,
+        loses: loses(request, backup.created, age(now, backup.created)),
+        findings: preflight.findings,
+        confirm: (request.mode == RestoreMode::Replace)
+            .then(|| target.database.clone().unwrap_or_else(|| target.settings.subject())),
+    };
+    Ok(Prepared { plan, entry, reader, target })
+}
+
+/// Nothing is loaded from a backup of which something is missing.
+async fn check_present(repository: &Repository, backup: &Backup, entry: &SourceEntry, cx: &Context) -> Result<(), JobError> {
+    let request = Request {
+        repository,
+        backup,
+        level: Level::Present,
+        sample: None,
+        identities: None,
+        sandbox_user: None,
+        weak_sandbox: false,
+    };
+    let checked = verify(&request, entry, cx).await;
+    let Some(problem) = checked.problems.first() else { return Ok(()) };
+    let exit = if problem.kind == ProblemKind::Damaged { Exit::Damaged } else { Exit::Failed };
+    let more = checked.problems.len() - 1;
+    let key = problem.key.as_deref().unwrap_or("backup");
+    let more = if more > 0 { format!(", and {more} more") } else { String::new() };
+    Err(JobError::new(exit, format!("backup {} is not whole: {key}: {}{more}", backup.manifest.run, problem.message))
+        .hint("lifeboat list shows older backups; lifeboat verify all --level hashed says which are whole"))
+}
+
+fn target(request: &RestoreRequest, cx: &Context) -> Result<PostgresTarget, JobError> {
+    let url: TargetUrl = request.target.parse().map_err(|error: crate::source::postgres::TargetUrlError| {
+        let cure = error.cure();
+        JobError::usage(format!("`--to {}`", request.target)).because(error).hint(cure)
+    })?;
+    if request.jobs > 1 {
+        return Err(JobError::usage("this version loads one stream at a time").hint("leave -j out"));
+    }
+    let tools = request.place.policy.iter().flat_map(|policy| &policy.sources).filter(|s| s.name == request.source);
+    let tools = tools.flat_map(|source| match &source.kind {
+        config::SourceKind::Postgres(postgres) => postgres.tools.clone(),
+    });
+    Ok(PostgresTarget {
+        settings: url.settings,
+        database: url.database,
+        stream: request.stream.clone(),
+        mode: match request.mode {
+            RestoreMode::Create => Mode::Create,
+            RestoreMode::Beside => Mode::Beside,
+            RestoreMode::Replace => Mode::Replace,
+        },
+        restore: cx.clock.ulid().into(),
+        tools: tools.collect(),
+    })
+}
+
+/// How long the newest proof took to load it; a capture says nothing about loading.
+fn estimate(backup: &Backup, entry: &SourceEntry) -> Option<u64> {
+    let captures = backup.proofs.iter().rev().flat_map(|proof| &proof.proof.captures);
+    let mut steps = captures.filter(|capture| capture.source == entry.name).flat_map(|capture| &capture.steps);
+    steps.find(|step| step.step == Level::Restored.to_string()).map(|step| step.seconds.ceil() as u64)
+}
+
+fn loses(request: &RestoreRequest, committed: Timestamp, age_seconds: i64) -> Vec<String> {
+    if request.mode != RestoreMode::Replace {
+        return Vec::new();
+    }
+    let (hours, minutes) = (age_seconds / 3600, age_seconds % 3600 / 60);
+    vec![format!("backup of {committed}; everything written after it is not in it: about {hours} h {minutes} min")]
+}
+
