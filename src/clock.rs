@@ -41,9 +41,7 @@ fn random_bits() -> u128 {
     let mut bytes = [0; 16];
     match getrandom::fill(&mut bytes) {
         Ok(()) => u128::from_le_bytes(bytes) >> 48,
-        Err(error) => {
-            eprintln_and_abort(&error)
-        }
+        Err(error) => eprintln_and_abort(&error),
     }
 }
 

@@ -13,21 +13,74 @@ pub trait Monitor: Send + Sync {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
-    RunStarted { run: RunId, policy: Name, sources: Vec<Name> },
-    SourceStarted { source: Name, attempt: AttemptId, estimate_bytes: u64 },
+    RunStarted {
+        run: RunId,
+        policy: Name,
+        sources: Vec<Name>,
+    },
+    SourceStarted {
+        source: Name,
+        attempt: AttemptId,
+        estimate_bytes: u64,
+    },
     /// A stream or step of a source begins. `name` may quote the user's data: shown, never stored in clear.
-    StepStarted { source: Name, name: String },
+    StepStarted {
+        source: Name,
+        name: String,
+    },
     /// Sent at most a few times a second.
-    Progress { source: Name, read_bytes: u64, stored_bytes: u64, reused_bytes: u64, estimate_bytes: u64 },
-    SourceFinished { source: Name, read_bytes: u64, stored_bytes: u64, reused_chunks: u64, seconds: f64 },
-    SourceFailed { source: Name, class: FailureClass, message: String, cure: Option<String> },
-    Committed { run: RunId, status: BackupStatus },
-    VerifyStarted { run: RunId, level: Level, objects: u64, bytes: u64 },
-    VerifyFinished { run: RunId, level: Level, passed: bool, seconds: f64 },
-    RestoreStarted { run: RunId, source: Name, target: String, estimate_bytes: u64 },
-    RestoreFinished { run: RunId, source: Name, target: String, seconds: f64 },
+    Progress {
+        source: Name,
+        read_bytes: u64,
+        stored_bytes: u64,
+        reused_bytes: u64,
+        estimate_bytes: u64,
+    },
+    SourceFinished {
+        source: Name,
+        read_bytes: u64,
+        stored_bytes: u64,
+        reused_chunks: u64,
+        seconds: f64,
+    },
+    SourceFailed {
+        source: Name,
+        class: FailureClass,
+        message: String,
+        cure: Option<String>,
+    },
+    Committed {
+        run: RunId,
+        status: BackupStatus,
+    },
+    VerifyStarted {
+        run: RunId,
+        level: Level,
+        objects: u64,
+        bytes: u64,
+    },
+    VerifyFinished {
+        run: RunId,
+        level: Level,
+        passed: bool,
+        seconds: f64,
+    },
+    RestoreStarted {
+        run: RunId,
+        source: Name,
+        target: String,
+        estimate_bytes: u64,
+    },
+    RestoreFinished {
+        run: RunId,
+        source: Name,
+        target: String,
+        seconds: f64,
+    },
     /// Something found on the way that a person should read.
-    Found { finding: Finding },
+    Found {
+        finding: Finding,
+    },
 }
 
 /// A monitor that hears nothing.

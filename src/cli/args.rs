@@ -9,7 +9,9 @@ use crate::cli::{backup, cat, check, completion, init, list, plan, proof, restor
 /// Backs a whole self-hosted platform up, proves every copy, and brings it back.
 #[derive(Debug, Parser)]
 #[command(name = "lifeboat", version, max_term_width = 110, disable_help_subcommand = true)]
-#[command(after_help = "A BACKUP is a run id, the beginning of one, `latest` (newest complete), `latest-verified` or `before:TIME`.")]
+#[command(
+    after_help = "A BACKUP is a run id, the beginning of one, `latest` (newest complete), `latest-verified` or `before:TIME`."
+)]
 pub struct Cli {
     #[command(flatten)]
     pub global: Global,

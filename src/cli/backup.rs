@@ -46,7 +46,8 @@ impl What {
     pub fn request(self, global: &Global, signing: SigningKey) -> Result<BackupRequest, JobError> {
         let allow_single_recipient = self.single.allow_single_recipient;
         let place = global.policy_place(allow_single_recipient, signing.signing_key)?;
-        let known: Vec<&Name> = place.policy.iter().flat_map(|policy| &policy.sources).map(|source| &source.name).collect();
+        let known: Vec<&Name> =
+            place.policy.iter().flat_map(|policy| &policy.sources).map(|source| &source.name).collect();
         if let Some(unknown) = self.source.iter().find(|name| !known.contains(name)) {
             let hint = format!("its sources: {}", join(&known));
             return Err(JobError::usage(format!("the policy has no source `{unknown}`")).hint(hint));
@@ -113,8 +114,12 @@ fn text(report: &BackupReport) -> String {
     let duration = human::seconds(report.seconds);
     match report.status {
         None => text.line(format!("nothing was committed: every source failed; {duration}")),
-        Some(BackupStatus::Complete) => text.line(format!("complete backup in {}; {duration}", report.url)).line(report.run),
-        Some(BackupStatus::Partial) => text.line(format!("PARTIAL backup in {}; {duration}", report.url)).line(report.run),
+        Some(BackupStatus::Complete) => {
+            text.line(format!("complete backup in {}; {duration}", report.url)).line(report.run)
+        }
+        Some(BackupStatus::Partial) => {
+            text.line(format!("PARTIAL backup in {}; {duration}", report.url)).line(report.run)
+        }
     };
     text.finish()
 }

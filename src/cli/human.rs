@@ -104,9 +104,13 @@ mod tests {
 
     #[test]
     fn ages() {
-        for (number, text) in
-            [(-7200, "2 h in the future"), (-5, "just now"), (59, "just now"), (3 * 3600 + 1, "3 h ago"), (864_000, "10 d ago")]
-        {
+        for (number, text) in [
+            (-7200, "2 h in the future"),
+            (-5, "just now"),
+            (59, "just now"),
+            (3 * 3600 + 1, "3 h ago"),
+            (864_000, "10 d ago"),
+        ] {
             assert_eq!(age(number), text);
         }
     }

@@ -85,7 +85,12 @@ fn text(report: &InitReport) -> String {
     }
     let said = |yes: bool| if yes { "yes" } else { "no" };
     let store = &report.store;
-    text.line(format!("  names are created once: {}; versions: {}; locks: {}", said(store.create_only), said(store.versions), said(store.locks)));
+    text.line(format!(
+        "  names are created once: {}; versions: {}; locks: {}",
+        said(store.create_only),
+        said(store.versions),
+        said(store.locks)
+    ));
     text.line(format!("  roles: {}", store.roles));
     if !report.files.is_empty() {
         text.blank();

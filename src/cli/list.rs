@@ -28,7 +28,9 @@ fn text(report: &ListReport) -> String {
     let mut text = Text::new();
     text.line(format!("repository {} at {}", report.repository, report.url));
     if !report.pinned {
-        text.line("UNPINNED: signatures were checked only against what the repository says of itself (give -f or --trust)");
+        text.line(
+            "UNPINNED: signatures were checked only against what the repository says of itself (give -f or --trust)",
+        );
     }
     text.findings(0, &report.findings);
     if report.backups.is_empty() {

@@ -77,7 +77,8 @@ pub fn repository(text: &str) -> Result<StoreUrl, JobError> {
     }
     let failed = |error| JobError::usage(format!("cannot find `{text}`")).because(error);
     let path = std::path::absolute(text).map_err(failed)?;
-    let path = if path.components().any(|part| part == Component::ParentDir) { resolve(&path).map_err(failed)? } else { path };
+    let path =
+        if path.components().any(|part| part == Component::ParentDir) { resolve(&path).map_err(failed)? } else { path };
     StoreUrl::local(&path).map_err(|error| JobError::usage("not a repository").because(error))
 }
 

@@ -49,7 +49,8 @@ fn backup_text(report: &PlanBackupReport) -> String {
     text.line(format!("backup of policy {} into {}", report.policy, report.url));
     for source in &report.sources {
         let version = source.version.as_deref().unwrap_or("no answer");
-        let base = source.base.map_or("everything is stored anew".to_owned(), |run| format!("chunks of {run} are reused"));
+        let base =
+            source.base.map_or("everything is stored anew".to_owned(), |run| format!("chunks of {run} are reused"));
         let size = human::bytes(source.estimate_bytes);
         text.blank().line(format!("{} ({}): {version}, about {size}; {base}", source.name, source.kind));
         if !source.streams.is_empty() {
@@ -81,10 +82,15 @@ pub fn restore_text(plan: &RestorePlan) -> String {
     }
     let age = human::span(plan.age_seconds.max(0).unsigned_abs());
     let estimate = match plan.estimate_seconds {
-        Some(seconds) => format!("estimate {} for {}", human::seconds(seconds as f64), human::bytes(plan.estimate_bytes)),
+        Some(seconds) => {
+            format!("estimate {} for {}", human::seconds(seconds as f64), human::bytes(plan.estimate_bytes))
+        }
         None => format!("{} to load", human::bytes(plan.estimate_bytes)),
     };
-    text.line(format!("backup of {}; everything after it is not in it: about {age}; {estimate}", human::time(plan.committed)));
+    text.line(format!(
+        "backup of {}; everything after it is not in it: about {age}; {estimate}",
+        human::time(plan.committed)
+    ));
     if plan.blocked() {
         text.line("BLOCKED: the problems above come first");
     }

@@ -120,7 +120,8 @@ impl Monitor for Bars {
                 bar.set_length((*estimate_bytes).max(*read_bytes));
                 bar.set_position(*read_bytes);
             }
-            Event::SourceStarted { source, estimate_bytes, .. } | Event::RestoreStarted { source, estimate_bytes, .. } => {
+            Event::SourceStarted { source, estimate_bytes, .. }
+            | Event::RestoreStarted { source, estimate_bytes, .. } => {
                 self.bar(source, *estimate_bytes);
             }
             Event::StepStarted { source, name } => self.bar(source, 0).set_message(printable(name)),

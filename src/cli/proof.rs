@@ -80,7 +80,8 @@ impl Proof {
 fn subject(what: &str, global: &Global) -> Result<ProofVerifyWhat, JobError> {
     let path = Path::new(what);
     if !path.is_file() {
-        let backup: BackupRef = what.parse().map_err(|error| JobError::usage(format!("no file `{what}`")).because(error))?;
+        let backup: BackupRef =
+            what.parse().map_err(|error| JobError::usage(format!("no file `{what}`")).because(error))?;
         return Ok(ProofVerifyWhat::Backup { place: global.place()?, backup });
     }
     let files = global.files(Recipients::AtLeastOne)?;
@@ -96,7 +97,9 @@ fn subject(what: &str, global: &Global) -> Result<ProofVerifyWhat, JobError> {
 fn list_text(report: &ProofListReport) -> String {
     let mut text = Text::new();
     if !report.pinned {
-        text.line("UNPINNED: signatures were checked only against what the repository says of itself (give -f or --trust)");
+        text.line(
+            "UNPINNED: signatures were checked only against what the repository says of itself (give -f or --trust)",
+        );
     }
     text.findings(0, &report.findings);
     if report.proofs.is_empty() {
@@ -138,13 +141,16 @@ fn show_text(report: &ProofShowReport) -> String {
     let mut text = Text::new();
     let proof = &report.statement.predicate;
     text.table(0, &[row(&report.row)]);
-    text.table(2, &[
-        vec!["stored as".to_owned(), report.key.clone()],
-        vec!["started".to_owned(), proof.started.to_string()],
-        vec!["finished".to_owned(), proof.finished.to_string()],
-        vec!["lifeboat".to_owned(), proof.lifeboat.clone()],
-        vec!["tools".to_owned(), proof.tools.join(", ")],
-    ]);
+    text.table(
+        2,
+        &[
+            vec!["stored as".to_owned(), report.key.clone()],
+            vec!["started".to_owned(), proof.started.to_string()],
+            vec!["finished".to_owned(), proof.finished.to_string()],
+            vec!["lifeboat".to_owned(), proof.lifeboat.clone()],
+            vec!["tools".to_owned(), proof.tools.join(", ")],
+        ],
+    );
     for subject in &report.statement.subject {
         text.line(format!("  proves {} sha256 {}", subject.name, subject.digest.sha256));
     }

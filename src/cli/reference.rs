@@ -47,8 +47,10 @@ fn section(text: &mut String, name: &str, command: &Command) {
         }
         return;
     }
-    let own: Vec<&Arg> =
-        command.get_arguments().filter(|a| !a.is_global_set() && !matches!(a.get_id().as_str(), "help" | "version")).collect();
+    let own: Vec<&Arg> = command
+        .get_arguments()
+        .filter(|a| !a.is_global_set() && !matches!(a.get_id().as_str(), "help" | "version"))
+        .collect();
     text.push_str(&format!("\n## {name}\n\n{}.\n\n", command.get_about().map(ToString::to_string).unwrap_or_default()));
     if let Some(long) = command.get_long_about() {
         let rest = long.to_string();

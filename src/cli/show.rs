@@ -86,7 +86,10 @@ fn source_text(text: &mut Text, source: &ShowSource) {
     text.blank().line(format!("{} ({}, {}): proved {proved}", source.name, source.kind, source.method));
     let marker = source.consistency.marker.as_deref().unwrap_or("none");
     let mut rows = vec![
-        vec!["consistency".to_owned(), format!("{}, {} to {}", source.consistency.kind, source.consistency.from, source.consistency.to)],
+        vec![
+            "consistency".to_owned(),
+            format!("{}, {} to {}", source.consistency.kind, source.consistency.from, source.consistency.to),
+        ],
         vec!["marker".to_owned(), marker.to_owned()],
         vec![
             "size".to_owned(),

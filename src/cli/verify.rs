@@ -95,7 +95,12 @@ pub fn backup_text(text: &mut Text, backup: &VerifyBackup) {
         Outcome::Unchecked => format!("could NOT be checked as asked (proved: {reached})"),
     };
     let age = human::age(backup.age_seconds);
-    text.line(format!("{} of {age}, {}: {verdict}, {}", backup.run, status(backup.status), human::seconds(backup.seconds)));
+    text.line(format!(
+        "{} of {age}, {}: {verdict}, {}",
+        backup.run,
+        status(backup.status),
+        human::seconds(backup.seconds)
+    ));
     for capture in &backup.captures {
         let reached = capture.reached.map_or("nothing".to_owned(), |level| level.to_string());
         let rows = capture.rows.map(|rows| format!(", {}", human::count(rows, "row"))).unwrap_or_default();

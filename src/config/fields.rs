@@ -142,7 +142,11 @@ impl<'de> Visitor<'de> for DatabasesVisitor {
             }
             names.push(name);
         }
-        if names.is_empty() { Err(A::Error::custom("the list is empty; every database is `all`")) } else { Ok(DatabasesField::Named(names)) }
+        if names.is_empty() {
+            Err(A::Error::custom("the list is empty; every database is `all`"))
+        } else {
+            Ok(DatabasesField::Named(names))
+        }
     }
 }
 

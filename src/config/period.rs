@@ -83,7 +83,8 @@ mod tests {
 
     #[test]
     fn refuses_what_could_mean_two_things() {
-        for text in ["", "15", "h", "0s", "15 m", "-1h", "30m1h", "1h1h", "1w", "1.5h", "99999999999999999999d", "1µ"] {
+        for text in ["", "15", "h", "0s", "15 m", "-1h", "30m1h", "1h1h", "1w", "1.5h", "99999999999999999999d", "1µ"]
+        {
             assert!(text.parse::<Period>().is_err(), "{text}");
         }
     }

@@ -29,7 +29,7 @@ pub fn trust_file(name: &Name, trust: &Trust) -> String {
     list(&mut text, "collector", &trust.collector);
     list(&mut text, "recipients", &trust.recipients);
     if let Some(dedup) = &trust.dedup {
-        let _ = writeln!(text, "  dedup: {{id: {}, check: {}}}", quoted(&dedup.id), quoted(&dedup.check));
+        let _ = writeln!(text, "  dedup: {{id: {}, check: {}}}", quoted(&dedup.id), quoted(dedup.check));
     }
     text
 }

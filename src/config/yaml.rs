@@ -144,10 +144,9 @@ impl Node {
     fn innermost_at(&self, at: Place) -> Option<String> {
         let below = match &self.kind {
             Kind::Scalar => None,
-            Kind::Sequence(items) => items
-                .iter()
-                .enumerate()
-                .find_map(|(n, item)| Some(format!("[{n}]{}", glue(item.innermost_at(at)?)))),
+            Kind::Sequence(items) => {
+                items.iter().enumerate().find_map(|(n, item)| Some(format!("[{n}]{}", glue(item.innermost_at(at)?))))
+            }
             Kind::Mapping(entries) => {
                 entries.iter().find_map(|(key, _, value)| Some(format!("{key}{}", glue(value.innermost_at(at)?))))
             }
@@ -157,9 +156,8 @@ impl Node {
 
     /// Path and beginning of the mapping that has a key there.
     fn key_at(&self, at: Place) -> Option<(String, Place)> {
-        let below = |step: String, node: &Node| {
-            node.key_at(at).map(|(path, start)| (format!("{step}{}", glue(path)), start))
-        };
+        let below =
+            |step: String, node: &Node| node.key_at(at).map(|(path, start)| (format!("{step}{}", glue(path)), start));
         match &self.kind {
             Kind::Scalar => None,
             Kind::Sequence(items) => items.iter().enumerate().find_map(|(n, item)| below(format!("[{n}]"), item)),

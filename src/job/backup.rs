@@ -13,12 +13,8 @@ use crate::job::open::{from_repository, open_pinned, policy, writer};
 use crate::job::sources;
 use crate::job::types::{BackupReport, BackupRequest, BackupSource, FailedSourceReport, VerifyBackup};
 use crate::job::verify::after_backup;
-use crate::model::{
-    CaptureItem, CaptureSummary, Consistency, FailedSource, FailureClass, Name, Part, SourceFailure,
-};
-use crate::repository::{
-    Attempt, AttemptSpec, CommitRequest, Committed, Repository, RepositoryError, Run, Writer,
-};
+use crate::model::{CaptureItem, CaptureSummary, Consistency, FailedSource, FailureClass, Name, Part, SourceFailure};
+use crate::repository::{Attempt, AttemptSpec, CommitRequest, Committed, Repository, RepositoryError, Run, Writer};
 use crate::source::Source;
 use crate::store::Access;
 
@@ -54,13 +50,7 @@ async fn backup(request: &BackupRequest, cx: &Context) -> Result<BackupReport, J
             failed.push(row);
         }
     }
-    let commit = CommitRequest {
-        asked: names,
-        failed,
-        skipped: skipped.clone(),
-        tags: request.tags.clone(),
-        started,
-    };
+    let commit = CommitRequest { asked: names, failed, skipped: skipped.clone(), tags: request.tags.clone(), started };
     let committed = match repository.commit(&run, commit, &writer, cx).await {
         Ok(committed) => Some(committed),
         Err(RepositoryError::NothingCaptured { .. }) => None,
@@ -189,9 +179,7 @@ fn broken(message: &str) -> SourceFailure {
 fn as_source_failure(error: RepositoryError) -> SourceFailure {
     match error {
         RepositoryError::Source { source, .. } => source,
-        RepositoryError::Deadline { .. } => {
-            SourceFailure::new(FailureClass::Deadline, "repository", error.to_string())
-        }
+        RepositoryError::Deadline { .. } => SourceFailure::new(FailureClass::Deadline, "repository", error.to_string()),
         error => {
             let hint = match &error {
                 RepositoryError::Store { source, .. } => source.hint(),

@@ -52,8 +52,10 @@ async fn repository_findings(repository: &Repository, place: &Place) -> Vec<Find
         Finding::ok("roles", features.roles.clone()),
     ];
     if !features.locks {
-        findings.push(Finding::warning("immutability", "none: who can write to this store can delete backups")
-            .cure("keep a second copy elsewhere, out of reach of the machine that backs up"));
+        findings.push(
+            Finding::warning("immutability", "none: who can write to this store can delete backups")
+                .cure("keep a second copy elsewhere, out of reach of the machine that backs up"),
+        );
     }
     match (catalog(repository, place).await, now(repository).await) {
         (Ok(catalog), Ok(now)) => {

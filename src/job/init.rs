@@ -61,20 +61,56 @@ async fn generate(url: &StoreUrl, directory: &Path, extra: &[String], cx: &Conte
     let public = |key: &SigningKey| public_key_pem(&key.public());
     let file = |name, text, private, what, keep| Secretly { name, text, private, what, keep };
     let files = [
-        file("identity.txt", identity.file.expose().clone(), true, "decrypts backups", "with the people who restore; not on the machine that backs up"),
-        file("escrow.txt", escrow.file.expose().clone(), true, "decrypts backups, if the other one is lost", "offline, on paper or in a safe, away from this place"),
-        file("dedup.key", dedup.to_text().expose().clone() + "\n", true, "recognises chunks; decrypts nothing", "on the machine that backs up"),
+        file(
+            "identity.txt",
+            identity.file.expose().clone(),
+            true,
+            "decrypts backups",
+            "with the people who restore; not on the machine that backs up",
+        ),
+        file(
+            "escrow.txt",
+            escrow.file.expose().clone(),
+            true,
+            "decrypts backups, if the other one is lost",
+            "offline, on paper or in a safe, away from this place",
+        ),
+        file(
+            "dedup.key",
+            dedup.to_text().expose().clone() + "\n",
+            true,
+            "recognises chunks; decrypts nothing",
+            "on the machine that backs up",
+        ),
         file("writer.key", pem(&writer), true, "signs backups", "on the machine that backs up"),
         file("prover.key", pem(&prover), true, "signs proofs", "where backups are verified"),
         file("collector.key", pem(&collector), true, "signs what expires", "apart from the writer's key"),
-        file("operator.key", pem(&operator), true, "signs the repository's configuration", "offline, with the escrow key"),
+        file(
+            "operator.key",
+            pem(&operator),
+            true,
+            "signs the repository's configuration",
+            "offline, with the escrow key",
+        ),
         file("writer.pub", public(&writer), false, "checks backups with openssl", "with RESTORE.txt"),
         file("prover.pub", public(&prover), false, "checks proofs with openssl", "with RESTORE.txt"),
         file("collector.pub", public(&collector), false, "checks tombstones with openssl", "with RESTORE.txt"),
         file("operator.pub", public(&operator), false, "checks the configuration with openssl", "with RESTORE.txt"),
-        file("trust.yaml", trust_file(&name, &trust), false, "says what to believe of the repository", "with everyone who reads it, outside of it"),
+        file(
+            "trust.yaml",
+            trust_file(&name, &trust),
+            false,
+            "says what to believe of the repository",
+            "with everyone who reads it, outside of it",
+        ),
         file("policy.yaml", policy, false, "a policy to start from", "in version control"),
-        file("RESTORE.txt", restore_text(&id, url), false, "how to restore without lifeboat", "printed, next to the escrow key"),
+        file(
+            "RESTORE.txt",
+            restore_text(&id, url),
+            false,
+            "how to restore without lifeboat",
+            "printed, next to the escrow key",
+        ),
     ];
     let store = Store::create(url, cx.clock.clone()).await;
     let store = store.map_err(|error| {

@@ -80,7 +80,9 @@ pub(in crate::job) fn from_repository(error: RepositoryError) -> JobError {
         RepositoryError::Damaged { .. } | RepositoryError::Document { .. } | RepositoryError::Open { .. } => {
             Some("lifeboat verify all --level hashed".into())
         }
-        RepositoryError::Deadline { .. } => Some("find out what took so long; the next run adopts what was stored".into()),
+        RepositoryError::Deadline { .. } => {
+            Some("find out what took so long; the next run adopts what was stored".into())
+        }
         _ => None,
     };
     let message = error.to_string();
@@ -151,7 +153,8 @@ pub(in crate::job) fn signing_key(place: &Place, role: Role) -> Result<Option<Si
 pub(in crate::job) fn writer(repository: &Repository, place: &Place) -> Result<Writer, JobError> {
     let policy = policy(place)?;
     let signing = signing_key(place, Role::Writer)?.ok_or_else(|| {
-        JobError::refused("the policy names no signing key for the writer").hint("keys.signing.writer: {file: writer.key}")
+        JobError::refused("the policy names no signing key for the writer")
+            .hint("keys.signing.writer: {file: writer.key}")
     })?;
     let refused = || JobError::refused("cannot use the dedup key");
     let text = policy.keys.dedup.resolve().map_err(|error| refused().because(error))?;
@@ -182,10 +185,11 @@ pub(in crate::job) fn select<'a>(
     source: Option<&Name>,
 ) -> Result<&'a Backup, JobError> {
     catalog.select(backup, source).map_err(|error| {
-        let hint = match catalog.backups.iter().any(|b| matches!(b.manifest.status, crate::model::BackupStatus::Partial)) {
-            true => "lifeboat list shows them; a partial one is named by its run id",
-            false => "lifeboat list",
-        };
+        let hint =
+            match catalog.backups.iter().any(|b| matches!(b.manifest.status, crate::model::BackupStatus::Partial)) {
+                true => "lifeboat list shows them; a partial one is named by its run id",
+                false => "lifeboat list",
+            };
         JobError::usage(error.to_string()).hint(hint)
     })
 }

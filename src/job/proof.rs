@@ -12,7 +12,9 @@ use crate::job::types::{
     Place, ProofListReport, ProofListRequest, ProofRow, ProofShowReport, ProofShowRequest, ProofVerdict,
     ProofVerifyReport, ProofVerifyRequest, ProofVerifyWhat, SignatureState,
 };
-use crate::model::{Prefix, PublicKey, Role, Statement, Subject, SubjectDigest, Timestamp, PREDICATE_TYPE, STATEMENT_TYPE};
+use crate::model::{
+    PREDICATE_TYPE, Prefix, PublicKey, Role, STATEMENT_TYPE, Statement, Subject, SubjectDigest, Timestamp,
+};
 use crate::repository::{self, Backup, Identities, ProofEntry, Repository, layout};
 use crate::store::{Access, Store};
 
@@ -149,7 +151,13 @@ async fn read_all(repository: &Repository, prefix: &Prefix) -> Result<Vec<(Strin
 }
 
 /// Holds one proof against the pinned keys and, where there is one, the manifest that is stored.
-fn judge(name: String, bytes: &[u8], provers: &[PublicKey], backups: Option<&[Backup]>, now: Timestamp) -> ProofVerdict {
+fn judge(
+    name: String,
+    bytes: &[u8],
+    provers: &[PublicKey],
+    backups: Option<&[Backup]>,
+    now: Timestamp,
+) -> ProofVerdict {
     match repository::open::<Statement>(bytes, provers) {
         Ok(signed) => {
             let proof = signed.document.predicate.clone();
@@ -158,7 +166,8 @@ fn judge(name: String, bytes: &[u8], provers: &[PublicKey], backups: Option<&[Ba
                     && signed.document.subject.iter().any(|subject| subject.digest.sha256 == backup.sha256)
             };
             let subject_matches = backups.map(|backups| backups.iter().any(about));
-            let message = (subject_matches == Some(false)).then(|| "it is about another manifest than the stored one".into());
+            let message =
+                (subject_matches == Some(false)).then(|| "it is about another manifest than the stored one".into());
             let entry = ProofEntry { id: proof.id, created: proof.finished, proof };
             let row = Some(row(&entry, now, true));
             let (key, signature) = (Some(signed.signer), SignatureState::Good);

@@ -103,7 +103,12 @@ async fn prepare(request: &RestoreRequest, repository: &Repository, cx: &Context
 }
 
 /// Nothing is loaded from a backup of which something is missing.
-async fn check_present(repository: &Repository, backup: &Backup, entry: &SourceEntry, cx: &Context) -> Result<(), JobError> {
+async fn check_present(
+    repository: &Repository,
+    backup: &Backup,
+    entry: &SourceEntry,
+    cx: &Context,
+) -> Result<(), JobError> {
     let request = Request {
         repository,
         backup,
@@ -163,4 +168,3 @@ fn loses(request: &RestoreRequest, committed: Timestamp, age_seconds: i64) -> Ve
     let (hours, minutes) = (age_seconds / 3600, age_seconds % 3600 / 60);
     vec![format!("backup of {committed}; everything written after it is not in it: about {hours} h {minutes} min")]
 }
-

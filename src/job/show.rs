@@ -125,7 +125,9 @@ fn write_files(directory: &Path, detail: &Detail) -> Result<Vec<PathBuf>, JobErr
             && !name.starts_with('.')
             && name.bytes().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'-' | b'_'));
         if !plain {
-            return Err(JobError::damaged(format!("the backup holds a file named {name:?}, which is no plain file name")));
+            return Err(JobError::damaged(format!(
+                "the backup holds a file named {name:?}, which is no plain file name"
+            )));
         }
         let path = directory.join(name);
         let opened = fs::OpenOptions::new().write(true).create_new(true).open(&path);

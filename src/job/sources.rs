@@ -2,9 +2,7 @@
 
 use crate::config;
 use crate::source::Source;
-use crate::source::postgres::{
-    ConnectSettings, Credential, Databases, Host, PostgresSource, TlsMode, TlsSettings,
-};
+use crate::source::postgres::{ConnectSettings, Credential, Databases, Host, PostgresSource, TlsMode, TlsSettings};
 
 pub(in crate::job) fn source(source: &config::Source) -> Box<dyn Source> {
     match &source.kind {

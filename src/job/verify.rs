@@ -26,9 +26,11 @@ use crate::verify::{Checked, Problem, ProblemKind, Request, verify};
 pub async fn run(request: VerifyRequest, cx: &Context) -> Result<VerifyReport, JobError> {
     let place = &request.place;
     // Who cannot write can still look; a proof is then impossible, and said so.
-    let access = if place.policy.is_some() || place.signing_key.is_some() { Access::ReadWrite } else { Access::ReadOnly };
+    let access =
+        if place.policy.is_some() || place.signing_key.is_some() { Access::ReadWrite } else { Access::ReadOnly };
     let repository = open_pinned(place, access, cx).await?;
-    let identities = if request.level >= Level::Opened { Some(required_identities(place)?) } else { identities(place)? };
+    let identities =
+        if request.level >= Level::Opened { Some(required_identities(place)?) } else { identities(place)? };
     let catalog = catalog(&repository, place).await?;
     let chosen: Vec<&Backup> = match &request.what {
         VerifyWhat::All => catalog.backups.iter().collect(),
@@ -117,14 +119,15 @@ impl Checker<'_> {
                     Finding::warning("proof", "no proof written: no prover's key was given, so no level is raised")
                         .cure("keys.signing.prover in the policy, or --signing-key FILE"),
                 );
-                findings.extend(audit::verified(self.repository, backup, self.level, outcome == Outcome::Passed, cx).await);
+                findings
+                    .extend(audit::verified(self.repository, backup, self.level, outcome == Outcome::Passed, cx).await);
                 None
             }
         };
         let seconds = began.elapsed().as_secs_f64();
         let passed = outcome == Outcome::Passed;
         cx.event(Event::VerifyFinished { run: manifest.run, level: self.level, passed, seconds });
-        Ok(self.report(backup, checked, outcome, findings, proof, seconds).await?)
+        self.report(backup, checked, outcome, findings, proof, seconds).await
     }
 
     async fn report(

@@ -102,10 +102,8 @@ impl FromStr for Name {
     type Err = IdError;
     fn from_str(text: &str) -> Result<Self, IdError> {
         let inner = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
-        let ok = (1..=63).contains(&text.len())
-            && text.bytes().all(inner)
-            && !text.starts_with('-')
-            && !text.ends_with('-');
+        let ok =
+            (1..=63).contains(&text.len()) && text.bytes().all(inner) && !text.starts_with('-') && !text.ends_with('-');
         if ok { Ok(Self(text.to_owned())) } else { Err(IdError::Name(text.to_owned())) }
     }
 }

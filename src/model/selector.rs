@@ -74,7 +74,9 @@ mod tests {
 
     #[test]
     fn refuses_the_rest() {
-        for text in ["", "lastest", "01K!", "before:", "before:yesterday", "before:2026-11-23", "01KAAAAAAAAAAAAAAAAAAAAAAAA"] {
+        for text in
+            ["", "lastest", "01K!", "before:", "before:yesterday", "before:2026-11-23", "01KAAAAAAAAAAAAAAAAAAAAAAAA"]
+        {
             assert!(text.parse::<BackupRef>().is_err(), "{text}");
         }
     }

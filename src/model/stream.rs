@@ -20,7 +20,10 @@ pub enum StreamItem {
     Part(String),
     Bytes(Bytes),
     /// The part that began last ends here.
-    PartEnd { rows: Option<u64>, sha256: Option<Digest> },
+    PartEnd {
+        rows: Option<u64>,
+        sha256: Option<Digest>,
+    },
 }
 
 /// A stream that a source yields. A clean end of `items` is a promise that the tool said success.

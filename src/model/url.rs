@@ -41,7 +41,9 @@ impl FromStr for StoreUrl {
     type Err = StoreUrlError;
     fn from_str(text: &str) -> Result<Self, StoreUrlError> {
         match text.split_once("://") {
-            Some(("file", path)) => StoreUrl::local(Path::new(path)).map_err(|_| StoreUrlError::NotAbsolute(text.into())),
+            Some(("file", path)) => {
+                StoreUrl::local(Path::new(path)).map_err(|_| StoreUrlError::NotAbsolute(text.into()))
+            }
             Some(_) => Err(StoreUrlError::UnknownScheme(text.into())),
             None => Err(StoreUrlError::NoScheme(text.into())),
         }

@@ -32,11 +32,11 @@ impl Repository {
             match RunObject::parse(&object.key) {
                 Some((_, run, RunObject::Manifest)) => _ = committed.insert(run, true),
                 Some((_, _, RunObject::Part { attempt, .. })) => _ = parts.insert(attempt, true),
-                Some((_, run, RunObject::Progress { source: of, attempt, .. })) if of == *source => {
-                    // Whatever it names is older than the note itself.
-                    if now.duration_since(object.created) < self.adoptable_age() {
-                        notes.push((run, attempt, &object.key));
-                    }
+                // Whatever a note names is older than the note itself.
+                Some((_, run, RunObject::Progress { source: of, attempt, .. }))
+                    if of == *source && now.duration_since(object.created) < self.adoptable_age() =>
+                {
+                    notes.push((run, attempt, &object.key));
                 }
                 _ => {}
             }

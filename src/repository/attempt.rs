@@ -12,8 +12,8 @@ use crate::context::Context;
 use crate::event::Event;
 use crate::model::{
     AttemptId, CaptureSummary, Checks, ChunkLine, Chunking, Detail, FORMAT, FailedSource, FailureClass, FailureDetail,
-    ListHeader, Name, ObjectRef, Part, PartDetail, PartRecorder, PartsOverlap, RunId, SourceEntry, SourceFailure, SourceStream, Stats,
-    StreamDetail, StreamEntry, StreamItem,
+    ListHeader, Name, ObjectRef, Part, PartDetail, PartRecorder, PartsOverlap, RunId, SourceEntry, SourceFailure,
+    SourceStream, Stats, StreamDetail, StreamEntry, StreamItem,
 };
 use crate::repository::chunker::Gear;
 use crate::repository::keys::LineageKeys;
@@ -222,12 +222,7 @@ impl Attempt {
                 None
             }
         };
-        FailedSource {
-            name: self.spec.source,
-            class: failure.class,
-            attempt: Some(self.spec.attempt),
-            detail,
-        }
+        FailedSource { name: self.spec.source, class: failure.class, attempt: Some(self.spec.attempt), detail }
     }
 
     async fn put_detail(
@@ -246,8 +241,8 @@ impl Attempt {
             files: self.spec.files.clone(),
             failure,
         };
-        let plain = serde_json::to_vec(&detail)
-            .map_err(|source| RepositoryError::Encode { what: "detail".into(), source })?;
+        let plain =
+            serde_json::to_vec(&detail).map_err(|source| RepositoryError::Encode { what: "detail".into(), source })?;
         let sealed = self
             .writer
             .sealer
@@ -266,9 +261,7 @@ async fn read_items(
 ) -> Result<(u64, Vec<PartDetail>), RepositoryError> {
     let mut recorder = PartRecorder::default();
     let failed = |source| RepositoryError::Source { source_name: source_name.clone(), source };
-    let broken = |error: PartsOverlap| {
-        failed(SourceFailure::new(FailureClass::Internal, "stream", error.to_string()))
-    };
+    let broken = |error: PartsOverlap| failed(SourceFailure::new(FailureClass::Internal, "stream", error.to_string()));
     while let Some(item) = items.next().await {
         let item = item.map_err(failed)?;
         recorder.take(&item).map_err(broken)?;

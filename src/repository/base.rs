@@ -157,8 +157,7 @@ struct Candidate {
 }
 
 pub(in crate::repository) fn stored_chunk(line: crate::model::ChunkLine) -> (Digest, StoredChunk) {
-    let chunk =
-        StoredChunk { attempt: line.a, len: line.len, size: line.size, sha256: line.sha256, version: line.v };
+    let chunk = StoredChunk { attempt: line.a, len: line.len, size: line.size, sha256: line.sha256, version: line.v };
     (line.id, chunk)
 }
 

@@ -120,7 +120,7 @@ impl Repository {
             }
         }
         gone.extend(expired.into_keys());
-        catalog.backups.sort_by(|a, b| (b.created, b.manifest.run).cmp(&(a.created, a.manifest.run)));
+        catalog.backups.sort_by_key(|backup| std::cmp::Reverse((backup.created, backup.manifest.run)));
         let gaps = find_gaps(&catalog, &gone);
         catalog.findings.extend(gaps);
         Ok(catalog)
@@ -135,7 +135,8 @@ impl Repository {
     ) -> Result<(), RepositoryError> {
         for object in self.store().list_all(&layout::tombstones(policy)).await.during("list expired/")? {
             let Some((_, run, _)) = layout::parse_tombstone(&object.key) else { continue };
-            let bytes = self.store().get(&object.key, MAX_DOCUMENT_BYTES).await.during(format!("read {}", object.key))?;
+            let bytes =
+                self.store().get(&object.key, MAX_DOCUMENT_BYTES).await.during(format!("read {}", object.key))?;
             let day = SignedDuration::from_hours(24);
             match self.open_document::<Tombstone>(&object.key, &bytes, Role::Collector) {
                 Ok(signed)
@@ -166,7 +167,8 @@ impl Repository {
             Ok(signed) => signed,
             Err(error @ RepositoryError::Store { .. }) => return Err(error),
             Err(error) => {
-                let problem = std::error::Error::source(&error).map_or_else(|| error.to_string(), |s| format!("{error}: {s}"));
+                let problem =
+                    std::error::Error::source(&error).map_or_else(|| error.to_string(), |s| format!("{error}: {s}"));
                 return Ok(ReadBackup::Invalid(InvalidBackup { policy, run, problem }));
             }
         };
@@ -177,12 +179,14 @@ impl Repository {
             Backup { manifest: signed.document, sha256: signed.sha256, created: object.created, proofs: Vec::new() };
         let mut findings = Vec::new();
         for (id, object) in objects.proofs {
-            let bytes = self.store().get(&object.key, MAX_DOCUMENT_BYTES).await.during(format!("read {}", object.key))?;
+            let bytes =
+                self.store().get(&object.key, MAX_DOCUMENT_BYTES).await.during(format!("read {}", object.key))?;
             match self.open_document::<Statement>(&object.key, &bytes, Role::Prover) {
                 Ok(signed) if proves(&signed.document, &backup, id) => {
                     backup.proofs.push(ProofEntry { id, created: object.created, proof: signed.document.predicate });
                 }
-                _ => findings.push(Finding::problem(object.key.as_str(), "is no valid proof of this backup and is ignored")),
+                _ => findings
+                    .push(Finding::problem(object.key.as_str(), "is no valid proof of this backup and is ignored")),
             }
         }
         backup.proofs.sort_by_key(|proof| (proof.created, proof.id));
@@ -190,7 +194,12 @@ impl Repository {
     }
 
     /// Keys that any valid proof of that run found damaged.
-    pub(in crate::repository) async fn damaged_objects(&self, policy: &Name, run: RunId, objects: &[ObjectInfo]) -> Vec<String> {
+    pub(in crate::repository) async fn damaged_objects(
+        &self,
+        policy: &Name,
+        run: RunId,
+        objects: &[ObjectInfo],
+    ) -> Vec<String> {
         let mut damaged = Vec::new();
         for object in objects {
             let Some((_, of, RunObject::Proof(_))) = RunObject::parse(&object.key) else { continue };

@@ -24,9 +24,7 @@ impl Gear {
         for (i, four) in (0u8..).zip(words.chunks_exact_mut(4)) {
             let block = hmac(key, &[&[i]]);
             for (word, bytes) in four.iter_mut().zip(block.chunks_exact(8)) {
-                *word = bytes
-                    .iter()
-                    .fold(0, |word, byte| word << 8 | u64::from(*byte));
+                *word = bytes.iter().fold(0, |word, byte| word << 8 | u64::from(*byte));
             }
         }
         Self { words }
@@ -52,10 +50,7 @@ impl Gear {
             let h3 = (h2 << 1).wrapping_add(c);
             let h4 = (h << 4).wrapping_add((ab << 2).wrapping_add(cd));
             if (h1 < limit) | (h2 < limit) | (h3 < limit) | (h4 < limit) {
-                return [h1, h2, h3, h4]
-                    .iter()
-                    .position(|h| *h < limit)
-                    .map(|i| done + i + 1);
+                return [h1, h2, h3, h4].iter().position(|h| *h < limit).map(|i| done + i + 1);
             }
             h = h4;
             done += 4;

@@ -53,11 +53,7 @@ impl Repository {
             recipients: new.recipients,
             dedup: DedupPin { id: FIRST_DEDUP_KEY.into(), check: new.dedup.check() },
             operator: new.operator.public(),
-            keys: new
-                .keys
-                .into_iter()
-                .map(|(role, key)| RoleKey { role, key, status: KeyStatus::Current })
-                .collect(),
+            keys: new.keys.into_iter().map(|(role, key)| RoleKey { role, key, status: KeyStatus::Current }).collect(),
         };
         let marker = Marker {
             format: FORMAT,

@@ -19,15 +19,22 @@ impl Repository {
         Ok(ObjectRef { bytes: stored.bytes, sha256: stored.sha256, version: stored.version })
     }
 
-    pub(in crate::repository) fn sign<T: Document>(&self, document: &T, key: &SigningKey) -> Result<Bytes, RepositoryError> {
-        envelope::sign(document, key).map_err(|source| RepositoryError::Document {
-            key: std::any::type_name::<T>().into(),
-            source,
-        })
+    pub(in crate::repository) fn sign<T: Document>(
+        &self,
+        document: &T,
+        key: &SigningKey,
+    ) -> Result<Bytes, RepositoryError> {
+        envelope::sign(document, key)
+            .map_err(|source| RepositoryError::Document { key: std::any::type_name::<T>().into(), source })
     }
 
     /// A document of a role's folder, believed only if a key of that role signed it for this repository.
-    pub(in crate::repository) fn open_document<T: Document>(&self, key: &Key, bytes: &[u8], role: Role) -> Result<Signed<T>, RepositoryError> {
+    pub(in crate::repository) fn open_document<T: Document>(
+        &self,
+        key: &Key,
+        bytes: &[u8],
+        role: Role,
+    ) -> Result<Signed<T>, RepositoryError> {
         let signed = envelope::open::<T>(bytes, &self.signers(role))
             .map_err(|source| RepositoryError::Document { key: key.to_string(), source })?;
         if *signed.document.repository() != self.id() {
@@ -37,7 +44,11 @@ impl Repository {
     }
 
     /// The manifest of a run, checked for what its place says: repository, policy, run, features.
-    pub(in crate::repository) async fn read_manifest(&self, policy: &Name, run: RunId) -> Result<Signed<Manifest>, RepositoryError> {
+    pub(in crate::repository) async fn read_manifest(
+        &self,
+        policy: &Name,
+        run: RunId,
+    ) -> Result<Signed<Manifest>, RepositoryError> {
         let key = layout::manifest(policy, run);
         let bytes = self.store().get(&key, MAX_DOCUMENT_BYTES).await.during(format!("read {key}"))?;
         let signed = self.open_document::<Manifest>(&key, &bytes, Role::Writer)?;
@@ -53,7 +64,12 @@ impl Repository {
     }
 
     /// A worker's part, checked for what its place says.
-    pub(in crate::repository) async fn read_part(&self, key: &Key, policy: &Name, run: RunId) -> Result<Signed<Part>, RepositoryError> {
+    pub(in crate::repository) async fn read_part(
+        &self,
+        key: &Key,
+        policy: &Name,
+        run: RunId,
+    ) -> Result<Signed<Part>, RepositoryError> {
         let bytes = self.store().get(key, MAX_DOCUMENT_BYTES).await.during(format!("read {key}"))?;
         let signed = self.open_document::<Part>(key, &bytes, Role::Writer)?;
         let part = &signed.document;

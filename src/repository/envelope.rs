@@ -11,8 +11,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    BucketConfig, Digest, FORMAT, Manifest, Part, Progress, PublicKey, RepositoryId, Role,
-    Statement, Tombstone, sha256,
+    BucketConfig, Digest, FORMAT, Manifest, Part, Progress, PublicKey, RepositoryId, Role, Statement, Tombstone, sha256,
 };
 
 use super::signing::{SigningKey, key_id, verify};
@@ -40,27 +39,11 @@ macro_rules! document {
     };
 }
 
-document!(
-    BucketConfig,
-    "application/vnd.lifeboat.config.v1+json",
-    Operator
-);
+document!(BucketConfig, "application/vnd.lifeboat.config.v1+json", Operator);
 document!(Part, "application/vnd.lifeboat.part.v1+json", Writer);
-document!(
-    Progress,
-    "application/vnd.lifeboat.progress.v1+json",
-    Writer
-);
-document!(
-    Manifest,
-    "application/vnd.lifeboat.manifest.v1+json",
-    Writer
-);
-document!(
-    Tombstone,
-    "application/vnd.lifeboat.tombstone.v1+json",
-    Collector
-);
+document!(Progress, "application/vnd.lifeboat.progress.v1+json", Writer);
+document!(Manifest, "application/vnd.lifeboat.manifest.v1+json", Writer);
+document!(Tombstone, "application/vnd.lifeboat.tombstone.v1+json", Collector);
 
 impl Document for Statement {
     const PAYLOAD_TYPE: &'static str = "application/vnd.in-toto+json";
@@ -82,10 +65,7 @@ pub enum EnvelopeError {
     #[error("is not a DSSE envelope: its {0} is not standard base64 of the right length")]
     Base64(&'static str),
     #[error("is of type `{found}`, not `{expected}`")]
-    WrongType {
-        expected: &'static str,
-        found: String,
-    },
+    WrongType { expected: &'static str, found: String },
     #[error("has {0} signatures, not one")]
     SignatureCount(usize),
     #[error("is signed by key {keyid}, which is not trusted as {role}")]
@@ -130,13 +110,8 @@ impl Envelope {
         let [signature] = &wire.signatures[..] else {
             return Err(EnvelopeError::SignatureCount(wire.signatures.len()));
         };
-        let payload = BASE64_STANDARD
-            .decode(&wire.payload)
-            .map_err(|_| EnvelopeError::Base64("payload"))?;
-        let bytes = BASE64_STANDARD
-            .decode(&signature.sig)
-            .ok()
-            .and_then(|bytes| bytes.try_into().ok());
+        let payload = BASE64_STANDARD.decode(&wire.payload).map_err(|_| EnvelopeError::Base64("payload"))?;
+        let bytes = BASE64_STANDARD.decode(&signature.sig).ok().and_then(|bytes| bytes.try_into().ok());
         let signature_bytes = bytes.ok_or(EnvelopeError::Base64("signature"))?;
         Ok(Self {
             payload_type: wire.payload_type,
@@ -151,21 +126,14 @@ impl Envelope {
         if envelope.payload_type == T::PAYLOAD_TYPE {
             Ok(envelope)
         } else {
-            Err(EnvelopeError::WrongType {
-                expected: T::PAYLOAD_TYPE,
-                found: envelope.payload_type,
-            })
+            Err(EnvelopeError::WrongType { expected: T::PAYLOAD_TYPE, found: envelope.payload_type })
         }
     }
 
     fn document<T: Document>(&self) -> Result<T, EnvelopeError> {
         // Before the fields: those of a later format may be others.
-        let value: serde_json::Value =
-            serde_json::from_slice(&self.payload).map_err(EnvelopeError::Payload)?;
-        match value
-            .pointer(T::FORMAT_AT)
-            .and_then(serde_json::Value::as_u64)
-        {
+        let value: serde_json::Value = serde_json::from_slice(&self.payload).map_err(EnvelopeError::Payload)?;
+        match value.pointer(T::FORMAT_AT).and_then(serde_json::Value::as_u64) {
             Some(format) if format > u64::from(FORMAT) => Err(EnvelopeError::NewerFormat(format)),
             _ => serde_json::from_slice(&self.payload).map_err(EnvelopeError::Payload),
         }
@@ -174,23 +142,13 @@ impl Envelope {
 
 impl fmt::Debug for Envelope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "Envelope({}, {} bytes, key {})",
-            self.payload_type,
-            self.payload.len(),
-            self.keyid
-        )
+        write!(f, "Envelope({}, {} bytes, key {})", self.payload_type, self.payload.len(), self.keyid)
     }
 }
 
 /// DSSE's pre-authentication encoding: what the signature covers.
 pub(super) fn pae(payload_type: &str, payload: &[u8]) -> Vec<u8> {
-    let head = format!(
-        "DSSEv1 {} {payload_type} {} ",
-        payload_type.len(),
-        payload.len()
-    );
+    let head = format!("DSSEv1 {} {payload_type} {} ", payload_type.len(), payload.len());
     [head.as_bytes(), payload].concat()
 }
 
@@ -206,9 +164,7 @@ pub fn sign<T: Document>(document: &T, key: &SigningKey) -> Result<Bytes, Envelo
             sig: BASE64_STANDARD.encode(signature),
         }],
     };
-    serde_json::to_vec(&wire)
-        .map(Bytes::from)
-        .map_err(EnvelopeError::Encode)
+    serde_json::to_vec(&wire).map(Bytes::from).map_err(EnvelopeError::Encode)
 }
 
 /// A document whose signature was checked.
@@ -225,30 +181,13 @@ pub struct Signed<T> {
 pub fn open<T: Document>(object: &[u8], keys: &[PublicKey]) -> Result<Signed<T>, EnvelopeError> {
     let envelope = Envelope::expect::<T>(object)?;
     let role = T::ROLE;
-    let Some(&signer) = keys
-        .iter()
-        .find(|key| key_id(key).to_string() == envelope.keyid)
-    else {
-        return Err(EnvelopeError::UnknownSigner {
-            keyid: envelope.keyid,
-            role,
-        });
+    let Some(&signer) = keys.iter().find(|key| key_id(key).to_string() == envelope.keyid) else {
+        return Err(EnvelopeError::UnknownSigner { keyid: envelope.keyid, role });
     };
-    if !verify(
-        &signer,
-        &pae(T::PAYLOAD_TYPE, &envelope.payload),
-        &envelope.signature,
-    ) {
-        return Err(EnvelopeError::BadSignature {
-            keyid: envelope.keyid,
-            role,
-        });
+    if !verify(&signer, &pae(T::PAYLOAD_TYPE, &envelope.payload), &envelope.signature) {
+        return Err(EnvelopeError::BadSignature { keyid: envelope.keyid, role });
     }
-    Ok(Signed {
-        document: envelope.document()?,
-        signer,
-        sha256: sha256(object),
-    })
+    Ok(Signed { document: envelope.document()?, signer, sha256: sha256(object) })
 }
 
 /// A document that anybody may have written.
@@ -263,9 +202,5 @@ pub struct Peeked<T> {
 /// Reads without checking: for what is shown as `unpinned`, and to say what is wrong with a refused document.
 pub fn peek<T: Document>(object: &[u8]) -> Result<Peeked<T>, EnvelopeError> {
     let envelope = Envelope::expect::<T>(object)?;
-    Ok(Peeked {
-        document: envelope.document()?,
-        keyid: envelope.keyid,
-        sha256: sha256(object),
-    })
+    Ok(Peeked { document: envelope.document()?, keyid: envelope.keyid, sha256: sha256(object) })
 }

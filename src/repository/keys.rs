@@ -15,10 +15,7 @@ use super::chunker::Gear;
 
 /// HMAC-SHA-256 of the parts, one after the other, under a key of at most 64 bytes.
 pub(super) fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
-    debug_assert!(
-        key.len() <= 64,
-        "a longer key would have to be hashed first"
-    );
+    debug_assert!(key.len() <= 64, "a longer key would have to be hashed first");
     // HMAC itself fills a short key up with zeros; doing it here leaves nothing that could fail.
     let mut block = Zeroizing::new([0; 64]);
     for (to, from) in block.iter_mut().zip(key) {
@@ -64,9 +61,7 @@ impl DedupKey {
     pub fn parse(text: &str) -> Result<Self, DedupKeyError> {
         let line = text.trim();
         if let Some(position) = line.chars().position(|c| !c.is_ascii_hexdigit()) {
-            return Err(DedupKeyError::Digit {
-                position: position + 1,
-            });
+            return Err(DedupKeyError::Digit { position: position + 1 });
         }
         let mut bytes = Zeroizing::new([0; 32]);
         match hex::decode_to_slice(line, &mut *bytes) {
@@ -91,18 +86,9 @@ impl DedupKey {
     pub fn lineage(&self, repository: &RepositoryId, policy: &Name, source: &Name) -> LineageKeys {
         let salt = repository.to_string();
         let lineage = format!("/{policy}.{source}");
-        let derive = |usage: &str| {
-            hkdf(
-                &self.0,
-                salt.as_bytes(),
-                &[b"lifeboat/1/", usage.as_bytes(), lineage.as_bytes()],
-            )
-        };
-        LineageKeys {
-            id: derive("id"),
-            mac: derive("mac"),
-            gear: derive("gear"),
-        }
+        let derive =
+            |usage: &str| hkdf(&self.0, salt.as_bytes(), &[b"lifeboat/1/", usage.as_bytes(), lineage.as_bytes()]);
+        LineageKeys { id: derive("id"), mac: derive("mac"), gear: derive("gear") }
     }
 }
 

@@ -39,10 +39,7 @@ pub fn dedup_key(id: &str) -> Result<Key, KeyError> {
 /// One chunk. The attempt in its name makes sure that no name is ever used twice.
 pub fn chunk(policy: &Name, source: &Name, id: &Digest, attempt: AttemptId) -> Key {
     let id = id.to_string();
-    key(format!(
-        "data/{policy}.{source}/{}/{id}.{attempt}",
-        &id[..2]
-    ))
+    key(format!("data/{policy}.{source}/{}/{id}.{attempt}", &id[..2]))
 }
 
 /// Every chunk of one source of one policy.
@@ -73,27 +70,19 @@ pub fn manifest(policy: &Name, run: RunId) -> Key {
 }
 
 pub fn chunk_list(policy: &Name, run: RunId, source: &Name, attempt: AttemptId, n: u32) -> Key {
-    key(format!(
-        "backups/{policy}/{run}/{source}.{attempt}.chunks.{n}.jsonl.zst"
-    ))
+    key(format!("backups/{policy}/{run}/{source}.{attempt}.chunks.{n}.jsonl.zst"))
 }
 
 pub fn progress(policy: &Name, run: RunId, source: &Name, attempt: AttemptId, n: u32) -> Key {
-    key(format!(
-        "backups/{policy}/{run}/{source}.{attempt}.progress.{n}.json"
-    ))
+    key(format!("backups/{policy}/{run}/{source}.{attempt}.progress.{n}.json"))
 }
 
 pub fn detail(policy: &Name, run: RunId, source: &Name, attempt: AttemptId) -> Key {
-    key(format!(
-        "backups/{policy}/{run}/{source}.{attempt}.detail.age"
-    ))
+    key(format!("backups/{policy}/{run}/{source}.{attempt}.detail.age"))
 }
 
 pub fn part(policy: &Name, run: RunId, source: &Name, attempt: AttemptId) -> Key {
-    key(format!(
-        "backups/{policy}/{run}/{source}.{attempt}.part.json"
-    ))
+    key(format!("backups/{policy}/{run}/{source}.{attempt}.part.json"))
 }
 
 pub fn proof(policy: &Name, run: RunId, id: DocumentId) -> Key {
@@ -123,24 +112,10 @@ pub fn audit(day: jiff::civil::Date, id: DocumentId) -> Key {
 pub enum RunObject {
     Started,
     Manifest,
-    ChunkList {
-        source: Name,
-        attempt: AttemptId,
-        n: u32,
-    },
-    Progress {
-        source: Name,
-        attempt: AttemptId,
-        n: u32,
-    },
-    Detail {
-        source: Name,
-        attempt: AttemptId,
-    },
-    Part {
-        source: Name,
-        attempt: AttemptId,
-    },
+    ChunkList { source: Name, attempt: AttemptId, n: u32 },
+    Progress { source: Name, attempt: AttemptId, n: u32 },
+    Detail { source: Name, attempt: AttemptId },
+    Part { source: Name, attempt: AttemptId },
     Proof(DocumentId),
 }
 
@@ -163,24 +138,18 @@ impl RunObject {
         Some(match words[..] {
             ["started", "json"] => Self::Started,
             ["manifest", "json"] => Self::Manifest,
-            [source, attempt, "chunks", n, "jsonl", "zst"] => Self::ChunkList {
-                source: source.parse().ok()?,
-                attempt: attempt.parse().ok()?,
-                n: n.parse().ok()?,
-            },
-            [source, attempt, "progress", n, "json"] => Self::Progress {
-                source: source.parse().ok()?,
-                attempt: attempt.parse().ok()?,
-                n: n.parse().ok()?,
-            },
-            [source, attempt, "detail", "age"] => Self::Detail {
-                source: source.parse().ok()?,
-                attempt: attempt.parse().ok()?,
-            },
-            [source, attempt, "part", "json"] => Self::Part {
-                source: source.parse().ok()?,
-                attempt: attempt.parse().ok()?,
-            },
+            [source, attempt, "chunks", n, "jsonl", "zst"] => {
+                Self::ChunkList { source: source.parse().ok()?, attempt: attempt.parse().ok()?, n: n.parse().ok()? }
+            }
+            [source, attempt, "progress", n, "json"] => {
+                Self::Progress { source: source.parse().ok()?, attempt: attempt.parse().ok()?, n: n.parse().ok()? }
+            }
+            [source, attempt, "detail", "age"] => {
+                Self::Detail { source: source.parse().ok()?, attempt: attempt.parse().ok()? }
+            }
+            [source, attempt, "part", "json"] => {
+                Self::Part { source: source.parse().ok()?, attempt: attempt.parse().ok()? }
+            }
             _ => return None,
         })
     }

@@ -49,23 +49,20 @@ async fn read_marker(store: &Store) -> Result<Marker, RepositoryError> {
 }
 
 /// The tip of the chain of configurations. Every object below `config/` must be a valid link of one chain.
-async fn read_config(
-    store: &Store,
-    marker: &Marker,
-    trust: Option<&Trust>,
-) -> Result<BucketConfig, RepositoryError> {
+async fn read_config(store: &Store, marker: &Marker, trust: Option<&Trust>) -> Result<BucketConfig, RepositoryError> {
     let prefix: Prefix = layout::configs();
     let mut links: Vec<(DocumentId, Signed<BucketConfig>)> = Vec::new();
     for object in store.list_all(&prefix).await.during("list config/")? {
-        let untrusted =
-            |problem: String| RepositoryError::Untrusted { key: object.key.to_string(), problem };
+        let untrusted = |problem: String| RepositoryError::Untrusted { key: object.key.to_string(), problem };
         let Some(id) = layout::parse_config(&object.key) else {
             return Err(untrusted("it is no configuration document".into()));
         };
         let bytes = store.get(&object.key, MAX_DOCUMENT_BYTES).await.during("read the configuration")?;
         let operator = match trust {
             Some(trust) => trust.operator,
-            None => envelope::peek::<BucketConfig>(&bytes).map_err(|error| untrusted(error.to_string()))?.document.operator,
+            None => {
+                envelope::peek::<BucketConfig>(&bytes).map_err(|error| untrusted(error.to_string()))?.document.operator
+            }
         };
         let link = envelope::open::<BucketConfig>(&bytes, &[operator]).map_err(|error| untrusted(error.to_string()))?;
         let config = &link.document;
@@ -109,7 +106,9 @@ fn check_pins(marker: &Marker, config: &BucketConfig, trust: &Trust) -> Result<(
     {
         return differs("dedup key", format!("pinned is {} with check {}", pin.id, pin.check));
     }
-    for (role, keys) in [(Role::Writer, &trust.writer), (Role::Prover, &trust.prover), (Role::Collector, &trust.collector)] {
+    for (role, keys) in
+        [(Role::Writer, &trust.writer), (Role::Prover, &trust.prover), (Role::Collector, &trust.collector)]
+    {
         for key in keys {
             if !config.keys.iter().any(|listed| listed.role == role && listed.key == *key) {
                 return differs(&format!("list of {role} keys"), format!("it lacks {key}"));

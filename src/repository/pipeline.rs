@@ -12,8 +12,8 @@ use sha2::Digest as _;
 use tokio::sync::{OnceCell, Semaphore, mpsc};
 
 use crate::model::{AttemptId, Digest, Key, Name, Version, sha256};
-use crate::repository::error::During as _;
 use crate::repository::chunker::{Chunker, Gear};
+use crate::repository::error::During as _;
 use crate::repository::keys::LineageKeys;
 use crate::repository::seal::{ChunkSealer, SealError, Sealer};
 use crate::repository::{AttemptSpec, Repository, RepositoryError, Writer, layout};
@@ -117,9 +117,11 @@ impl Placer {
         chunks: mpsc::Receiver<Bytes>,
     ) -> impl futures::Stream<Item = Result<PlacedChunk, RepositoryError>> {
         let depth = self.depth;
-        let chunks = futures::stream::unfold(chunks, |mut chunks| async move {
-            chunks.recv().await.map(|chunk| (chunk, chunks))
-        });
+        let chunks =
+            futures::stream::unfold(
+                chunks,
+                |mut chunks| async move { chunks.recv().await.map(|chunk| (chunk, chunks)) },
+            );
         chunks.map(move |plain| self.clone().place(plain)).buffered(depth)
     }
 

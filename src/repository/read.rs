@@ -13,10 +13,10 @@ use crate::model::{
 };
 use crate::repository::catalog::Backup;
 use crate::repository::document::damaged;
+use crate::repository::error::During as _;
 use crate::repository::keys::{DedupKey, LineageKeys};
 use crate::repository::unseal::Identities;
 use crate::repository::{ErrorClass, MAX_DOCUMENT_BYTES, Repository, RepositoryError, layout};
-use crate::repository::error::During as _;
 use crate::store::ErrorKind;
 
 /// Chunks fetched and opened ahead of the one that is being delivered.
@@ -81,7 +81,8 @@ impl Repository {
                 return Err(damaged(&key, "its header belongs to another capture"));
             }
             for line in lines {
-                let stream = streams.get_mut(line.s as usize).ok_or_else(|| damaged(&key, "it names an unknown stream"))?;
+                let stream =
+                    streams.get_mut(line.s as usize).ok_or_else(|| damaged(&key, "it names an unknown stream"))?;
                 if line.n != stream.len() as u64 {
                     return Err(damaged(&key, "its chunks are out of order"));
                 }
@@ -92,7 +93,10 @@ impl Repository {
             let bytes: u64 = lines.iter().map(|line| u64::from(line.len)).sum();
             if bytes != stream.bytes || lines.len() as u64 != stream.chunks {
                 let key = layout::manifest(policy, run);
-                return Err(damaged(&key, &format!("stream {} of {} is not covered by its chunks", stream.n, entry.name)));
+                return Err(damaged(
+                    &key,
+                    &format!("stream {} of {} is not covered by its chunks", stream.n, entry.name),
+                ));
             }
         }
         Ok(ChunkList { policy: policy.clone(), run, entry: entry.clone(), streams })
@@ -111,8 +115,8 @@ impl Repository {
         let plain = identities
             .open(&sealed, MAX_DOCUMENT_BYTES)
             .map_err(|source| RepositoryError::Open { key: key.to_string(), source })?;
-        let detail: Detail = serde_json::from_slice(&plain)
-            .map_err(|error| damaged(&key, &format!("it does not parse: {error}")))?;
+        let detail: Detail =
+            serde_json::from_slice(&plain).map_err(|error| damaged(&key, &format!("it does not parse: {error}")))?;
         let agree = detail.streams.len() == entry.streams.len()
             && detail.attempt == entry.attempt
             && entry.streams.iter().zip(&detail.streams).all(|(a, b)| a.n == b.n && a.bytes == b.bytes);

@@ -30,8 +30,8 @@ impl Repository {
             run: id,
             lifeboat: VERSION.into(),
         };
-        let body = serde_json::to_vec(&note)
-            .map_err(|source| RepositoryError::Encode { what: key.to_string(), source })?;
+        let body =
+            serde_json::to_vec(&note).map_err(|source| RepositoryError::Encode { what: key.to_string(), source })?;
         match self.store().put_new(&key, body.into()).await {
             Ok(_) => {}
             Err(error) if error.kind() == ErrorKind::AlreadyExists => self.check_note(policy, id).await?,

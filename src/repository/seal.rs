@@ -73,10 +73,7 @@ impl Sealer {
                 _ => return Err(SealError::Recipient(text.clone())),
             }
         }
-        Ok(Self {
-            names: recipients.into(),
-            recipients: parsed.into(),
-        })
+        Ok(Self { names: recipients.into(), recipients: parsed.into() })
     }
 
     pub fn recipients(&self) -> &[String] {
@@ -85,10 +82,7 @@ impl Sealer {
 
     /// One age file of `plain` as it is.
     pub fn seal(&self, plain: &[u8]) -> Result<Bytes, SealError> {
-        let recipients = self
-            .recipients
-            .iter()
-            .map(|recipient| recipient as &dyn age::Recipient);
+        let recipients = self.recipients.iter().map(|recipient| recipient as &dyn age::Recipient);
         let encryptor = age::Encryptor::with_recipients(recipients).map_err(SealError::Encrypt)?;
         let in_memory = |error| SealError::Encrypt(age::EncryptError::Io(error));
         let sealed = Vec::with_capacity(sealed_bound(plain.len(), self.recipients.len()));
@@ -100,17 +94,9 @@ impl Sealer {
     /// A worker's own sealer for chunks.
     pub fn chunk_sealer(&self) -> Result<ChunkSealer, SealError> {
         let mut compressor = Compressor::new(LEVEL).map_err(SealError::Compress)?;
-        compressor
-            .include_contentsize(true)
-            .map_err(SealError::Compress)?;
-        compressor
-            .include_checksum(true)
-            .map_err(SealError::Compress)?;
-        Ok(ChunkSealer {
-            sealer: self.clone(),
-            compressor,
-            frame: Vec::new(),
-        })
+        compressor.include_contentsize(true).map_err(SealError::Compress)?;
+        compressor.include_checksum(true).map_err(SealError::Compress)?;
+        Ok(ChunkSealer { sealer: self.clone(), compressor, frame: Vec::new() })
     }
 }
 
@@ -126,9 +112,7 @@ impl ChunkSealer {
     pub fn seal_chunk(&mut self, plain: &[u8]) -> Result<Bytes, SealError> {
         self.frame.clear();
         self.frame.reserve(compress_bound(plain.len()));
-        self.compressor
-            .compress_to_buffer(plain, &mut self.frame)
-            .map_err(SealError::Compress)?;
+        self.compressor.compress_to_buffer(plain, &mut self.frame).map_err(SealError::Compress)?;
         self.sealer.seal(&self.frame)
     }
 }

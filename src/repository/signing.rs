@@ -13,19 +13,14 @@ use crate::secret::Secret;
 /// What stands before the 32 secret bytes in the DER of PKCS#8 version 1 (RFC 8410, section 7).
 ///
 /// Version 2, which ends in the public key, is what the crate writes and what openssl 3.0 cannot read.
-const PKCS8_PREFIX: [u8; 16] = [
-    0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
-];
+const PKCS8_PREFIX: [u8; 16] =
+    [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
 /// What stands before the 32 public bytes in the DER of a SubjectPublicKeyInfo (RFC 8410, section 4).
-const SPKI_PREFIX: [u8; 12] = [
-    0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
-];
+const SPKI_PREFIX: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 
 #[derive(Debug, thiserror::Error)]
 pub enum SigningKeyError {
-    #[error(
-        "a signing key is an Ed25519 private key in PKCS#8 PEM (`-----BEGIN PRIVATE KEY-----`)"
-    )]
+    #[error("a signing key is an Ed25519 private key in PKCS#8 PEM (`-----BEGIN PRIVATE KEY-----`)")]
     Parse(#[source] ed25519_dalek::pkcs8::Error),
     #[error("the operating system gives no random bytes")]
     Random(#[source] getrandom::Error),
@@ -44,14 +39,11 @@ impl SigningKey {
 
     /// Reads what `openssl genpkey -algorithm ed25519` writes.
     pub fn from_pem(text: &str) -> Result<Self, SigningKeyError> {
-        ed25519_dalek::SigningKey::from_pkcs8_pem(text.trim())
-            .map(Self)
-            .map_err(SigningKeyError::Parse)
+        ed25519_dalek::SigningKey::from_pkcs8_pem(text.trim()).map(Self).map_err(SigningKeyError::Parse)
     }
 
     pub fn to_pem(&self) -> Secret<String> {
-        let der: Zeroizing<Vec<u8>> =
-            Zeroizing::new([&PKCS8_PREFIX[..], self.0.as_bytes()].concat());
+        let der: Zeroizing<Vec<u8>> = Zeroizing::new([&PKCS8_PREFIX[..], self.0.as_bytes()].concat());
         Secret::new(pem("PRIVATE KEY", &der))
     }
 
@@ -83,16 +75,11 @@ pub fn key_id(key: &PublicKey) -> Digest {
 /// Strict: neither a key nor a signature of small order passes, so that nobody can find a second document or key
 /// that fits the same signature.
 pub(super) fn verify(key: &PublicKey, message: &[u8], signature: &[u8; 64]) -> bool {
-    VerifyingKey::from_bytes(&key.0).is_ok_and(|key| {
-        key.verify_strict(message, &Signature::from_bytes(signature))
-            .is_ok()
-    })
+    VerifyingKey::from_bytes(&key.0)
+        .is_ok_and(|key| key.verify_strict(message, &Signature::from_bytes(signature)).is_ok())
 }
 
 /// Both DER forms here are short enough for one line of base64.
 fn pem(label: &str, der: &[u8]) -> String {
-    format!(
-        "-----BEGIN {label}-----\n{}\n-----END {label}-----\n",
-        BASE64_STANDARD.encode(der)
-    )
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", BASE64_STANDARD.encode(der))
 }

@@ -37,19 +37,12 @@ impl Identities {
             // Only the number of the line is said: the line itself may be a key with one wrong letter.
             identities.push(text.parse().map_err(|_| SealError::Identity { line })?);
         }
-        if identities.is_empty() {
-            Err(SealError::NoIdentity)
-        } else {
-            Ok(Self(identities))
-        }
+        if identities.is_empty() { Err(SealError::NoIdentity) } else { Ok(Self(identities)) }
     }
 
     /// The recipients that these identities open for.
     pub fn recipients(&self) -> Vec<String> {
-        self.0
-            .iter()
-            .map(|identity| identity.to_public().to_string())
-            .collect()
+        self.0.iter().map(|identity| identity.to_public().to_string()).collect()
     }
 
     /// The content of one age file, refused if it is longer than `max_plain`.
@@ -59,21 +52,16 @@ impl Identities {
             return Err(SealError::Damaged("no age header"));
         }
         let identities = self.0.iter().map(|identity| identity as &dyn age::Identity);
-        let reader = age::Decryptor::new_buffered(sealed)
-            .and_then(|decryptor| decryptor.decrypt(identities))
-            .map_err(|error| match error {
+        let reader = age::Decryptor::new_buffered(sealed).and_then(|decryptor| decryptor.decrypt(identities)).map_err(
+            |error| match error {
                 age::DecryptError::NoMatchingKeys => SealError::NoMatchingIdentity,
                 _ => SealError::Damaged("the age header is not whole"),
-            })?;
+            },
+        )?;
         // The content is shorter than the file, so this takes no more memory than the caller already holds.
-        let room = u64::try_from(sealed.len())
-            .unwrap_or(u64::MAX)
-            .min(max_plain);
+        let room = u64::try_from(sealed.len()).unwrap_or(u64::MAX).min(max_plain);
         let mut plain = Vec::with_capacity(usize::try_from(room).unwrap_or(0));
-        match reader
-            .take(max_plain.saturating_add(1))
-            .read_to_end(&mut plain)
-        {
+        match reader.take(max_plain.saturating_add(1)).read_to_end(&mut plain) {
             Ok(read) if u64::try_from(read).is_ok_and(|read| read <= max_plain) => Ok(plain),
             Ok(_) => Err(SealError::TooLarge { max: max_plain }),
             Err(_) => Err(SealError::Damaged("the encrypted bytes are not whole")),
@@ -112,11 +100,7 @@ fn decompress(bytes: &[u8], plain_len: u32) -> Result<Vec<u8>, SealError> {
     let written = Decompressor::new()
         .and_then(|mut decompressor| decompressor.decompress_to_buffer(frame, &mut plain))
         .map_err(|_| whole())?;
-    if written == plain_len as usize {
-        Ok(plain)
-    } else {
-        Err(SealError::Damaged("the zstd frame has another length"))
-    }
+    if written == plain_len as usize { Ok(plain) } else { Err(SealError::Damaged("the zstd frame has another length")) }
 }
 
 /// Only skippable frames may follow: a second frame of data would be decoded by `zstd -d`, but not by us.
@@ -129,9 +113,7 @@ fn check_padding(mut bytes: &[u8]) -> Result<(), SealError> {
             }
             _ => None,
         };
-        bytes = rest.ok_or(SealError::Damaged(
-            "what follows the zstd frame is no padding",
-        ))?;
+        bytes = rest.ok_or(SealError::Damaged("what follows the zstd frame is no padding"))?;
     }
     Ok(())
 }
@@ -147,12 +129,6 @@ pub struct GeneratedIdentity {
 pub fn generate_identity() -> GeneratedIdentity {
     let identity = Identity::generate();
     let recipient = identity.to_public().to_string();
-    let file = format!(
-        "# public key: {recipient}\n{}\n",
-        identity.to_string().expose_secret()
-    );
-    GeneratedIdentity {
-        file: Secret::new(file),
-        recipient,
-    }
+    let file = format!("# public key: {recipient}\n{}\n", identity.to_string().expose_secret());
+    GeneratedIdentity { file: Secret::new(file), recipient }
 }

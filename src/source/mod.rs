@@ -8,7 +8,9 @@ use futures::stream::BoxStream;
 use serde::Serialize;
 
 use crate::context::Context;
-use crate::model::{ByteStream, CaptureItem, Detail, Finding, MEDIA_PG_ARCHIVE, SourceEntry, SourceFailure, StreamItem};
+use crate::model::{
+    ByteStream, CaptureItem, Detail, Finding, MEDIA_PG_ARCHIVE, SourceEntry, SourceFailure, StreamItem,
+};
 
 /// One thing that can be captured.
 #[async_trait]

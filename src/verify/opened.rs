@@ -83,9 +83,8 @@ async fn check_stream(
 
 /// Reads the stream to its end, as its own format, and finds its parts anew.
 async fn find_parts(stream: &StreamDetail, bytes: ByteStream) -> Result<Vec<PartDetail>, SourceFailure> {
-    let overlap = |error: PartsOverlap| {
-        SourceFailure::new(FailureClass::Damaged, stream.name.as_str(), error.to_string())
-    };
+    let overlap =
+        |error: PartsOverlap| SourceFailure::new(FailureClass::Damaged, stream.name.as_str(), error.to_string());
     let mut items = source::split(&stream.name, &stream.media, bytes);
     let mut recorder = PartRecorder::default();
     while let Some(item) = items.try_next().await? {

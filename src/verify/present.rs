@@ -86,8 +86,6 @@ fn compare(listed: &HashMap<Key, u64>, key: &Key, bytes: u64) -> Option<Problem>
     match listed.get(key) {
         None => Some(Problem::damaged(Level::Present, key, "it is missing")),
         Some(found) if *found == bytes => None,
-        Some(found) => {
-            Some(Problem::damaged(Level::Present, key, format!("it has {found} bytes instead of {bytes}")))
-        }
+        Some(found) => Some(Problem::damaged(Level::Present, key, format!("it has {found} bytes instead of {bytes}"))),
     }
 }

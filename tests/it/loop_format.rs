@@ -8,7 +8,11 @@ use lifeboat::store::{ErrorKind, Fault, FaultPlan, Operation, When};
 use crate::support::repository::{Fixture, name, noise, stream_of};
 
 fn streams() -> Vec<(&'static str, Bytes)> {
-    vec![("globals", Bytes::from_static(b"CREATE ROLE a;\n")), ("db/shop", noise(1, 3_000_000)), ("db/empty", Bytes::new())]
+    vec![
+        ("globals", Bytes::from_static(b"CREATE ROLE a;\n")),
+        ("db/shop", noise(1, 3_000_000)),
+        ("db/empty", Bytes::new()),
+    ]
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -16,6 +16,7 @@ mod restore;
 mod show;
 mod verify;
 
+pub use crate::model::{BackupRef, BackupRefError};
 pub use backup::{BackupReport, BackupRequest, BackupSource, FailedSourceReport};
 pub use cat::{CatRequest, CatStream};
 pub use check::{CheckReport, CheckRequest, FindingGroup};
@@ -28,7 +29,6 @@ pub use proof::{
     ProofVerifyRequest, ProofVerifyWhat, SignatureState,
 };
 pub use restore::{Confirm, RestoreMode, RestorePlan, RestoreReport, RestoreRequest};
-pub use crate::model::{BackupRef, BackupRefError};
 pub use show::{ShowFailed, ShowReport, ShowRequest, ShowSource, ShowStream};
 pub use verify::{
     Damage, Outcome, Percent, SandboxOptions, VerifyBackup, VerifyCapture, VerifyReport, VerifyRequest, VerifyWhat,

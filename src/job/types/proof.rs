@@ -84,6 +84,7 @@ pub struct ProofVerifyRequest {
 }
 
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "made once in the life of the program")]
 pub enum ProofVerifyWhat {
     /// A proof that was carried out of the repository. With a place, also held against the manifest there.
     File { path: PathBuf, trust: Trust, place: Option<Place> },

@@ -19,11 +19,7 @@ pub const APPLICATION_NAME: &str = "lifeboat";
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Opens a session. The password and certificates are resolved now; dropping the client ends the session.
-pub async fn connect(
-    settings: &ConnectSettings,
-    database: &str,
-    cx: &Context,
-) -> Result<Client, SourceFailure> {
+pub async fn connect(settings: &ConnectSettings, database: &str, cx: &Context) -> Result<Client, SourceFailure> {
     let mut config = Config::new();
     match &settings.host {
         Host::Tcp(name) => config.host(name),
@@ -75,11 +71,7 @@ where
 }
 
 /// A secret that the settings refer to is not there.
-pub(super) fn unresolved(
-    settings: &ConnectSettings,
-    what: &str,
-    error: &dyn std::error::Error,
-) -> SourceFailure {
+pub(super) fn unresolved(settings: &ConnectSettings, what: &str, error: &dyn std::error::Error) -> SourceFailure {
     let message = format!("cannot read the {what}: {}", crate::source::postgres::failure::chain(error));
     SourceFailure::new(FailureClass::Configuration, settings.subject(), message)
         .cure(format!("provide the {what} where the policy refers to it"))

@@ -41,9 +41,8 @@ pub(super) fn client_config(settings: &ConnectSettings) -> Result<ClientConfig, 
     let builder = match settings.tls.mode {
         TlsMode::VerifyFull => {
             let roots = Arc::new(roots(settings)?);
-            let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider)
-                .build()
-                .map_err(|error| broken(&error))?;
+            let verifier =
+                WebPkiServerVerifier::builder_with_provider(roots, provider).build().map_err(|error| broken(&error))?;
             builder.with_webpki_verifier(verifier)
         }
         TlsMode::VerifyCa => builder

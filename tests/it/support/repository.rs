@@ -113,7 +113,12 @@ impl Fixture {
         repository.begin(run, spec, writer, &self.cx).await
     }
 
-    pub async fn commit(&self, repository: &Repository, run: &Run, writer: &Writer) -> Result<Committed, RepositoryError> {
+    pub async fn commit(
+        &self,
+        repository: &Repository,
+        run: &Run,
+        writer: &Writer,
+    ) -> Result<Committed, RepositoryError> {
         let request = CommitRequest {
             asked: vec![name("postgres")],
             failed: Vec::new(),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::context::Context;
 use crate::exec::Command;
+use crate::model::Finding;
 use crate::model::SourceFailure;
 use crate::source::postgres::load::compare;
 use crate::source::postgres::load::describe;
@@ -13,7 +14,6 @@ use crate::source::postgres::load::session::{Session, get, options};
 use crate::source::postgres::load::target::Job;
 use crate::source::postgres::{ConnectSettings, Tools, database};
 use crate::source::{Loaded, StreamReader};
-use crate::model::Finding;
 
 /// pg_restore is silent while it builds an index of a large table.
 const STALL: Duration = Duration::from_secs(6 * 3600);
@@ -27,7 +27,12 @@ pub(super) struct Loader<'a> {
 }
 
 impl Loader<'_> {
-    pub(super) async fn load(&self, job: &Job<'_>, streams: &dyn StreamReader, loaded: &mut Loaded) -> Result<(), SourceFailure> {
+    pub(super) async fn load(
+        &self,
+        job: &Job<'_>,
+        streams: &dyn StreamReader,
+        loaded: &mut Loaded,
+    ) -> Result<(), SourceFailure> {
         let server = Session::open(self.settings, &self.settings.database, self.cx).await?;
         let name = job.temporary.as_str();
         if job.in_place() && job.existing.is_some() {
@@ -51,7 +56,8 @@ impl Loader<'_> {
         if let Err(failure) = filled {
             // Only what this very run made is taken away again, known by its OID and not by its name.
             if self.oid(&server, name).await.is_ok_and(|now| now == oid) {
-                let dropped = server.run(&format!("DROP DATABASE {}", ident(name)), "dropping what was half loaded").await;
+                let dropped =
+                    server.run(&format!("DROP DATABASE {}", ident(name)), "dropping what was half loaded").await;
                 if let Err(error) = dropped {
                     tracing::warn!(%error, database = name, "what was half loaded could not be dropped");
                 }
@@ -101,7 +107,13 @@ impl Loader<'_> {
         session.run("ANALYZE", "gathering statistics").await
     }
 
-    async fn describe(&self, server: &Session, name: &str, job: &Job<'_>, loaded: &mut Loaded) -> Result<(), SourceFailure> {
+    async fn describe(
+        &self,
+        server: &Session,
+        name: &str,
+        job: &Job<'_>,
+        loaded: &mut Loaded,
+    ) -> Result<(), SourceFailure> {
         let mut from = job.from.clone();
         if !self.facts.present.roles.contains(&from.owner) {
             from.owner = self.facts.present.connecting.clone();
@@ -111,7 +123,8 @@ impl Loader<'_> {
             sql.insert(0, format!("ALTER DATABASE {} OWNER TO {}", ident(name), ident(&from.owner)));
         }
         for role in missing {
-            let message = format!("role {role:?} does not exist on the target: its privileges and settings were left out");
+            let message =
+                format!("role {role:?} does not exist on the target: its privileges and settings were left out");
             loaded.findings.push(Finding::warning(format!("database {:?}", job.name), message));
         }
         let script = format!("BEGIN; {}; COMMIT", sql.join("; "));
@@ -122,7 +135,9 @@ impl Loader<'_> {
     async fn place(&self, server: &Session, job: &Job<'_>) -> Result<(), SourceFailure> {
         let (temporary, name) = (ident(&job.temporary), ident(&job.name));
         let Some(aside) = &job.aside else {
-            return server.run(&format!("ALTER DATABASE {temporary} RENAME TO {name}"), "renaming the new database").await;
+            return server
+                .run(&format!("ALTER DATABASE {temporary} RENAME TO {name}"), "renaming the new database")
+                .await;
         };
         let closed = format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false");
         server.run(&closed, "closing the old database").await?;
@@ -139,7 +154,9 @@ impl Loader<'_> {
         if swapped.is_err() {
             // The old one is still the live one: let its users in again before saying what went wrong.
             let _ = server.run("ROLLBACK", "undoing the swap").await;
-            server.run(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true"), "opening the old database again").await?;
+            server
+                .run(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true"), "opening the old database again")
+                .await?;
         }
         swapped
     }
@@ -147,7 +164,8 @@ impl Loader<'_> {
     /// Asks the server to end every session of a database, and waits until they are gone.
     async fn end_sessions(&self, server: &Session, name: &str) -> Result<(), SourceFailure> {
         let of = format!("datname = {} AND pid <> pg_catalog.pg_backend_pid()", literal(name));
-        let end = format!("SELECT count(pg_catalog.pg_terminate_backend(pid)) FROM pg_catalog.pg_stat_activity WHERE {of}");
+        let end =
+            format!("SELECT count(pg_catalog.pg_terminate_backend(pid)) FROM pg_catalog.pg_stat_activity WHERE {of}");
         for _ in 0..100 {
             let rows = server.rows(&end, &[], "ending sessions").await?;
             let left: i64 = rows.first().map_or(Ok(0), |row| get(row, 0))?;

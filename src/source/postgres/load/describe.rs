@@ -45,7 +45,11 @@ pub(super) fn create(name: &str, from: &DatabaseProperties, tablespace: Option<&
 
 /// Everything of a database but its content, for the database `name` that now holds that content. Names of roles
 /// that the target lacks are left out and given back.
-pub(super) fn properties(name: &str, from: &DatabaseProperties, roles: &BTreeSet<String>) -> (Vec<String>, BTreeSet<String>) {
+pub(super) fn properties(
+    name: &str,
+    from: &DatabaseProperties,
+    roles: &BTreeSet<String>,
+) -> (Vec<String>, BTreeSet<String>) {
     let mut missing = BTreeSet::new();
     let database = ident(name);
     let mut sql = acl(name, from, roles, &mut missing);

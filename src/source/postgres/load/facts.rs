@@ -115,9 +115,7 @@ async fn memberships(session: &Session) -> Result<BTreeSet<(String, String)>, So
 async fn databases(session: &Session) -> Result<BTreeMap<String, Existing>, SourceFailure> {
     let sql = "SELECT datname::text FROM pg_catalog.pg_database";
     let rows = session.rows(sql, &[], "looking at the target's databases").await?;
-    rows.iter()
-        .map(|row| Ok((get(row, 0)?, Existing { user_objects: 0 })))
-        .collect()
+    rows.iter().map(|row| Ok((get(row, 0)?, Existing { user_objects: 0 }))).collect()
 }
 
 async fn extensions(session: &Session) -> Result<BTreeMap<String, String>, SourceFailure> {
@@ -127,12 +125,24 @@ async fn extensions(session: &Session) -> Result<BTreeMap<String, String>, Sourc
 }
 
 /// Objects whose number is above those that initdb gives out, and that are not the contents of an extension.
-pub(super) async fn user_objects(settings: &ConnectSettings, database: &str, cx: &Context) -> Result<u64, SourceFailure> {
+pub(super) async fn user_objects(
+    settings: &ConnectSettings,
+    database: &str,
+    cx: &Context,
+) -> Result<u64, SourceFailure> {
     let session = Session::open(settings, database, cx).await.map_err(|mut failure| {
         failure.message = format!("cannot look into database {database:?}: {}", chain(&failure));
         failure
     })?;
-    let tables = ["pg_class", "pg_proc", "pg_type", "pg_namespace", "pg_extension", "pg_largeobject_metadata", "pg_event_trigger"];
+    let tables = [
+        "pg_class",
+        "pg_proc",
+        "pg_type",
+        "pg_namespace",
+        "pg_extension",
+        "pg_largeobject_metadata",
+        "pg_event_trigger",
+    ];
     let counts: Vec<String> = tables
         .iter()
         .map(|table| {

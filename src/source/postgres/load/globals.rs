@@ -25,14 +25,28 @@ pub enum GlobalsError {
 pub(super) enum Kind {
     /// A setting of the session that replays the script.
     Session,
-    CreateRole { role: String },
+    CreateRole {
+        role: String,
+    },
     /// Attributes and password, a setting, a comment or a label of a role.
-    DescribeRole { role: String },
-    GrantRole { role: String, member: String, grantor: Option<Grantor> },
+    DescribeRole {
+        role: String,
+    },
+    GrantRole {
+        role: String,
+        member: String,
+        grantor: Option<Grantor>,
+    },
     /// `SET SESSION AUTHORIZATION`, or None for its `RESET`.
-    Become { role: Option<String> },
-    Parameter { role: String },
-    Tablespace { name: String },
+    Become {
+        role: Option<String>,
+    },
+    Parameter {
+        role: String,
+    },
+    Tablespace {
+        name: String,
+    },
 }
 
 /// `GRANTED BY role`: the name and where it stands in the statement.
@@ -167,7 +181,12 @@ pub(super) fn plan(statements: &[Statement], source_bootstrap: &str, present: &P
         let wanted = match &statement.kind {
             Kind::Session => false,
             Kind::CreateRole { role } => {
-                if is_new(role) { plan.creates.insert(role.clone()) } else { plan.left.insert(role.clone()) && false }
+                if is_new(role) {
+                    plan.creates.insert(role.clone())
+                } else {
+                    plan.left.insert(role.clone());
+                    false
+                }
             }
             Kind::DescribeRole { role } => is_new(role),
             Kind::GrantRole { role, member, .. } => {

@@ -64,8 +64,11 @@ fn check_job(target: &PostgresTarget, job: &Job<'_>, facts: &Facts, findings: &m
     let subject = format!("database {:?}", job.name);
     match &job.existing {
         Some(existing) if job.in_place() && existing.user_objects > 0 => findings.push(
-            Finding::problem(&subject, format!("holds {} objects, and a whole server is restored into an empty one", existing.user_objects))
-                .cure("name one database in the target's address, or an empty server"),
+            Finding::problem(
+                &subject,
+                format!("holds {} objects, and a whole server is restored into an empty one", existing.user_objects),
+            )
+            .cure("name one database in the target's address, or an empty server"),
         ),
         Some(_) if !job.in_place() && target.mode == Mode::Create => findings.push(
             Finding::problem(&subject, "exists already")
@@ -74,9 +77,8 @@ fn check_job(target: &PostgresTarget, job: &Job<'_>, facts: &Facts, findings: &m
         _ => {}
     }
     let locale = &job.from.locale;
-    let known = |name: &str| {
-        name.is_empty() || matches!(name, "C" | "POSIX") || facts.locales.contains(&plain_locale(name))
-    };
+    let known =
+        |name: &str| name.is_empty() || matches!(name, "C" | "POSIX") || facts.locales.contains(&plain_locale(name));
     for name in [&locale.collate, &locale.ctype] {
         if !job.in_place() && !known(name) {
             findings.push(
@@ -96,7 +98,8 @@ fn check_job(target: &PostgresTarget, job: &Job<'_>, facts: &Facts, findings: &m
     }
     let tablespace = &job.from.tablespace;
     if tablespace != "pg_default" && !facts.present.tablespaces.contains(tablespace) {
-        findings.push(Finding::warning(&subject, format!("was in tablespace {tablespace:?}; goes into the default one")));
+        findings
+            .push(Finding::warning(&subject, format!("was in tablespace {tablespace:?}; goes into the default one")));
     }
 }
 

@@ -30,7 +30,8 @@ pub(super) fn setting(name: &str, value: &str) -> String {
     }
     let names = name_list(value);
     // An empty list is written as one empty name: `SET search_path = ''`.
-    let list = if names.is_empty() { literal("") } else { names.iter().map(|n| literal(n)).collect::<Vec<_>>().join(", ") };
+    let list =
+        if names.is_empty() { literal("") } else { names.iter().map(|n| literal(n)).collect::<Vec<_>>().join(", ") };
     format!("{name_sql} = {list}")
 }
 
@@ -45,11 +46,9 @@ fn name_list(value: &str) -> Vec<String> {
             let mut chars = quoted.char_indices().peekable();
             let mut end = quoted.len();
             while let Some((at, c)) = chars.next() {
-                if c == '"' {
-                    if chars.next_if(|(_, next)| *next == '"').is_none() {
-                        end = at + 1;
-                        break;
-                    }
+                if c == '"' && chars.next_if(|(_, next)| *next == '"').is_none() {
+                    end = at + 1;
+                    break;
                 }
                 text.push(c);
             }
@@ -79,7 +78,10 @@ mod tests {
 
     #[test]
     fn settings_with_name_lists() {
-        assert_eq!(setting("search_path", r#""$user", public, "a,""b""#), r#""search_path" = '$user', 'public', 'a,"b'"#);
+        assert_eq!(
+            setting("search_path", r#""$user", public, "a,""b""#),
+            r#""search_path" = '$user', 'public', 'a,"b'"#
+        );
         assert_eq!(setting("search_path", r#""""#), r#""search_path" = ''"#);
         assert_eq!(setting("work_mem", "4MB"), r#""work_mem" = '4MB'"#);
         assert_eq!(setting("my.app", "a, b"), r#""my"."app" = 'a, b'"#);

@@ -1,7 +1,7 @@
 //! One session on the target, with settings that nobody's defaults can disturb.
 
-use tokio_postgres::{Client, Row};
 use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Row};
 
 use crate::context::Context;
 use crate::model::SourceFailure;

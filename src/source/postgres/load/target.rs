@@ -111,7 +111,12 @@ impl PostgresTarget {
         Ok(jobs)
     }
 
-    pub(super) async fn find_tools(&self, properties: &Properties, facts: &Facts, cx: &Context) -> Result<Tools, SourceFailure> {
+    pub(super) async fn find_tools(
+        &self,
+        properties: &Properties,
+        facts: &Facts,
+        cx: &Context,
+    ) -> Result<Tools, SourceFailure> {
         // pg_restore must know the archive's version and the target's: the newer of the two decides.
         Tools::find(&self.tools, facts.major().max(properties.tools.major), cx).await
     }
