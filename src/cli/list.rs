@@ -131,7 +131,7 @@ mod tests {
             failed_sources: vec![FailedSource {
                 name: "mongo".parse().unwrap(),
                 class: FailureClass::Unreachable,
-                attempt: ulid::Ulid::nil().into(),
+                attempt: None,
                 detail: None,
             }],
             ..row(vec![source("pg", None, false)], None, false, BackupStatus::Partial)

@@ -115,8 +115,6 @@ async fn check_present(
         level: Level::Present,
         sample: None,
         identities: None,
-        sandbox_user: None,
-        weak_sandbox: false,
     };
     let checked = verify(&request, entry, cx).await;
     let Some(problem) = checked.problems.first() else { return Ok(()) };

@@ -11,7 +11,7 @@ use crate::event::Event;
 use crate::job::audit;
 use crate::job::open::{age, catalog, identities, now, open_pinned, prover, required_identities, select};
 use crate::job::types::{
-    Damage, Outcome, Percent, Place, SandboxOptions, VerifyBackup, VerifyCapture, VerifyReport, VerifyRequest,
+    Damage, Outcome, Percent, Place, VerifyBackup, VerifyCapture, VerifyReport, VerifyRequest,
     VerifyWhat,
 };
 use crate::job::{JobError, list};
@@ -42,7 +42,6 @@ pub async fn run(request: VerifyRequest, cx: &Context) -> Result<VerifyReport, J
         level: request.level,
         sample: request.sample,
         identities,
-        sandbox: request.sandbox.clone(),
         prover,
     };
     let mut backups = Vec::new();
@@ -72,7 +71,6 @@ pub(in crate::job) async fn after_backup(
         level,
         sample: None,
         identities: None,
-        sandbox: SandboxOptions::default(),
         prover: prover(repository, place)?,
     };
     checker.check(backup, cx).await
@@ -83,7 +81,6 @@ struct Checker<'a> {
     level: Level,
     sample: Option<Percent>,
     identities: Option<Arc<Identities>>,
-    sandbox: SandboxOptions,
     prover: Option<SigningKey>,
 }
 
@@ -100,8 +97,6 @@ impl Checker<'_> {
             level: self.level,
             sample: self.sample.map(Percent::share).filter(|share| *share < 1.0),
             identities: self.identities.clone(),
-            sandbox_user: self.sandbox.user.clone(),
-            weak_sandbox: self.sandbox.weak,
         };
         let mut checked = Vec::new();
         for entry in &manifest.sources {

@@ -23,10 +23,6 @@ pub struct Request<'a> {
     pub sample: Option<f64>,
     /// Needed from `opened` on.
     pub identities: Option<Arc<Identities>>,
-    /// The system user that a throw-away server runs as; null = the usual one.
-    pub sandbox_user: Option<String>,
-    /// Go on where the machine offers no isolation.
-    pub weak_sandbox: bool,
 }
 
 /// What was found out about one capture.
@@ -136,6 +132,12 @@ async fn check(
         Level::Present => present::check(request, entry, list, checked).await,
         Level::Hashed => hashed::check(request, entry, list, checked, cx).await,
         Level::Opened => opened::check(request, entry, cx).await,
-        Level::Restored => Vec::new(),
+        Level::Restored => vec![Problem {
+            kind: ProblemKind::Unchecked,
+            key: None,
+            level: Level::Restored,
+            message: "this version has no sandbox to load into, so `restored` cannot be proved".into(),
+            cure: Some("--level opened, and `lifeboat restore` into a throw-away server of your own".into()),
+        }],
     }
 }

@@ -4,5 +4,6 @@ mod cli;
 mod loop_format;
 mod models;
 mod policy_errors;
+mod postgres_loop;
 mod shipped_files;
 mod support;
