@@ -117,7 +117,10 @@ fn text(settings: &ConnectSettings, what: &str, given: &Credential) -> Result<St
     Ok(secret.expose().clone())
 }
 
-/// `require` (no roots: anybody) and `verify-ca` (a trusted chain under any name). Signatures are checked always.
+/// `require` (no roots: anybody) and `verify-ca` (a trusted chain under any name).
+///
+/// Where anybody is accepted, the handshake's signature proves nothing that matters, and checking it would refuse the
+/// certificates of X.509 version 1 that following PostgreSQL's own manual gives.
 #[derive(Debug)]
 struct Weaker {
     roots: Option<RootCertStore>,
@@ -147,7 +150,10 @@ impl ServerCertVerifier for Weaker {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+        match self.roots {
+            Some(_) => verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms),
+            None => Ok(HandshakeSignatureValid::assertion()),
+        }
     }
 
     fn verify_tls13_signature(
@@ -156,7 +162,10 @@ impl ServerCertVerifier for Weaker {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+        match self.roots {
+            Some(_) => verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms),
+            None => Ok(HandshakeSignatureValid::assertion()),
+        }
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

@@ -1,3 +1,4 @@
 //! What several tests need: real servers, small helpers.
 
+pub mod capture;
 pub mod postgres;
