@@ -141,7 +141,7 @@ impl TestServer {
     /// Runs statements through psql and gives back what it prints, unaligned and without headings.
     pub fn sql(&self, database: &str, sql: &str) -> String {
         let mut psql = self.tool("psql");
-        psql.env("PGDATABASE", database).args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-f", "-"]);
+        psql.env("PGDATABASE", database).env("PGCLIENTENCODING", "UTF8").args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-f", "-"]);
         let mut child = psql.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut stdin = child.stdin.take().unwrap();
         let text = sql.to_owned();
