@@ -141,8 +141,7 @@ impl Command {
         };
         let stdin = self.stdin.take();
         let child = self.prepare(stdin.is_some()).spawn().map_err(failed)?;
-        let limits =
-            Limits { stall: self.stall, deadline: self.deadline, may_leave_input: self.may_leave_input };
+        let limits = Limits { stall: self.stall, deadline: self.deadline, may_leave_input: self.may_leave_input };
         supervise::supervise(name, child, stdin, limits, cx.cancel.clone())
     }
 

@@ -98,10 +98,8 @@ impl Watch {
         input: Option<(ByteStream, ChildStdin)>,
         talk: tokio::task::JoinHandle<()>,
     ) -> Result<(), ExecError> {
-        let unreadable = |source: io::Error| ExecError::Read {
-            program: self.program.clone(),
-            reason: source.to_string(),
-        };
+        let unreadable =
+            |source: io::Error| ExecError::Read { program: self.program.clone(), reason: source.to_string() };
         let pump = async { self.pump(stdout).await.map_err(unreadable) };
         let feed = async {
             match input {

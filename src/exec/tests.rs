@@ -77,10 +77,8 @@ async fn a_stall_ends_the_whole_group() {
 #[tokio::test]
 async fn a_slow_reader_is_no_stall() {
     // More than all buffers hold, so the program must wait for us for three times its stall timeout.
-    let mut running = sh("head -c 20000000 /dev/zero")
-        .stall_timeout(Duration::from_millis(100))
-        .start(&Context::silent())
-        .unwrap();
+    let mut running =
+        sh("head -c 20000000 /dev/zero").stall_timeout(Duration::from_millis(100)).start(&Context::silent()).unwrap();
     let mut total = running.next().await.unwrap().unwrap().len();
     crate::clock::pause(Duration::from_millis(300)).await;
     while let Some(bytes) = running.next().await {
@@ -138,11 +136,16 @@ async fn a_failing_input_stops_the_program() {
 #[tokio::test]
 async fn nothing_of_our_environment_but_what_is_allowed() {
     let cx = Context::silent();
-    let command = Command::new("/usr/bin/env").env("PGPORT", "1").secret_env("PGPASSWORD", &crate::secret::Secret::new("x y".into()));
+    let command = Command::new("/usr/bin/env")
+        .env("PGPORT", "1")
+        .secret_env("PGPASSWORD", &crate::secret::Secret::new("x y".into()));
     let text = String::from_utf8(command.output(10_000, &cx).await.unwrap().stdout).unwrap();
     let names: Vec<&str> = text.lines().filter_map(|line| Some(line.split_once('=')?.0)).collect();
     for name in &names {
-        assert!(["LC_ALL", "LANG", "PATH", "TZ", "TMPDIR", "PGPORT", "PGPASSWORD"].contains(name), "{name} came through");
+        assert!(
+            ["LC_ALL", "LANG", "PATH", "TZ", "TMPDIR", "PGPORT", "PGPASSWORD"].contains(name),
+            "{name} came through"
+        );
     }
     assert!(text.contains("PGPASSWORD=x y\n"));
     let bare = Command::new("/usr/bin/env").bare_env().output(10_000, &cx).await.unwrap().stdout;

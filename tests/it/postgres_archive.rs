@@ -77,7 +77,11 @@ async fn agrees_with_copy(major: Major) {
     assert!(data.iter().all(|entry| entry.section == Section::Data && entry.has_data));
     let gone = data.iter().find(|entry| entry.tag == "gone").unwrap();
     assert_eq!(gone.copy_stmt, "COPY public.gone (a) FROM stdin;\n");
-    assert!(toc.entries.iter().any(|entry| entry.desc == "MATERIALIZED VIEW" && entry.defn.contains("AS seen") || entry.tag == "seen"));
+    assert!(
+        toc.entries
+            .iter()
+            .any(|entry| entry.desc == "MATERIALIZED VIEW" && entry.defn.contains("AS seen") || entry.tag == "seen")
+    );
     assert_eq!(collect(split("x".into(), again)).await.unwrap().bytes, dump, "the stream begins again");
 
     // Large objects: a changed one changes the hash.

@@ -34,7 +34,9 @@ async fn a_whole_server(major: Major) {
     // The build of 18 that the bench installs has no ICU, but that major brought a provider of its own.
     let (provider, locale) = match major {
         Major::Fifteen => ("LOCALE_PROVIDER icu ICU_LOCALE 'de-DE'", (LocaleProvider::Icu, Some("de-DE"))),
-        Major::Eighteen => ("LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8'", (LocaleProvider::Builtin, Some("C.UTF-8"))),
+        Major::Eighteen => {
+            ("LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C.UTF-8'", (LocaleProvider::Builtin, Some("C.UTF-8")))
+        }
     };
     server.sql("postgres", &format!("CREATE DATABASE other TEMPLATE template0 {provider}"));
     server.run("createdb", &["--", ODD]);
@@ -54,7 +56,10 @@ async fn a_whole_server(major: Major) {
     // Globals: what pg_dumpall itself prints, but for the random key.
     let plain = |bytes: &[u8]| {
         let text = String::from_utf8(bytes.to_vec()).unwrap();
-        text.lines().filter(|l| !l.starts_with("\\restrict") && !l.starts_with("\\unrestrict")).collect::<Vec<_>>().join("\n")
+        text.lines()
+            .filter(|l| !l.starts_with("\\restrict") && !l.starts_with("\\unrestrict"))
+            .collect::<Vec<_>>()
+            .join("\n")
     };
     let globals = plain(&captured.streams["globals"].bytes);
     assert_eq!(globals, plain(&server.run("pg_dumpall", &["--globals-only"])));
@@ -66,7 +71,10 @@ async fn a_whole_server(major: Major) {
     assert_eq!((rows, hash), (1000, sha256(&copied)));
     // A name that is not UTF-8 in the archive is still one part.
     let latin = &captured.streams["db/latin"].parts;
-    assert_eq!(latin.iter().map(|(name, part)| (name.as_str(), part.0)).collect::<Vec<_>>(), [("\"public\".b\"caf\\xe9\"", 1)]);
+    assert_eq!(
+        latin.iter().map(|(name, part)| (name.as_str(), part.0)).collect::<Vec<_>>(),
+        [("\"public\".b\"caf\\xe9\"", 1)]
+    );
     assert_eq!(captured.streams[&odd].parts["\"public\".\"odd\""].0, 1);
 
     let summary = captured.summary;
@@ -75,18 +83,26 @@ async fn a_whole_server(major: Major) {
     let properties: Properties = serde_json::from_value(summary.properties).unwrap();
     assert_eq!(properties.server.version_num / 10_000, if major == Major::Fifteen { 15 } else { 18 });
     assert_eq!((properties.server.bootstrap_role.as_str(), properties.server.superuser), ("postgres", true));
-    assert_eq!(properties.server.system_identifier.unwrap(), server.sql("postgres", "SELECT system_identifier FROM pg_control_system()"));
+    assert_eq!(
+        properties.server.system_identifier.unwrap(),
+        server.sql("postgres", "SELECT system_identifier FROM pg_control_system()")
+    );
     assert!(properties.passwords && properties.roles.iter().any(|role| role.name == "anna" && role.login));
     let database = |name: &str| properties.databases.iter().find(|database| database.name == name).unwrap();
     let shop = database("shop");
     assert_eq!((shop.owner.as_str(), shop.connection_limit, shop.comment.as_deref()), ("anna", 7, Some("it's a shop")));
-    let settings: Vec<_> = shop.settings.iter().map(|s| (s.role.as_deref(), s.name.as_str(), s.value.as_str())).collect();
-    assert_eq!(settings, [
-        (None, "search_path", "shop, \"$user\""),
-        (None, "work_mem", "8MB"),
-        (Some("anna"), "statement_timeout", "1min"),
-    ]);
-    let acl: Vec<_> = shop.acl.as_ref().unwrap().iter().map(|a| (a.grantee.as_deref(), a.privilege.as_str(), a.grantable)).collect();
+    let settings: Vec<_> =
+        shop.settings.iter().map(|s| (s.role.as_deref(), s.name.as_str(), s.value.as_str())).collect();
+    assert_eq!(
+        settings,
+        [
+            (None, "search_path", "shop, \"$user\""),
+            (None, "work_mem", "8MB"),
+            (Some("anna"), "statement_timeout", "1min"),
+        ]
+    );
+    let acl: Vec<_> =
+        shop.acl.as_ref().unwrap().iter().map(|a| (a.grantee.as_deref(), a.privilege.as_str(), a.grantable)).collect();
     assert!(acl.contains(&(Some("odd role"), "CONNECT", true)) && acl.contains(&(None, "TEMPORARY", false)));
     assert!(!acl.contains(&(None, "CONNECT", false)), "{acl:?}");
     assert_eq!(shop.large_objects, 1);
@@ -237,7 +253,11 @@ async fn a_queue_between_our_locks_and_the_dumps_is_resolved() {
     assert_eq!(captured.streams["db/shop"].parts["\"public\".\"a\""].0, 1000);
     let thread = queued.lock().unwrap().take().unwrap();
     thread.join().unwrap();
-    assert_eq!(server.sql("shop", "SELECT atttypid::regtype FROM pg_attribute WHERE attrelid = 'a'::regclass AND attname = 'i'"), "bigint");
+    assert_eq!(
+        server
+            .sql("shop", "SELECT atttypid::regtype FROM pg_attribute WHERE attrelid = 'a'::regclass AND attname = 'i'"),
+        "bigint"
+    );
 }
 
 /// What a managed service gives: no superuser, no pg_authid (which pg_read_all_data alone would open).
@@ -256,14 +276,21 @@ async fn an_ordinary_role_loses_passwords_and_says_so() {
     let properties: Properties = serde_json::from_value(captured.summary.properties).unwrap();
     assert!(!properties.passwords);
     let said = findings.all();
-    assert!(said.iter().any(|f| f.severity == Severity::Warning && f.message.contains("passwords of roles will not be")), "{said:?}");
+    assert!(
+        said.iter().any(|f| f.severity == Severity::Warning && f.message.contains("passwords of roles will not be")),
+        "{said:?}"
+    );
     let probe = with.probe(&Context::silent()).await.unwrap();
     assert!(probe.findings.iter().any(|f| f.message.contains("pg_authid")));
     assert!(probe.findings.iter().all(|f| f.severity != Severity::Problem), "{:?}", probe.findings);
 
     with.settings.user = "bare".into();
     let probe = with.probe(&Context::silent()).await.unwrap();
-    assert!(probe.findings.iter().any(|f| f.severity == Severity::Problem && f.message.contains("public.t")), "{:?}", probe.findings);
+    assert!(
+        probe.findings.iter().any(|f| f.severity == Severity::Problem && f.message.contains("public.t")),
+        "{:?}",
+        probe.findings
+    );
     let failure = read(&with, &Context::silent()).await.unwrap_err();
     assert_eq!(failure.class, FailureClass::Permission, "{failure}");
     assert!(failure.cure.unwrap().contains("pg_read_all_data"));
@@ -278,7 +305,11 @@ async fn a_probe_says_what_is_there() {
     assert_eq!(probe.streams, ["globals", "db/postgres", "db/template1"]);
     assert!(probe.estimate_bytes > 10_000_000);
     let says = |words: &str| probe.findings.iter().any(|f| f.message.contains(words));
-    assert!(says("is a superuser") && says("1 unlogged tables") && says("1 large objects, extensions: plpgsql 1.0"), "{:?}", probe.findings);
+    assert!(
+        says("is a superuser") && says("1 unlogged tables") && says("1 large objects, extensions: plpgsql 1.0"),
+        "{:?}",
+        probe.findings
+    );
     let (_dir, tools) = fake_tools(&server.bin, &[("pg_dump", "exit 1")]);
     let mut with = source(&server);
     with.tools = vec![tools];

@@ -40,7 +40,8 @@ impl Pki {
 
     fn server(&self) -> Option<TestServer> {
         let mut setup = Setup::new(Major::Fifteen);
-        setup.files = vec![("server.crt".into(), self.read("server.crt")), ("server.key".into(), self.read("server.key"))];
+        setup.files =
+            vec![("server.crt".into(), self.read("server.crt")), ("server.key".into(), self.read("server.key"))];
         setup.settings = vec!["ssl=on".into()];
         setup.hba = vec!["hostnossl plainless all all reject".into()];
         TestServer::start_with(setup)
@@ -119,7 +120,10 @@ async fn an_old_kind_of_certificate_is_explained() {
 async fn a_client_certificate_is_shown_where_the_server_asks() {
     let pki = Pki::new("DNS:localhost").await;
     pki.openssl("req -newkey rsa:2048 -nodes -subj /CN=postgres -keyout client.key -out client.csr").await;
-    pki.openssl("x509 -req -in client.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 30 -extfile ext -out client.crt").await;
+    pki.openssl(
+        "x509 -req -in client.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 30 -extfile ext -out client.crt",
+    )
+    .await;
     let mut setup = Setup::new(Major::Fifteen);
     setup.files = ["server.crt", "server.key", "ca.crt"].map(|name| (name.to_owned(), pki.read(name))).to_vec();
     setup.settings = vec!["ssl=on".into(), "ssl_ca_file=ca.crt".into()];
@@ -140,7 +144,11 @@ async fn a_client_certificate_is_shown_where_the_server_asks() {
 #[tokio::test]
 async fn what_cannot_be_reached_is_told_apart() {
     let Some(server) = TestServer::start_with(Setup {
-        hba: vec!["host all nobody all reject".into(), "hostssl all tlsonly all scram-sha-256".into(), "hostnossl all tlsonly all reject".into()],
+        hba: vec![
+            "host all nobody all reject".into(),
+            "hostssl all tlsonly all scram-sha-256".into(),
+            "hostnossl all tlsonly all reject".into(),
+        ],
         settings: vec!["max_connections=6".into(), "superuser_reserved_connections=1".into()],
         ..Setup::new(Major::Fifteen)
     }) else {
@@ -162,10 +170,23 @@ async fn what_cannot_be_reached_is_told_apart() {
     use FailureClass::{Authentication, Configuration, Unreachable};
     fails(&|s| s.password = value("wrong"), Authentication, "password of role \"postgres\" is wrong").await;
     fails(&|s| s.password = None, Authentication, "a password is needed").await;
-    fails(&|s| s.password = Some(lifeboat::secret::SecretRef::Env("LIFEBOAT_TEST_NOT_SET".into()).into()), Configuration, "LIFEBOAT_TEST_NOT_SET").await;
+    fails(
+        &|s| s.password = Some(lifeboat::secret::SecretRef::Env("LIFEBOAT_TEST_NOT_SET".into()).into()),
+        Configuration,
+        "LIFEBOAT_TEST_NOT_SET",
+    )
+    .await;
     fails(&|s| s.user = "nobody".into(), Authentication, "pg_hba.conf").await;
     fails(&|s| s.user = "tlsonly".into(), Authentication, "pg_hba.conf").await;
-    fails(&|s| { s.user = "small".into(); s.password = value("x") }, Unreachable, "too many connections").await;
+    fails(
+        &|s| {
+            s.user = "small".into();
+            s.password = value("x")
+        },
+        Unreachable,
+        "too many connections",
+    )
+    .await;
     fails(&|s| s.port = 1, Unreachable, "nothing listens there").await;
     fails(&|s| s.host = Host::Tcp("no-such-host.invalid".into()), Unreachable, "is unknown").await;
     fails(&|s| s.host = Host::Socket("/nowhere".into()), Unreachable, "no server has its socket there").await;

@@ -12,6 +12,7 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use crate::context::Context;
 use crate::model::{CaptureItem, FailureClass, MEDIA_PG_ARCHIVE, MEDIA_SQL, SourceFailure, SourceStream};
 use crate::source::postgres::connect::connect;
+use crate::source::postgres::dump;
 use crate::source::postgres::failure::{database as subject, query_failed};
 use crate::source::postgres::inventory::{self, Server};
 use crate::source::postgres::job::Job;
@@ -21,7 +22,6 @@ use crate::source::postgres::seam::Seam;
 use crate::source::postgres::settings::ConnectSettings;
 use crate::source::postgres::snapshot::{Held, Ready};
 use crate::source::postgres::tools::Tools;
-use crate::source::postgres::dump;
 use crate::source::{Capture, Probe, Source};
 
 /// Sessions that are opened at a time.
@@ -95,7 +95,8 @@ impl PostgresSource {
                 match names.iter().find(|name| !chosen.iter().any(|database| database.name == **name)) {
                     None => Ok((chosen, Vec::new())),
                     Some(missing) => {
-                        let message = "the policy lists it, but the server has no such database that allows connections";
+                        let message =
+                            "the policy lists it, but the server has no such database that allows connections";
                         Err(SourceFailure::new(FailureClass::Configuration, subject(missing), message)
                             .cure("correct `databases` in the policy"))
                     }
@@ -166,11 +167,8 @@ impl Source for PostgresSource {
     async fn capture(&self, cx: &Context) -> Result<Capture, SourceFailure> {
         let (job, held) = self.prepare(cx).await?;
         let job = Arc::new(job);
-        let globals = SourceStream {
-            name: "globals".into(),
-            media: MEDIA_SQL.into(),
-            items: dump::globals(job.clone()),
-        };
+        let globals =
+            SourceStream { name: "globals".into(), media: MEDIA_SQL.into(), items: dump::globals(job.clone()) };
         let databases = held.into_iter().map(|held| SourceStream {
             name: format!("db/{}", held.database),
             media: MEDIA_PG_ARCHIVE.into(),

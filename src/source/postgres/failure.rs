@@ -61,11 +61,10 @@ pub fn query_failed(subject: impl Into<String>, doing: &str, error: &tokio_postg
     };
     let failure = SourceFailure::new(class, subject, format!("{doing} failed: {}", db_text(db)));
     match *db.code() {
-        SqlState::INSUFFICIENT_PRIVILEGE => {
-            failure.cure("grant the role pg_read_all_data, or connect as a superuser")
+        SqlState::INSUFFICIENT_PRIVILEGE => failure.cure("grant the role pg_read_all_data, or connect as a superuser"),
+        SqlState::LOCK_NOT_AVAILABLE => {
+            failure.cure("another session holds an exclusive lock: see pg_stat_activity and pg_locks, then try again")
         }
-        SqlState::LOCK_NOT_AVAILABLE => failure
-            .cure("another session holds an exclusive lock: see pg_stat_activity and pg_locks, then try again"),
         _ => failure,
     }
 }
@@ -154,9 +153,9 @@ fn tls_failed(tls: &rustls::Error, fail: impl Fn(FailureClass, String) -> Source
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
         ) => fail("the server's certificate belongs to another host name")
             .cure("connect by a name in its subjectAltName, or use `tls: {mode: verify-ca}` (sslmode=verify-ca)"),
-        rustls::Error::InvalidCertificate(
-            CertificateError::Expired | CertificateError::ExpiredContext { .. },
-        ) => fail("the server's certificate has expired").cure("renew the certificate of the server"),
+        rustls::Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {
+            fail("the server's certificate has expired").cure("renew the certificate of the server")
+        }
         rustls::Error::InvalidCertificate(problem) if format!("{problem:?}").contains("UnsupportedCertVersion") => {
             fail("the server's certificate is of X.509 version 1, which cannot be verified")
                 .cure("make it again with a subjectAltName (openssl x509 -req -extfile ...), which makes it version 3")
@@ -165,10 +164,8 @@ fn tls_failed(tls: &rustls::Error, fail: impl Fn(FailureClass, String) -> Source
             fail(&format!("the server's certificate is not trusted: {problem}"))
                 .cure("name the authority that signed it: `tls.ca` (sslrootcert=FILE)")
         }
-        rustls::Error::AlertReceived(alert) => {
-            fail(&format!("the server refuses our TLS: {alert:?}"))
-                .cure("it may ask for a client certificate: `tls.cert` and `tls.key`")
-        }
+        rustls::Error::AlertReceived(alert) => fail(&format!("the server refuses our TLS: {alert:?}"))
+            .cure("it may ask for a client certificate: `tls.cert` and `tls.key`"),
         other => fail(&format!("TLS failed: {other}")),
     }
 }

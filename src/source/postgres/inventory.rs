@@ -79,9 +79,8 @@ pub async fn server(client: &Client, address: String) -> Result<Server, Error> {
 
 pub async fn roles(client: &Client) -> Result<Vec<RoleProperties>, Error> {
     let sql = "SELECT rolname::text, rolsuper, rolcanlogin FROM pg_catalog.pg_roles ORDER BY 1";
-    let role = |row: &Row| {
-        Ok(RoleProperties { name: row.try_get(0)?, superuser: row.try_get(1)?, login: row.try_get(2)? })
-    };
+    let role =
+        |row: &Row| Ok(RoleProperties { name: row.try_get(0)?, superuser: row.try_get(1)?, login: row.try_get(2)? });
     client.query(sql, &[]).await?.iter().map(role).collect()
 }
 
@@ -226,10 +225,8 @@ pub async fn inside(client: &Client) -> Result<Inside, Error> {
     Ok(Inside {
         extensions,
         large_objects: count("SELECT count(*) FROM pg_catalog.pg_largeobject_metadata").await?,
-        unlogged_tables: count(
-            "SELECT count(*) FROM pg_catalog.pg_class WHERE relkind = 'r' AND relpersistence = 'u'",
-        )
-        .await?,
+        unlogged_tables: count("SELECT count(*) FROM pg_catalog.pg_class WHERE relkind = 'r' AND relpersistence = 'u'")
+            .await?,
         foreign_servers: count("SELECT count(*) FROM pg_catalog.pg_foreign_server").await?,
         unreadable: names(
             "SELECT c.oid::regclass::text FROM pg_catalog.pg_class c

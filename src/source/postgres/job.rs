@@ -8,7 +8,9 @@ use crate::exec::Stderr;
 use crate::model::{CaptureSummary, Consistency, FailureClass, SourceFailure, Timestamp};
 use crate::source::postgres::capture::PostgresSource;
 use crate::source::postgres::inventory::{Inside, Server};
-use crate::source::postgres::properties::{DatabaseProperties, Properties, RoleProperties, TablespaceProperties, ToolProperties};
+use crate::source::postgres::properties::{
+    DatabaseProperties, Properties, RoleProperties, TablespaceProperties, ToolProperties,
+};
 use crate::source::postgres::snapshot::Held;
 use crate::source::postgres::tools::Tools;
 
@@ -99,12 +101,7 @@ impl Job {
             let message = format!("cannot write down the properties: {error}");
             SourceFailure::new(FailureClass::Internal, self.source.settings.subject(), message)
         })?;
-        Ok(CaptureSummary {
-            consistency,
-            properties,
-            commands: seen.commands.clone(),
-            stderr: seen.stderr.clone(),
-        })
+        Ok(CaptureSummary { consistency, properties, commands: seen.commands.clone(), stderr: seen.stderr.clone() })
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {

@@ -29,8 +29,11 @@ pub(super) async fn probe(source: &PostgresSource, cx: &Context) -> Result<Probe
     findings.extend(losses(&server, &left_out));
     if server.properties.in_recovery {
         findings.push(
-            Finding::warning(settings.subject(), "is a standby: replay may cancel a long dump (conflict with recovery)")
-                .cure("set hot_standby_feedback = on, or a large max_standby_streaming_delay, or back up the primary"),
+            Finding::warning(
+                settings.subject(),
+                "is a standby: replay may cancel a long dump (conflict with recovery)",
+            )
+            .cure("set hot_standby_feedback = on, or a large max_standby_streaming_delay, or back up the primary"),
         );
     }
     let own: Vec<&str> = tablespaces.iter().filter(|t| !t.location.is_empty()).map(|t| t.name.as_str()).collect();
@@ -76,7 +79,9 @@ fn rights(name: String, server: &Server) -> Finding {
     } else if server.reads_all {
         Finding::ok(name, format!("role {role:?} reads all data (pg_read_all_data), and {creates} create databases"))
     } else {
-        let message = format!("role {role:?} is neither superuser nor member of pg_read_all_data: large objects and new tables may be out of its reach");
+        let message = format!(
+            "role {role:?} is neither superuser nor member of pg_read_all_data: large objects and new tables may be out of its reach"
+        );
         Finding::warning(name, message).cure(format!("GRANT pg_read_all_data TO {role:?} (PostgreSQL 14 and newer)"))
     }
 }
@@ -89,7 +94,10 @@ async fn tools(source: &PostgresSource, server: &Server, cx: &Context) -> Findin
         Ok(tools) => {
             let message = format!(
                 "{} in {} are newer than the server ({}): what they write loads into PostgreSQL {} and newer only for certain",
-                tools.version, tools.dir.display(), server.major(), tools.major
+                tools.version,
+                tools.dir.display(),
+                server.major(),
+                tools.major
             );
             Finding::warning("client tools", message)
                 .cure(format!("install the client tools of PostgreSQL {}", server.major()))
@@ -101,7 +109,9 @@ async fn tools(source: &PostgresSource, server: &Server, cx: &Context) -> Findin
 async fn look(source: &PostgresSource, database: &DatabaseProperties, cx: &Context) -> Vec<Finding> {
     match inside(source, &database.name, cx).await {
         Ok(inside) => told(database, &inside),
-        Err(failure) => vec![Finding { cure: failure.cure, ..Finding::problem(subject(&database.name), failure.message) }],
+        Err(failure) => {
+            vec![Finding { cure: failure.cure, ..Finding::problem(subject(&database.name), failure.message) }]
+        }
     }
 }
 
@@ -130,11 +140,15 @@ fn told(database: &DatabaseProperties, inside: &Inside) -> Vec<Finding> {
     )];
     if database.size_bytes > LARGE {
         let message = "is large: a logical dump of it takes hours, holds back vacuum all the while, and what is lost after a disaster is everything since the last one";
-        findings.push(Finding::warning(name(), message).cure("run it in quiet hours, and keep physical backups with WAL beside it"));
+        findings.push(
+            Finding::warning(name(), message)
+                .cure("run it in quiet hours, and keep physical backups with WAL beside it"),
+        );
     }
     if !inside.unreadable.is_empty() {
         let message = format!("may not be read in full, and its dump would fail: {}", inside.unreadable.join(", "));
-        findings.push(Finding::problem(name(), message).cure("grant the role pg_read_all_data, or connect as a superuser"));
+        findings
+            .push(Finding::problem(name(), message).cure("grant the role pg_read_all_data, or connect as a superuser"));
     }
     if locale.collation_version.is_some() && locale.collation_version != locale.actual_collation_version {
         let message = format!(
@@ -142,14 +156,25 @@ fn told(database: &DatabaseProperties, inside: &Inside) -> Vec<Finding> {
             locale.collation_version.as_deref().unwrap_or("none"),
             locale.actual_collation_version.as_deref().unwrap_or("none")
         );
-        findings.push(Finding::warning(name(), message).cure("REINDEX DATABASE, then ALTER DATABASE ... REFRESH COLLATION VERSION"));
+        findings.push(
+            Finding::warning(name(), message)
+                .cure("REINDEX DATABASE, then ALTER DATABASE ... REFRESH COLLATION VERSION"),
+        );
     }
     if !inside.stale_collations.is_empty() {
-        let message = format!("has collations of an older version, and indexes over them may be wrong: {}", inside.stale_collations.join(", "));
-        findings.push(Finding::warning(name(), message).cure("REINDEX what uses them, then ALTER COLLATION ... REFRESH VERSION"));
+        let message = format!(
+            "has collations of an older version, and indexes over them may be wrong: {}",
+            inside.stale_collations.join(", ")
+        );
+        findings.push(
+            Finding::warning(name(), message).cure("REINDEX what uses them, then ALTER COLLATION ... REFRESH VERSION"),
+        );
     }
     if inside.unlogged_tables > 0 {
-        let message = format!("has {} unlogged tables: they are in the backup, though a crash of the server empties them", inside.unlogged_tables);
+        let message = format!(
+            "has {} unlogged tables: they are in the backup, though a crash of the server empties them",
+            inside.unlogged_tables
+        );
         findings.push(Finding::ok(name(), message));
     }
     if inside.foreign_servers > 0 {

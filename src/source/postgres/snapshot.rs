@@ -73,10 +73,7 @@ impl Ready {
     pub async fn take(self, lock_timeout: &str, cx: &Context) -> Result<Taken, SourceFailure> {
         let Ready { client, database } = self;
         let failed = |error| query_failed(subject(&database), "taking a snapshot", &error);
-        client
-            .batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            .await
-            .map_err(failed)?;
+        client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await.map_err(failed)?;
         let row = client
             .query_one(
                 "SELECT pg_export_snapshot(), (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()
@@ -112,7 +109,10 @@ impl Taken {
                 .map(|row| Ok(format!("{}.{}", quoted(row.try_get(0)?), quoted(row.try_get(1)?))))
                 .collect::<Result<_, tokio_postgres::Error>>()
                 .map_err(failed)?;
-            return Err(changed(&name, &format!("rewritten or truncated while its snapshot was taken: {}", names.join(", "))));
+            return Err(changed(
+                &name,
+                &format!("rewritten or truncated while its snapshot was taken: {}", names.join(", ")),
+            ));
         }
         let inside = inventory::inside(&self.client).await.map_err(failed)?;
         seam.at(Moment::Locked, &self.database).await;

@@ -65,7 +65,9 @@ impl std::str::FromStr for TargetUrl {
         for (name, value) in url.query_pairs() {
             let file = || Some(Credential::Reference(SecretRef::File(PathBuf::from(&*value))));
             match &*name {
-                "sslmode" => mode = Some(TlsMode::parse(&value).ok_or_else(|| TargetUrlError::Mode(value.to_string()))?),
+                "sslmode" => {
+                    mode = Some(TlsMode::parse(&value).ok_or_else(|| TargetUrlError::Mode(value.to_string()))?)
+                }
                 "sslrootcert" if value == "system" => ca = None,
                 "sslrootcert" => ca = file(),
                 "sslcert" => cert = file(),
@@ -139,10 +141,18 @@ mod tests {
     #[test]
     fn loopback_needs_no_tls_and_others_do() {
         for local in ["localhost", "127.0.0.1", "[::1]"] {
-            assert_eq!(parse(&format!("postgres://me@{local}/")).unwrap().settings.tls.mode, TlsMode::Disable, "{local}");
+            assert_eq!(
+                parse(&format!("postgres://me@{local}/")).unwrap().settings.tls.mode,
+                TlsMode::Disable,
+                "{local}"
+            );
         }
         for far in ["db", "10.0.0.1", "localhost.example"] {
-            assert_eq!(parse(&format!("postgres://me@{far}/")).unwrap().settings.tls.mode, TlsMode::VerifyFull, "{far}");
+            assert_eq!(
+                parse(&format!("postgres://me@{far}/")).unwrap().settings.tls.mode,
+                TlsMode::VerifyFull,
+                "{far}"
+            );
         }
     }
 

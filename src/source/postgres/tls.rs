@@ -13,6 +13,7 @@ use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme
 
 use crate::model::{FailureClass, SourceFailure};
 use crate::source::postgres::connect::unresolved;
+use crate::source::postgres::failure::chain;
 use crate::source::postgres::settings::{ConnectSettings, Credential, TlsMode};
 
 /// Where distributions keep the authorities that the machine trusts.
@@ -32,7 +33,7 @@ pub(super) fn system_bundle() -> Option<PathBuf> {
 pub(super) fn client_config(settings: &ConnectSettings) -> Result<ClientConfig, SourceFailure> {
     let provider = Arc::new(ring::default_provider());
     let broken = |error: &dyn std::error::Error| {
-        let message = format!("cannot set up TLS: {}", crate::source::postgres::failure::chain(error));
+        let message = format!("cannot set up TLS: {}", chain(error));
         SourceFailure::new(FailureClass::Configuration, settings.subject(), message)
     };
     let builder = ClientConfig::builder_with_provider(provider.clone())
@@ -41,9 +42,8 @@ pub(super) fn client_config(settings: &ConnectSettings) -> Result<ClientConfig, 
     let builder = match settings.tls.mode {
         TlsMode::VerifyFull => {
             let roots = Arc::new(roots(settings)?);
-            let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider)
-                .build()
-                .map_err(|error| broken(&error))?;
+            let verifier =
+                WebPkiServerVerifier::builder_with_provider(roots, provider).build().map_err(|error| broken(&error))?;
             builder.with_webpki_verifier(verifier)
         }
         TlsMode::VerifyCa => builder
