@@ -9,6 +9,8 @@ mod error;
 mod run;
 mod stderr;
 mod supervise;
+#[cfg(test)]
+mod tests;
 
 pub use command::{Command, in_path, is_program};
 pub use error::ExecError;

@@ -11,8 +11,7 @@ use crate::event::Event;
 use crate::job::audit;
 use crate::job::open::{age, catalog, identities, now, open_pinned, prover, required_identities, select};
 use crate::job::types::{
-    Damage, Outcome, Percent, Place, VerifyBackup, VerifyCapture, VerifyReport, VerifyRequest,
-    VerifyWhat,
+    Damage, Outcome, Percent, Place, VerifyBackup, VerifyCapture, VerifyReport, VerifyRequest, VerifyWhat,
 };
 use crate::job::{JobError, list};
 use crate::model::{
@@ -37,13 +36,7 @@ pub async fn run(request: VerifyRequest, cx: &Context) -> Result<VerifyReport, J
         VerifyWhat::Backup(backup) => vec![select(&catalog, backup, None)?],
     };
     let prover = prover(&repository, place)?;
-    let checker = Checker {
-        repository: &repository,
-        level: request.level,
-        sample: request.sample,
-        identities,
-        prover,
-    };
+    let checker = Checker { repository: &repository, level: request.level, sample: request.sample, identities, prover };
     let mut backups = Vec::new();
     for backup in chosen {
         backups.push(checker.check(backup, cx).await?);
@@ -66,13 +59,7 @@ pub(in crate::job) async fn after_backup(
     level: Level,
     cx: &Context,
 ) -> Result<VerifyBackup, JobError> {
-    let checker = Checker {
-        repository,
-        level,
-        sample: None,
-        identities: None,
-        prover: prover(repository, place)?,
-    };
+    let checker = Checker { repository, level, sample: None, identities: None, prover: prover(repository, place)? };
     checker.check(backup, cx).await
 }
 

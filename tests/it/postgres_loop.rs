@@ -130,9 +130,15 @@ fn loop_on(major: Major) {
     assert_eq!(again.status.code(), Some(5), "a server that is not empty is refused");
     let one = format!("{to}/shop");
     target.sql("shop", "INSERT INTO part VALUES (5, 'after the backup')");
-    ok(lifeboat.run(&target.password, &["restore", "latest", "--source", "postgres", "--to", &one, "--mode", "replace", "--yes"]));
+    ok(lifeboat.run(
+        &target.password,
+        &["restore", "latest", "--source", "postgres", "--to", &one, "--mode", "replace", "--yes"],
+    ));
     assert_eq!(target.sql("shop", "SELECT count(*) FROM part").trim(), "10");
-    let kept = target.sql("postgres", "SELECT count(*) FROM pg_database WHERE datname LIKE 'shop\\_\\_old\\_%' AND NOT datallowconn");
+    let kept = target.sql(
+        "postgres",
+        "SELECT count(*) FROM pg_database WHERE datname LIKE 'shop\\_\\_old\\_%' AND NOT datallowconn",
+    );
     assert_eq!(kept.trim(), "1", "the old one is kept, with connections off");
 }
 
@@ -156,7 +162,8 @@ fn restore_without_lifeboat() {
     let run = ok(lifeboat.run(&source.password, &["backup"])).lines().last().unwrap().to_owned();
     let text = std::fs::read_to_string(lifeboat.path("keys/RESTORE.txt")).unwrap();
     assert_eq!(text, std::fs::read_to_string(lifeboat.path("repo/RESTORE.txt")).unwrap());
-    let script = text.split("-----BEGIN SCRIPT-----\n").nth(1).and_then(|t| t.split("-----END SCRIPT-----").next()).unwrap();
+    let script =
+        text.split("-----BEGIN SCRIPT-----\n").nth(1).and_then(|t| t.split("-----END SCRIPT-----").next()).unwrap();
     let out = lifeboat.path("out");
     std::fs::create_dir(&out).unwrap();
     let policy = std::fs::read_dir(lifeboat.path("repo/backups")).unwrap().next().unwrap().unwrap().file_name();

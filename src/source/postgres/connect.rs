@@ -7,9 +7,10 @@ use tokio_postgres::{Client, Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 use tracing::{debug, warn};
 
+use crate::clock::pause;
 use crate::context::Context;
 use crate::model::{FailureClass, SourceFailure};
-use crate::source::postgres::failure::connect_failed;
+use crate::source::postgres::failure::{chain, connect_failed};
 use crate::source::postgres::settings::{ConnectSettings, Host, TlsMode};
 use crate::source::postgres::tls;
 
@@ -53,7 +54,7 @@ pub async fn connect(settings: &ConnectSettings, database: &str, cx: &Context) -
         () = cx.cancel.cancelled() => {
             Err(SourceFailure::new(FailureClass::Cancelled, settings.subject(), "stopped while connecting"))
         }
-        () = crate::clock::pause(CONNECT_TIMEOUT * 2) => {
+        () = pause(CONNECT_TIMEOUT * 2) => {
             Err(SourceFailure::new(FailureClass::Unreachable, settings.subject(), "accepted the connection, and then said nothing"))
         }
     }
@@ -66,13 +67,13 @@ where
 {
     match connection.await {
         Ok(()) => debug!("session ended"),
-        Err(error) => warn!(error = %crate::source::postgres::failure::chain(&error), "session lost"),
+        Err(error) => warn!(error = %chain(&error), "session lost"),
     }
 }
 
 /// A secret that the settings refer to is not there.
 pub(super) fn unresolved(settings: &ConnectSettings, what: &str, error: &dyn std::error::Error) -> SourceFailure {
-    let message = format!("cannot read the {what}: {}", crate::source::postgres::failure::chain(error));
+    let message = format!("cannot read the {what}: {}", chain(error));
     SourceFailure::new(FailureClass::Configuration, settings.subject(), message)
         .cure(format!("provide the {what} where the policy refers to it"))
 }

@@ -156,12 +156,11 @@ fn explained(failure: SourceFailure, stderr: &Stderr) -> SourceFailure {
     SourceFailure { class, ..failure }.cure(cure)
 }
 
-const MEANINGS: [(&str, FailureClass, &str); 9] = [
-    (
-        "due to lock timeout",
-        FailureClass::Inconsistent,
-        "another session holds or waits for an exclusive lock: see pg_stat_activity and pg_locks, then try again",
-    ),
+/// The first sign found in what the tool said decides.
+const MEANINGS: [(&str, FailureClass, &str); 10] = [
+    // The first is how pg_dump puts `--lock-wait-timeout` into practice; it switches the timeout off for all else.
+    ("due to statement timeout", FailureClass::Inconsistent, LOCKED),
+    ("due to lock timeout", FailureClass::Inconsistent, LOCKED),
     ("invalid snapshot identifier", FailureClass::Inconsistent, "run the backup again"),
     ("could not import the requested snapshot", FailureClass::Inconsistent, "run the backup again"),
     (
@@ -183,6 +182,9 @@ const MEANINGS: [(&str, FailureClass, &str); 9] = [
     ),
     ("permission denied", FailureClass::Permission, "grant the role pg_read_all_data, or connect as a superuser"),
 ];
+
+const LOCKED: &str =
+    "another session holds or waits for an exclusive lock: see pg_stat_activity and pg_locks, then try again";
 
 /// A value of a libpq connection string.
 fn conninfo_value(value: &str) -> String {

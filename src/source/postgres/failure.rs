@@ -152,9 +152,13 @@ fn tls_failed(tls: &rustls::Error, fail: impl Fn(FailureClass, String) -> Source
         rustls::Error::InvalidCertificate(
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
         ) => fail("the server's certificate belongs to another host name")
-            .cure("connect by the name in the certificate, or use `tls: {mode: verify-ca}` (sslmode=verify-ca)"),
+            .cure("connect by a name in its subjectAltName, or use `tls: {mode: verify-ca}` (sslmode=verify-ca)"),
         rustls::Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {
             fail("the server's certificate has expired").cure("renew the certificate of the server")
+        }
+        rustls::Error::InvalidCertificate(problem) if format!("{problem:?}").contains("UnsupportedCertVersion") => {
+            fail("the server's certificate is of X.509 version 1, which cannot be verified")
+                .cure("make it again with a subjectAltName (openssl x509 -req -extfile ...), which makes it version 3")
         }
         rustls::Error::InvalidCertificate(problem) => {
             fail(&format!("the server's certificate is not trusted: {problem}"))

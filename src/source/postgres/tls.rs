@@ -13,6 +13,7 @@ use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme
 
 use crate::model::{FailureClass, SourceFailure};
 use crate::source::postgres::connect::unresolved;
+use crate::source::postgres::failure::chain;
 use crate::source::postgres::settings::{ConnectSettings, Credential, TlsMode};
 
 /// Where distributions keep the authorities that the machine trusts.
@@ -32,7 +33,7 @@ pub(super) fn system_bundle() -> Option<PathBuf> {
 pub(super) fn client_config(settings: &ConnectSettings) -> Result<ClientConfig, SourceFailure> {
     let provider = Arc::new(ring::default_provider());
     let broken = |error: &dyn std::error::Error| {
-        let message = format!("cannot set up TLS: {}", crate::source::postgres::failure::chain(error));
+        let message = format!("cannot set up TLS: {}", chain(error));
         SourceFailure::new(FailureClass::Configuration, settings.subject(), message)
     };
     let builder = ClientConfig::builder_with_provider(provider.clone())
@@ -116,7 +117,10 @@ fn text(settings: &ConnectSettings, what: &str, given: &Credential) -> Result<St
     Ok(secret.expose().clone())
 }
 
-/// `require` (no roots: anybody) and `verify-ca` (a trusted chain under any name). Signatures are checked always.
+/// `require` (no roots: anybody) and `verify-ca` (a trusted chain under any name).
+///
+/// Where anybody is accepted, the handshake's signature proves nothing that matters, and checking it would refuse the
+/// certificates of X.509 version 1 that following PostgreSQL's own manual gives.
 #[derive(Debug)]
 struct Weaker {
     roots: Option<RootCertStore>,
@@ -146,7 +150,10 @@ impl ServerCertVerifier for Weaker {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+        match self.roots {
+            Some(_) => verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms),
+            None => Ok(HandshakeSignatureValid::assertion()),
+        }
     }
 
     fn verify_tls13_signature(
@@ -155,7 +162,10 @@ impl ServerCertVerifier for Weaker {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+        match self.roots {
+            Some(_) => verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms),
+            None => Ok(HandshakeSignatureValid::assertion()),
+        }
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

@@ -141,7 +141,13 @@ impl TestServer {
     /// Runs statements through psql and gives back what it prints, unaligned and without headings.
     pub fn sql(&self, database: &str, sql: &str) -> String {
         let mut psql = self.tool("psql");
-        psql.env("PGDATABASE", database).args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-f", "-"]);
+        psql.env("PGDATABASE", database).env("PGCLIENTENCODING", "UTF8").args([
+            "-XAtq",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-f",
+            "-",
+        ]);
         let mut child = psql.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut stdin = child.stdin.take().unwrap();
         let text = sql.to_owned();
@@ -232,7 +238,7 @@ fn as_server(program: &Path) -> Command {
     command
 }
 
-#[allow(clippy::disallowed_methods, reason = "tests start servers without the program under test")]
+#[expect(clippy::disallowed_methods, reason = "tests start servers without the program under test")]
 fn command(program: &Path) -> Command {
     Command::new(program)
 }
