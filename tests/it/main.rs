@@ -1,5 +1,7 @@
 //! One test binary: each extra one would link every dependency again.
 
+#![expect(clippy::disallowed_methods, reason = "tests start the program and the servers as a person would")]
+
 mod cli;
 mod loop_format;
 mod models;

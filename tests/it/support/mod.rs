@@ -1,5 +1,6 @@
 //! What several tests need: real servers, small helpers.
 
 pub mod capture;
+#[allow(dead_code, reason = "a helper for all tests of servers, now and later")]
 pub mod postgres;
 pub mod repository;
