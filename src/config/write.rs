@@ -127,7 +127,7 @@ mod tests {
         let starter = starter_policy(&Starter { name: &name, url: &url, trust: &trust });
         loaded.parse(Path::new("keys/policy.yaml"), &starter, Recipients::AtLeastTwo).unwrap();
         loaded.parse(Path::new("keys/trust.yaml"), &trust_file(&name, &trust), Recipients::AtLeastTwo).unwrap();
-        assert_eq!(loaded.trusts, [trust.clone()]);
+        assert_eq!(loaded.trusts, std::slice::from_ref(&trust));
         let policy = loaded.policies.remove(0);
         assert_eq!((&policy.name, &policy.repository.url), (&name, &url));
         assert_eq!(policy.trust(), Some(Trust { dedup: None, ..trust.clone() }));
