@@ -131,3 +131,58 @@ fn read(path: &Path) -> Result<String, ConfigError> {
     }
     std::fs::read_to_string(path).map_err(failed)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POLICY: &str = include_str!("../../policies/minimal.yaml");
+
+    fn named(name: &str) -> String {
+        POLICY.replace("{name: shop}", &format!("{{name: {name}}}"))
+    }
+
+    #[test]
+    fn a_file_may_hold_several_documents_and_each_keeps_its_own_text_and_lines() {
+        let mut loaded = Loaded::default();
+        let text = format!("# first\n{}---\n# nothing\n---\n{}", named("one"), named("two"));
+        loaded.parse(Path::new("p.yaml"), &text, Recipients::AtLeastTwo).unwrap();
+        let names: Vec<String> = loaded.policies.iter().map(|policy| policy.name.to_string()).collect();
+        assert_eq!(names, ["one", "two"]);
+        assert!(loaded.policies[0].text.starts_with("# first\napiVersion") && !loaded.policies[0].text.contains("two"));
+        let wrong = text.replace("name: two", "nome: two");
+        let error = Loaded::default().parse(Path::new("p.yaml"), &wrong, Recipients::AtLeastTwo).unwrap_err();
+        // 1 comment, 15 lines, `---`, comment, `---`, then the third line of the second policy.
+        assert!(error.to_string().starts_with("p.yaml:22:12: metadata: unknown field `nome`"), "{error}");
+    }
+
+    #[test]
+    fn three_hyphens_inside_a_text_do_not_end_a_document() {
+        let mut loaded = Loaded::default();
+        let text = POLICY.replace("host: localhost", "host: '/a---b'");
+        loaded.parse(Path::new("p.yaml"), &text, Recipients::AtLeastTwo).unwrap();
+        assert_eq!(loaded.policies.len(), 1);
+    }
+
+    #[test]
+    fn a_folder_is_read_without_hidden_and_other_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        write("notes.txt", "not YAML: [");
+        write(".hidden.yaml", "not YAML: [");
+        assert!(matches!(load_policy(folder.path(), Recipients::AtLeastTwo), Err(ConfigError::NoPolicy { .. })));
+        write("a.yml", &named("one"));
+        let (policy, trust) = load_policy(folder.path(), Recipients::AtLeastTwo).unwrap();
+        assert_eq!((policy.name.to_string().as_str(), trust), ("one", None));
+        write("b.yaml", &named("two"));
+        let error = load_policy(folder.path(), Recipients::AtLeastTwo).unwrap_err();
+        assert!(error.to_string().contains("one (") && error.to_string().contains("two ("), "{error}");
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named() {
+        let error = load(Path::new("/nowhere/p.yaml"), Recipients::AtLeastOne).unwrap_err();
+        assert_eq!(error.to_string(), "cannot read /nowhere/p.yaml");
+        assert!(matches!(load_trust(Path::new("policies/minimal.yaml")), Err(ConfigError::NoTrust { .. })));
+    }
+}

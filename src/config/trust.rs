@@ -46,3 +46,65 @@ fn compare<T: Ord + Display>(differences: &mut Vec<String>, what: &str, policy: 
     let file_only = in_file.difference(&in_policy).map(|one| format!("{what} {one} is only in the trust file"));
     differences.extend(file_only);
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::{Loaded, Recipients};
+    use crate::model::PublicKey;
+
+    fn policy(change: impl Fn(&str) -> String) -> Policy {
+        let text = include_str!("../../policies/production.yaml");
+        let mut loaded = Loaded::default();
+        loaded.parse(Path::new("p.yaml"), &change(text), Recipients::AtLeastOne).unwrap();
+        loaded.policies.remove(0)
+    }
+
+    #[test]
+    fn nothing_is_pinned_without_both_id_and_keys() {
+        assert!(policy(str::to_owned).trust().is_some());
+        assert_eq!(policy(|text| text.replace("    id: 01KAQ7Z5T5W8W0C0MZJ0ZQ1R2V\n", "")).trust(), None);
+        assert_eq!(agreed_trust(None, None), Ok(None));
+    }
+
+    #[test]
+    fn either_is_enough_and_the_order_of_keys_does_not_matter() {
+        let policy = policy(str::to_owned);
+        let mut file = policy.trust().unwrap();
+        assert_eq!(agreed_trust(Some(&policy), None), Ok(policy.trust()));
+        assert_eq!(agreed_trust(None, Some(file.clone())), Ok(Some(file.clone())));
+        file.recipients.reverse();
+        file.repositories.push(ulid::Ulid::nil().into());
+        let agreed = agreed_trust(Some(&policy), Some(file)).unwrap().unwrap();
+        assert_eq!(agreed.repositories, policy.trust().unwrap().repositories, "this policy's repository only");
+    }
+
+    #[test]
+    fn each_difference_is_named() {
+        let policy = policy(str::to_owned);
+        let mut file = policy.trust().unwrap();
+        let other = PublicKey([7; 32]);
+        file.repositories = vec![ulid::Ulid::nil().into()];
+        file.operator = other;
+        file.writer.push(other);
+        file.prover.clear();
+        file.recipients.pop();
+        let differences = agreed_trust(Some(&policy), Some(file)).unwrap_err().differences;
+        let begins: Vec<String> =
+            differences.iter().map(|one| one.split(' ').next().unwrap_or_default().to_owned()).collect();
+        assert_eq!(begins, ["repository", "operator", "operator", "writer", "prover", "recipient"], "{differences:?}");
+    }
+
+    /// A policy that pins nothing itself still must not contradict the trust file.
+    #[test]
+    fn recipients_count_even_where_the_policy_pins_nothing() {
+        let pinned = policy(str::to_owned);
+        let bare = policy(|text| text.replace("    id: 01KAQ7Z5T5W8W0C0MZJ0ZQ1R2V\n", ""));
+        let mut file = pinned.trust().unwrap();
+        assert!(agreed_trust(Some(&bare), Some(file.clone())).is_ok());
+        file.recipients.pop();
+        assert!(agreed_trust(Some(&bare), Some(file)).is_err());
+    }
+}

@@ -96,3 +96,42 @@ fn list<T: Display>(text: &mut String, field: &str, items: &[T]) {
 fn quoted(value: impl Display) -> String {
     serde_json::Value::String(value.to_string()).to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::{Loaded, Recipients, agreed_trust};
+    use crate::model::{DedupPin, Digest, PublicKey};
+
+    /// What `init` writes must be read back as what it pinned, by the reader that people use.
+    #[test]
+    fn what_is_written_reads_back() {
+        let name: Name = "shop".parse().unwrap();
+        let recipients = [
+            "age1vegljuxs4us4tl2jp6vryh5jgph2pntkevuysjgl4cmpzx8chdaq6uxt40",
+            "age10hqy8n97mmscyze2f9u4xm39y8zqyxq958kvkcn5ztgdqjlpxp4s0xsx0y",
+        ];
+        let trust = Trust {
+            repositories: vec![ulid::Ulid::from_parts(5, 6).into()],
+            operator: PublicKey([1; 32]),
+            writer: vec![PublicKey([2; 32]), PublicKey([3; 32])],
+            prover: vec![PublicKey([4; 32])],
+            collector: Vec::new(),
+            recipients: recipients.map(str::to_owned).to_vec(),
+            dedup: Some(DedupPin { id: "k1".into(), check: Digest([9; 32]) }),
+        };
+        let url: StoreUrl = "file:///srv/a: \"b\" #c".parse().unwrap();
+        let mut loaded = Loaded::default();
+        let starter = starter_policy(&Starter { name: &name, url: &url, trust: &trust });
+        loaded.parse(Path::new("keys/policy.yaml"), &starter, Recipients::AtLeastTwo).unwrap();
+        loaded.parse(Path::new("keys/trust.yaml"), &trust_file(&name, &trust), Recipients::AtLeastTwo).unwrap();
+        assert_eq!(loaded.trusts, std::slice::from_ref(&trust));
+        let policy = loaded.policies.remove(0);
+        assert_eq!((&policy.name, &policy.repository.url), (&name, &url));
+        assert_eq!(policy.trust(), Some(Trust { dedup: None, ..trust.clone() }));
+        assert_eq!(agreed_trust(Some(&policy), Some(trust.clone())), Ok(Some(trust)));
+        assert_eq!(policy.keys.dedup.to_string(), "file keys/dedup.key");
+    }
+}

@@ -3,8 +3,13 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+#[expect(clippy::disallowed_methods, reason = "a person's shell does not know src/exec either")]
+fn program() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_lifeboat"))
+}
+
 fn lifeboat(arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_lifeboat"));
+    let mut command = program();
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("LIFEBOAT_")) {
         command.env_remove(name);
     }
@@ -201,8 +206,7 @@ fn schema_and_completion_are_data() {
 fn a_broken_pipe_is_quiet() {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
-    let mut command = Command::new(env!("CARGO_BIN_EXE_lifeboat"));
-    let output = command.args(["schema", "policy"]).stdout(writer).output().unwrap();
+    let output = program().args(["schema", "policy"]).stdout(writer).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
     assert_eq!(output.status.code(), Some(0));
 }

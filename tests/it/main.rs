@@ -2,6 +2,13 @@
 
 #![expect(clippy::disallowed_methods, reason = "tests start the program and the servers as a person would")]
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test says what went wrong by panicking; clippy.toml exempts test functions, not their helpers"
+)]
+
+mod architecture;
 mod cli;
 mod loop_format;
 mod models;

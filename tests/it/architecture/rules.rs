@@ -1,0 +1,134 @@
+//! Who may use whom. This table is the architecture; `docs/architecture.md` says it in words.
+
+/// Anyone may use these. They use only `model` and each other.
+pub const LEAVES: [&str; 5] = ["clock", "context", "event", "exec", "secret"];
+
+/// Rooms, and which others each may use (besides `model` and the leaves).
+pub const ROOMS: [(&str, &[&str]); 10] = [
+    ("model", &[]),
+    ("config", &[]),
+    ("plan", &["config"]),
+    ("store", &[]),
+    ("repository", &["store"]),
+    ("source", &[]),
+    ("sandbox", &["repository", "source", "config"]),
+    // `store` only for its kinds of errors: a missing object is damage, an unreachable store is not.
+    ("verify", &["repository", "source", "sandbox", "store"]),
+    ("job", &["config", "plan", "store", "repository", "source", "sandbox", "verify"]),
+    ("cli", &["job", "plan", "config"]),
+];
+
+/// Leaves that a room must not use: pure rooms are told the time and start nothing.
+pub const NOT_LEAVES: [(&str, &[&str]); 4] = [
+    ("model", &["clock", "context", "event", "exec", "secret"]),
+    ("config", &["clock", "context", "exec"]),
+    ("plan", &["clock", "context", "exec"]),
+    ("store", &["exec"]),
+];
+
+/// Crates of the language and of data: anyone may use them.
+pub const FREE: [&str; 15] = [
+    "std",
+    "async_trait",
+    "base64",
+    "bytes",
+    "futures",
+    "futures_core",
+    "hex",
+    "jiff",
+    "serde",
+    "serde_json",
+    "thiserror",
+    "tokio_util",
+    "tracing",
+    "ulid",
+    "zeroize",
+];
+
+/// Every other crate, and the files (by the beginning of their path below `src/`) that may use it.
+/// A dependency that is in neither list is refused: say here who needs it.
+pub const CRATES: [(&str, &[&str]); 23] = [
+    ("age", &["config/fields.rs", "repository/", "job/"]),
+    ("clap", &["cli/"]),
+    ("clap_complete", &["cli/"]),
+    ("ed25519_dalek", &["repository/", "job/"]),
+    ("getrandom", &["clock.rs", "repository/", "job/"]),
+    ("hmac", &["repository/"]),
+    ("indicatif", &["cli/"]),
+    ("memchr", &["repository/", "source/"]),
+    ("percent_encoding", &["source/"]),
+    ("rustix", &["store/", "exec/", "sandbox/", "job/"]),
+    ("rustls", &["source/"]),
+    ("schemars", &["config/", "model/", "secret.rs"]),
+    ("serde_saphyr", &["config/"]),
+    ("sha2", &["model/", "repository/", "source/", "verify/"]),
+    ("strsim", &["config/"]),
+    ("tempfile", &["source/", "sandbox/", "job/"]),
+    ("tokio", &["store/", "repository/", "source/", "verify/", "sandbox/", "exec/", "job/", "cli/", "clock.rs"]),
+    ("tokio_postgres", &["source/postgres/", "sandbox/"]),
+    ("tokio_postgres_rustls", &["source/postgres/"]),
+    ("tracing_subscriber", &["cli/"]),
+    ("url", &["source/"]),
+    ("zstd", &["repository/", "verify/"]),
+    ("lifeboat", &["main.rs"]),
+];
+
+/// What only one place may do, and what to do instead.
+pub struct Right {
+    pub paths: &'static [&'static [&'static str]],
+    pub only: &'static [&'static str],
+    pub instead: &'static str,
+}
+
+pub const RIGHTS: [Right; 6] = [
+    Right {
+        paths: &[&["process", "Command"], &["process", "Stdio"]],
+        only: &["exec/"],
+        instead: "child processes start in exec: own process group, deadline, no secret in argv",
+    },
+    Right {
+        paths: &[
+            &["SystemTime", "now"],
+            &["Timestamp", "now"],
+            &["Zoned", "now"],
+            &["time", "sleep"],
+            &["thread", "sleep"],
+        ],
+        only: &["clock.rs"],
+        instead: "time comes from clock, so that a test can say what time it is",
+    },
+    Right {
+        paths: &[&["io", "stdout"], &["println!"], &["print!"]],
+        only: &["cli/"],
+        instead: "stdout is data, and belongs to cli",
+    },
+    Right {
+        paths: &[&["io", "stderr"], &["eprintln!"], &["eprint!"]],
+        only: &["cli/", "clock.rs"],
+        instead: "tell it as an event; cli writes to the terminal",
+    },
+    Right {
+        paths: &[&["process", "exit"], &["process", "abort"]],
+        only: &["cli/", "clock.rs"],
+        instead: "return an error; only cli ends the program",
+    },
+    Right {
+        paths: &[&["std", "fs"], &["std", "net"], &["tokio", "fs"], &["tokio", "net"]],
+        only: &[
+            "config/load.rs",
+            "store/",
+            "repository/",
+            "source/",
+            "sandbox/",
+            "verify/",
+            "exec/",
+            "job/",
+            "cli/",
+            "secret.rs",
+        ],
+        instead: "pure rooms do no I/O",
+    },
+];
+
+/// Lines, tests in the file included.
+pub const MAX_LINES: usize = 600;
