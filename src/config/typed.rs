@@ -241,7 +241,7 @@ pub struct TrustSpec {
     /// Repository ids.
     #[schemars(with = "Vec<String>", length(min = 1))]
     pub repositories: Spanned<Vec<RepositoryId>>,
-    /// ed25519:<base64>
+    /// `ed25519:<base64>`
     #[schemars(with = "String")]
     pub operator: PublicKey,
     #[schemars(with = "Vec<String>", length(min = 1))]

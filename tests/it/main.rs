@@ -1,9 +1,10 @@
 //! One test binary: each extra one would link every dependency again.
 
 #![expect(clippy::disallowed_methods, reason = "tests start the program and the servers as a person would")]
-
 #![expect(
     clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stderr,
     clippy::panic,
     reason = "a test says what went wrong by panicking; clippy.toml exempts test functions, not their helpers"
 )]

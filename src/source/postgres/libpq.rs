@@ -24,7 +24,7 @@ pub struct ClientEnv {
 }
 
 impl ConnectSettings {
-    /// What makes a libpq tool connect to `database` exactly as [`super::connect`] does.
+    /// What makes a libpq tool connect to `database` exactly as [`super::connect()`] does.
     pub fn client_env(&self, database: &str) -> Result<ClientEnv, SourceFailure> {
         let mut env = ClientEnv { vars: Vec::new(), password: None, files: None };
         match &self.host {
