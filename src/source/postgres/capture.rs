@@ -165,7 +165,14 @@ impl Source for PostgresSource {
     }
 
     async fn capture(&self, cx: &Context) -> Result<Capture, SourceFailure> {
-        let (job, held) = self.prepare(cx).await?;
+        let (job, held) = tokio::select! {
+            prepared = self.prepare(cx) => prepared?,
+            // Locks may be waited for: a person who presses Ctrl-C should not have to.
+            () = cx.cancel.cancelled() => {
+                let message = "stopped while the snapshots were taken";
+                return Err(SourceFailure::new(FailureClass::Cancelled, self.settings.subject(), message));
+            }
+        };
         let job = Arc::new(job);
         let globals =
             SourceStream { name: "globals".into(), media: MEDIA_SQL.into(), items: dump::globals(job.clone()) };

@@ -195,17 +195,12 @@ async fn settings(client: &Client) -> Result<BTreeMap<u32, Vec<DatabaseSetting>>
     Ok(all)
 }
 
-/// What only a session inside of a database can tell.
+/// What only a session inside of a database can tell, and a capture records. Runs in the transaction that holds the
+/// snapshot, so none of its queries may fail on any server: that would end the snapshot.
 #[derive(Debug, Clone, Default)]
 pub struct Inside {
     pub extensions: Vec<ExtensionProperties>,
     pub large_objects: u64,
-    pub unlogged_tables: u64,
-    pub foreign_servers: u64,
-    /// Tables that our role may not read: a dump would fail.
-    pub unreadable: Vec<String>,
-    /// Collations whose version differs from what they were used with.
-    pub stale_collations: Vec<String>,
 }
 
 pub async fn inside(client: &Client) -> Result<Inside, Error> {
@@ -215,20 +210,31 @@ pub async fn inside(client: &Client) -> Result<Inside, Error> {
         Ok(ExtensionProperties { name: row.try_get(0)?, version: row.try_get(1)?, schema: row.try_get(2)? })
     };
     let extensions = client.query(sql, &[]).await?.iter().map(extension).collect::<Result<_, Error>>()?;
-    let count = |sql: &'static str| async move {
-        let found: i64 = client.query_one(sql, &[]).await?.try_get(0)?;
-        Ok::<u64, Error>(u64::try_from(found).unwrap_or(0))
-    };
-    let names = |sql: &'static str| async move {
-        client.query(sql, &[]).await?.iter().map(|row| row.try_get(0)).collect::<Result<Vec<String>, Error>>()
-    };
-    Ok(Inside {
-        extensions,
-        large_objects: count("SELECT count(*) FROM pg_catalog.pg_largeobject_metadata").await?,
-        unlogged_tables: count("SELECT count(*) FROM pg_catalog.pg_class WHERE relkind = 'r' AND relpersistence = 'u'")
-            .await?,
-        foreign_servers: count("SELECT count(*) FROM pg_catalog.pg_foreign_server").await?,
+    let large_objects = count(client, "SELECT count(*) FROM pg_catalog.pg_largeobject_metadata").await?;
+    Ok(Inside { extensions, large_objects })
+}
+
+/// What a person should know about a database before it is captured.
+#[derive(Debug, Clone, Default)]
+pub struct Doubts {
+    pub unlogged_tables: u64,
+    pub foreign_servers: u64,
+    /// Tables that our role may not read: a dump would fail.
+    pub unreadable: Vec<String>,
+    /// Collations whose version differs from what they were used with.
+    pub stale_collations: Vec<String>,
+}
+
+pub async fn doubts(client: &Client) -> Result<Doubts, Error> {
+    Ok(Doubts {
+        unlogged_tables: count(
+            client,
+            "SELECT count(*) FROM pg_catalog.pg_class WHERE relkind = 'r' AND relpersistence = 'u'",
+        )
+        .await?,
+        foreign_servers: count(client, "SELECT count(*) FROM pg_catalog.pg_foreign_server").await?,
         unreadable: names(
+            client,
             "SELECT c.oid::regclass::text FROM pg_catalog.pg_class c
                JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
              WHERE c.relkind IN ('r', 'S') AND c.relpersistence <> 't' AND n.nspname !~ '^pg_'
@@ -242,14 +248,24 @@ pub async fn inside(client: &Client) -> Result<Inside, Error> {
         )
         .await?,
         stale_collations: names(
-            "SELECT c.oid::regcollation::text FROM pg_catalog.pg_collation c
+            client,
+            "SELECT format('%I.%I', n.nspname, c.collname) FROM pg_catalog.pg_collation c
+               JOIN pg_catalog.pg_namespace n ON n.oid = c.collnamespace
              WHERE c.collversion IS NOT NULL AND c.collversion IS DISTINCT FROM pg_collation_actual_version(c.oid)
              ORDER BY 1 LIMIT 100",
         )
         .await
-        // regcollation came with 13.
+        // A collation that the operating system no longer has makes the server fail here.
         .unwrap_or_default(),
     })
+}
+
+async fn count(client: &Client, sql: &str) -> Result<u64, Error> {
+    Ok(u64::try_from(client.query_one(sql, &[]).await?.try_get::<_, i64>(0)?).unwrap_or(0))
+}
+
+async fn names(client: &Client, sql: &str) -> Result<Vec<String>, Error> {
+    client.query(sql, &[]).await?.iter().map(|row| row.try_get(0)).collect()
 }
 
 fn number(row: &Row, at: usize) -> Result<u32, Error> {

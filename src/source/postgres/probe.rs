@@ -6,7 +6,7 @@ use crate::source::Probe;
 use crate::source::postgres::capture::{PostgresSource, supported};
 use crate::source::postgres::connect::connect;
 use crate::source::postgres::failure::{database as subject, query_failed};
-use crate::source::postgres::inventory::{self, Inside, Server};
+use crate::source::postgres::inventory::{self, Doubts, Inside, Server};
 use crate::source::postgres::properties::DatabaseProperties;
 use crate::source::postgres::tools::Tools;
 
@@ -107,22 +107,24 @@ async fn tools(source: &PostgresSource, server: &Server, cx: &Context) -> Findin
 }
 
 async fn look(source: &PostgresSource, database: &DatabaseProperties, cx: &Context) -> Vec<Finding> {
-    match inside(source, &database.name, cx).await {
-        Ok(inside) => told(database, &inside),
+    match ask(source, &database.name, cx).await {
+        Ok((inside, doubts)) => told(database, &inside, &doubts),
         Err(failure) => {
             vec![Finding { cure: failure.cure, ..Finding::problem(subject(&database.name), failure.message) }]
         }
     }
 }
 
-async fn inside(source: &PostgresSource, database: &str, cx: &Context) -> Result<Inside, SourceFailure> {
+async fn ask(source: &PostgresSource, database: &str, cx: &Context) -> Result<(Inside, Doubts), SourceFailure> {
     let client = connect(&source.settings, database, cx).await?;
     let failed = |error| query_failed(subject(database), "looking at the database", &error);
     inventory::prepare(&client).await.map_err(failed)?;
-    inventory::inside(&client).await.map_err(failed)
+    let inside = inventory::inside(&client).await.map_err(failed)?;
+    let doubts = inventory::doubts(&client).await.map_err(failed)?;
+    Ok((inside, doubts))
 }
 
-fn told(database: &DatabaseProperties, inside: &Inside) -> Vec<Finding> {
+fn told(database: &DatabaseProperties, inside: &Inside, doubts: &Doubts) -> Vec<Finding> {
     let name = || subject(&database.name);
     let locale = &database.locale;
     let extensions: Vec<String> = inside.extensions.iter().map(|e| format!("{} {}", e.name, e.version)).collect();
@@ -145,8 +147,8 @@ fn told(database: &DatabaseProperties, inside: &Inside) -> Vec<Finding> {
                 .cure("run it in quiet hours, and keep physical backups with WAL beside it"),
         );
     }
-    if !inside.unreadable.is_empty() {
-        let message = format!("may not be read in full, and its dump would fail: {}", inside.unreadable.join(", "));
+    if !doubts.unreadable.is_empty() {
+        let message = format!("may not be read in full, and its dump would fail: {}", doubts.unreadable.join(", "));
         findings
             .push(Finding::problem(name(), message).cure("grant the role pg_read_all_data, or connect as a superuser"));
     }
@@ -161,24 +163,24 @@ fn told(database: &DatabaseProperties, inside: &Inside) -> Vec<Finding> {
                 .cure("REINDEX DATABASE, then ALTER DATABASE ... REFRESH COLLATION VERSION"),
         );
     }
-    if !inside.stale_collations.is_empty() {
+    if !doubts.stale_collations.is_empty() {
         let message = format!(
             "has collations of an older version, and indexes over them may be wrong: {}",
-            inside.stale_collations.join(", ")
+            doubts.stale_collations.join(", ")
         );
         findings.push(
             Finding::warning(name(), message).cure("REINDEX what uses them, then ALTER COLLATION ... REFRESH VERSION"),
         );
     }
-    if inside.unlogged_tables > 0 {
+    if doubts.unlogged_tables > 0 {
         let message = format!(
             "has {} unlogged tables: they are in the backup, though a crash of the server empties them",
-            inside.unlogged_tables
+            doubts.unlogged_tables
         );
         findings.push(Finding::ok(name(), message));
     }
-    if inside.foreign_servers > 0 {
-        let message = format!("refers to {} foreign servers: their data is not in the backup", inside.foreign_servers);
+    if doubts.foreign_servers > 0 {
+        let message = format!("refers to {} foreign servers: their data is not in the backup", doubts.foreign_servers);
         findings.push(Finding::warning(name(), message).cure("back those servers up themselves"));
     }
     findings

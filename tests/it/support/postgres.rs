@@ -65,13 +65,11 @@ impl Setup {
 
 /// A running server with the superuser `postgres`.
 pub struct TestServer {
-    pub major: Major,
     pub bin: PathBuf,
     pub port: u16,
     pub password: String,
     dir: tempfile::TempDir,
     child: Child,
-    log: Arc<Mutex<Vec<String>>>,
 }
 
 impl TestServer {
@@ -107,26 +105,13 @@ impl TestServer {
             give(&path);
         }
         let port = free_port();
-        let (child, log) = launch(&bin, dir.path(), port, &setup.settings);
-        Some(TestServer { major: setup.major, bin, port, password: setup.password, dir, child, log })
+        let child = launch(&bin, dir.path(), port, &setup.settings);
+        Some(TestServer { bin, port, password: setup.password, dir, child })
     }
 
     /// Folder of the Unix socket.
     pub fn socket_dir(&self) -> &Path {
         self.dir.path()
-    }
-
-    /// A folder that the server's user may read and write (tablespaces, program output).
-    pub fn scratch(&self, name: &str) -> PathBuf {
-        let path = self.dir.path().join(name);
-        std::fs::create_dir(&path).unwrap();
-        give(&path);
-        path
-    }
-
-    /// What the server wrote to its log so far.
-    pub fn log(&self) -> String {
-        self.log.lock().unwrap().join("\n")
     }
 
     /// One of the client programs, ready to talk to this server as superuser.
@@ -166,12 +151,6 @@ impl TestServer {
         output.stdout
     }
 
-    /// Stops the server at once and starts it again on the same port with the same data.
-    pub fn restart(&mut self, settings: &[String]) {
-        self.stop();
-        (self.child, self.log) = launch(&self.bin, self.dir.path(), self.port, settings);
-    }
-
     /// Stops the server by its pid; clients are disconnected.
     pub fn stop(&mut self) {
         if let Ok(None) = self.child.try_wait() {
@@ -188,7 +167,7 @@ impl Drop for TestServer {
     }
 }
 
-fn launch(bin: &Path, dir: &Path, port: u16, settings: &[String]) -> (Child, Arc<Mutex<Vec<String>>>) {
+fn launch(bin: &Path, dir: &Path, port: u16, settings: &[String]) -> Child {
     let mut server = as_server(&bin.join("postgres"));
     server.arg("-D").arg(dir.join("data")).arg("-k").arg(dir).arg("-p").arg(port.to_string());
     server.args(["-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "logging_collector=off"]);
@@ -214,7 +193,7 @@ fn launch(bin: &Path, dir: &Path, port: u16, settings: &[String]) -> (Child, Arc
     if is_ready.recv().is_err() {
         panic!("the server did not start: {}", log.lock().unwrap().join("\n"));
     }
-    (child, log)
+    child
 }
 
 fn free_port() -> u16 {
