@@ -102,7 +102,11 @@ fn accepted(path: &str, source: &str) {
 
 #[test]
 fn the_checker_catches_a_room_that_reaches_up_or_aside() {
-    refused("store/mod.rs", "use crate::repository::Run;", "store/mod.rs:1: crate::repository::Run: store must not use");
+    refused(
+        "store/mod.rs",
+        "use crate::repository::Run;",
+        "store/mod.rs:1: crate::repository::Run: store must not use",
+    );
     refused("source/a.rs", "\n\nuse crate::{model::Name, store::{Store}};", "source/a.rs:3");
     refused("repository/read.rs", "fn f() { crate::job::run() }", "repository must not use job");
     refused("cli/list.rs", "use crate::store::Store;", "cli must not use store");
@@ -157,7 +161,10 @@ fn the_checker_catches_what_only_one_place_may_do() {
 
 #[test]
 fn the_checker_is_not_fooled_by_texts_comments_and_tests() {
-    accepted("store/a.rs", "// use crate::job::X; println!()\n/* crate::job /* nested */ crate::cli */\n/// crate::job::Y");
+    accepted(
+        "store/a.rs",
+        "// use crate::job::X; println!()\n/* crate::job /* nested */ crate::cli */\n/// crate::job::Y",
+    );
     accepted("store/a.rs", r###"const A: &str = "crate::job::X \" println!()"; const B: &str = r#"crate::"job""#;"###);
     accepted("store/a.rs", "const Q: char = '\"'; const R: char = '\\''; fn f<'a>(x: &'a str) {}");
     refused("store/a.rs", "const Q: char = '\"'; use crate::job::X; const E: char = '\"';", "store must not use job");

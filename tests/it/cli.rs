@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-#[expect(clippy::disallowed_methods, reason = "a person's shell does not know src/exec either")]
 fn program() -> Command {
     Command::new(env!("CARGO_BIN_EXE_lifeboat"))
 }
@@ -179,8 +178,14 @@ spec:
     let minimal = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies/minimal.yaml");
     let (code, said) = refused(&["list", "-f", minimal.to_str().unwrap(), "--trust", trust.to_str().unwrap()]);
     assert_eq!(code, 12, "{said}");
-    assert!(said.contains("writer ed25519:6fIcRCmkeM8q7HahgqQApzh2VpXhBmko0bYLFk5QbWk= is only in the trust file"), "{said}");
-    assert!(said.contains("writer ed25519:MtIMPscNSZ8mECzdcbQXW39q/n0QMyLNQTT9wls/Aos= is only in the policy"), "{said}");
+    assert!(
+        said.contains("writer ed25519:6fIcRCmkeM8q7HahgqQApzh2VpXhBmko0bYLFk5QbWk= is only in the trust file"),
+        "{said}"
+    );
+    assert!(
+        said.contains("writer ed25519:MtIMPscNSZ8mECzdcbQXW39q/n0QMyLNQTT9wls/Aos= is only in the policy"),
+        "{said}"
+    );
 }
 
 #[test]

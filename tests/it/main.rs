@@ -1,10 +1,8 @@
 //! The one test program: everything that needs files, servers or the binary itself.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test says what went wrong by panicking; clippy.toml exempts test functions, not their helpers"
-)]
+// clippy.toml exempts test functions, not their helpers.
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says what went wrong by panicking")]
+#![expect(clippy::print_stderr, clippy::disallowed_methods, reason = "tests talk, and start programs as a shell would")]
 
 mod architecture;
 mod cli;
