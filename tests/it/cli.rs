@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-#[expect(clippy::disallowed_methods, reason = "a person's shell does not know src/exec either")]
 fn program() -> Command {
     Command::new(env!("CARGO_BIN_EXE_lifeboat"))
 }
