@@ -68,7 +68,7 @@ fn row(backup: &Backup, now: Timestamp, pinned: bool) -> ListRow {
         level_at: level.map(|(_, at)| at),
         level_age_seconds: level.map(|(_, at)| age(now, at)),
         pinned,
-        damaged: backup.proofs.last().is_some_and(|proof| !proof.proof.passed),
+        damaged: !backup.damaged().is_empty(),
     }
 }
 

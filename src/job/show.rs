@@ -74,7 +74,7 @@ pub async fn run(request: ShowRequest, cx: &Context) -> Result<ShowReport, JobEr
         skipped_sources: manifest.skipped_sources.clone(),
         level: level.map(|(level, _)| level),
         level_age_seconds: level.map(|(_, at)| age(now, at)),
-        damaged: backup.proofs.last().is_some_and(|proof| !proof.proof.passed),
+        damaged: !backup.damaged().is_empty(),
         proofs: backup.proofs.iter().rev().map(|proof| proof_row(proof, now, repository.is_pinned())).collect(),
         files,
         findings: findings(&catalog),

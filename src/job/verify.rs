@@ -162,7 +162,10 @@ impl Checker<'_> {
         let manifest = &backup.manifest;
         let id: DocumentId = cx.clock.ulid().into();
         let problems: Vec<&Problem> = checked.iter().flat_map(|capture| &capture.problems).collect();
-        let damaged = problems.iter().filter(|p| p.kind == ProblemKind::Damaged).filter_map(|p| p.key.clone());
+        // Damage that is no single object's is the backup's own.
+        let whole = layout::manifest(&manifest.policy, manifest.run).to_string();
+        let damaged = problems.iter().filter(|p| p.kind == ProblemKind::Damaged);
+        let damaged = damaged.map(|p| p.key.clone().unwrap_or_else(|| whole.clone()));
         let proof = Proof {
             format: FORMAT,
             id,
