@@ -73,10 +73,7 @@ impl Sealer {
                 _ => return Err(SealError::Recipient(text.clone())),
             }
         }
-        Ok(Self {
-            names: recipients.into(),
-            recipients: parsed.into(),
-        })
+        Ok(Self { names: recipients.into(), recipients: parsed.into() })
     }
 
     pub fn recipients(&self) -> &[String] {
@@ -85,10 +82,7 @@ impl Sealer {
 
     /// One age file of `plain` as it is.
     pub fn seal(&self, plain: &[u8]) -> Result<Bytes, SealError> {
-        let recipients = self
-            .recipients
-            .iter()
-            .map(|recipient| recipient as &dyn age::Recipient);
+        let recipients = self.recipients.iter().map(|recipient| recipient as &dyn age::Recipient);
         let encryptor = age::Encryptor::with_recipients(recipients).map_err(SealError::Encrypt)?;
         let in_memory = |error| SealError::Encrypt(age::EncryptError::Io(error));
         let sealed = Vec::with_capacity(sealed_bound(plain.len(), self.recipients.len()));
@@ -100,17 +94,9 @@ impl Sealer {
     /// A worker's own sealer for chunks.
     pub fn chunk_sealer(&self) -> Result<ChunkSealer, SealError> {
         let mut compressor = Compressor::new(LEVEL).map_err(SealError::Compress)?;
-        compressor
-            .include_contentsize(true)
-            .map_err(SealError::Compress)?;
-        compressor
-            .include_checksum(true)
-            .map_err(SealError::Compress)?;
-        Ok(ChunkSealer {
-            sealer: self.clone(),
-            compressor,
-            frame: Vec::new(),
-        })
+        compressor.include_contentsize(true).map_err(SealError::Compress)?;
+        compressor.include_checksum(true).map_err(SealError::Compress)?;
+        Ok(ChunkSealer { sealer: self.clone(), compressor, frame: Vec::new() })
     }
 }
 
@@ -126,14 +112,51 @@ impl ChunkSealer {
     pub fn seal_chunk(&mut self, plain: &[u8]) -> Result<Bytes, SealError> {
         self.frame.clear();
         self.frame.reserve(compress_bound(plain.len()));
-        self.compressor
-            .compress_to_buffer(plain, &mut self.frame)
-            .map_err(SealError::Compress)?;
+        self.compressor.compress_to_buffer(plain, &mut self.frame).map_err(SealError::Compress)?;
         self.sealer.seal(&self.frame)
     }
 }
 
-/// At least the length of the age file: two lines for each recipient, version and MAC, nonce, and a tag per 64 KiB.
+/// At least the length of the age file: version, MAC and a stanza of random length that the crate adds; two lines for
+/// each recipient; nonce; and a tag per 64 KiB.
 fn sealed_bound(plain: usize, recipients: usize) -> usize {
-    128 + 112 * recipients + 16 + plain + 16 * (plain / (64 << 10) + 1)
+    384 + 112 * recipients + 16 + plain + 16 * (plain / (64 << 10) + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::repository::generate_identity;
+
+    use super::*;
+
+    #[test]
+    fn recipients_are_checked_one_by_one() {
+        let good = generate_identity().recipient;
+        let refused = |recipients: &[&str]| {
+            let recipients: Vec<String> = recipients.iter().map(|text| (*text).to_owned()).collect();
+            Sealer::new(&recipients).unwrap_err()
+        };
+        assert!(matches!(refused(&[]), SealError::NoRecipient));
+        assert!(matches!(refused(&[&good, &good]), SealError::SameRecipient(name) if name == good));
+        let broken = good.replace("age1", "age1q");
+        for bad in ["", "age1", &broken, &good.to_uppercase(), &format!(" {good}"), "ssh-ed25519 AAAA"] {
+            assert!(matches!(refused(&[&good, bad]), SealError::Recipient(name) if name == *bad));
+        }
+        let many: Vec<String> = (0..101).map(|_| generate_identity().recipient).collect();
+        assert!(matches!(Sealer::new(&many), Err(SealError::TooManyRecipients(101))));
+        assert_eq!(Sealer::new(&many[..100]).unwrap().recipients(), &many[..100]);
+    }
+
+    #[test]
+    fn the_estimate_of_a_sealed_length_is_never_too_small() {
+        let many: Vec<String> = (0..100).map(|_| generate_identity().recipient).collect();
+        for recipients in [1, 2, 100] {
+            let sealer = Sealer::new(&many[..recipients]).unwrap();
+            for length in [0, 1, 65535, 65536, 65537, 200_000] {
+                let sealed = sealer.seal(&vec![7; length]).unwrap().len();
+                let bound = sealed_bound(length, recipients);
+                assert!((sealed..sealed + 2000).contains(&bound), "{bound} for {sealed}");
+            }
+        }
+    }
 }
