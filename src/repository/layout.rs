@@ -185,6 +185,11 @@ pub fn parse_tombstone(key: &Key) -> Option<(Name, RunId, DocumentId)> {
     Some((policy.parse().ok()?, run.parse().ok()?, id.parse().ok()?))
 }
 
+/// Id of a configuration, from its name.
+pub fn parse_config(key: &Key) -> Option<DocumentId> {
+    key.as_str().strip_prefix("config/")?.strip_suffix(".json")?.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -267,6 +272,7 @@ mod tests {
         assert_eq!(parse_chunk(&key), Some((policy.clone(), source, id, attempt)));
         let document: DocumentId = ATTEMPT.parse().unwrap();
         assert_eq!(parse_tombstone(&tombstone(&policy, run, document)), Some((policy, run, document)));
+        assert_eq!(parse_config(&config(document)), Some(document));
     }
 
     #[test]
@@ -289,12 +295,15 @@ mod tests {
             format!("data/shop/ab/{hex}.{ATTEMPT}"),
             format!("data/shop.postgres/AB/{}.{ATTEMPT}", hex.to_uppercase()),
             format!("expired/shop/{RUN}.json"),
+            format!("config/x/{RUN}.json"),
+            format!("config/{}.json", RUN.to_lowercase()),
             format!("expired/shop/x/{RUN}.{ATTEMPT}.json"),
         ] {
             let key = Key::new(text).unwrap();
             assert_eq!(RunObject::parse(&key), None, "{key}");
             assert_eq!(parse_chunk(&key), None, "{key}");
             assert_eq!(parse_tombstone(&key), None, "{key}");
+            assert_eq!(parse_config(&key), None, "{key}");
         }
     }
 

@@ -8,8 +8,13 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use lifeboat::model::{Digest, Tombstone, sha256};
-use lifeboat::repository::{Identities, Sealer, SigningKey, generate_identity, key_id, public_key_pem, sign};
+use lifeboat::model::{
+    BucketConfig, ChunkLine, Detail, Digest, ListHeader, Manifest, Marker, Part, Progress, PublicKey, RunNote,
+    Statement, Tombstone, sha256,
+};
+use lifeboat::repository::{Identities, Sealer, SigningKey, generate_identity, key_id, open, public_key_pem, sign};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 const IDENTITY: &str = include_str!("../testdata/format1/identity.txt");
 /// `seq 1 2000 | awk '{print $1 "\trow " $1}'`
@@ -130,4 +135,40 @@ fn openssl_and_we_read_each_others_private_keys() {
     std::fs::write(&pem, &theirs).unwrap();
     let read = SigningKey::from_pem(std::str::from_utf8(&theirs).unwrap()).unwrap();
     assert_eq!(String::from_utf8(public_by_openssl(&pem)).unwrap(), public_key_pem(&read.public()));
+}
+
+/// Every field of an example is one that we know, and no field of ours is missing in it.
+fn is_whole<T: Serialize + DeserializeOwned>(kind: &str, example: &str) {
+    let value: serde_json::Value = serde_json::from_str(example).unwrap_or_else(|e| panic!("{kind}: {e}"));
+    let parsed: T = serde_json::from_str(example).unwrap_or_else(|e| panic!("{kind}: {e}"));
+    assert_eq!(serde_json::to_value(&parsed).unwrap(), value, "{kind}");
+}
+
+#[test]
+fn the_examples_of_the_specification_are_what_we_read_and_write() {
+    let mut kinds = Vec::new();
+    for block in include_str!("../../docs/format.md").split("```json ").skip(1) {
+        let (kind, rest) = block.split_once('\n').unwrap();
+        let (example, _) = rest.split_once("```").unwrap();
+        match kind {
+            "Envelope" => {
+                let signer: PublicKey = "ed25519:A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg=".parse().unwrap();
+                open::<Tombstone>(example.trim().as_bytes(), &[signer]).unwrap();
+            }
+            "Marker" => is_whole::<Marker>(kind, example),
+            "BucketConfig" => is_whole::<BucketConfig>(kind, example),
+            "RunNote" => is_whole::<RunNote>(kind, example),
+            "ListHeader" => is_whole::<ListHeader>(kind, example),
+            "ChunkLine" => is_whole::<ChunkLine>(kind, example),
+            "Progress" => is_whole::<Progress>(kind, example),
+            "Detail" => is_whole::<Detail>(kind, example),
+            "Part" => is_whole::<Part>(kind, example),
+            "Manifest" => is_whole::<Manifest>(kind, example),
+            "Statement" => is_whole::<Statement>(kind, example),
+            "Tombstone" => is_whole::<Tombstone>(kind, example),
+            other => panic!("{other} is no document of the format"),
+        }
+        kinds.push(kind);
+    }
+    assert_eq!(kinds.len(), 12, "{kinds:?}");
 }
