@@ -3,8 +3,6 @@
 //! `tests/testdata/format1/` holds sealed chunks that every later version must open, and `oracle.py`, which computes
 //! the golden vectors of the unit tests without our code.
 
-#![expect(clippy::disallowed_methods, reason = "the tools under comparison are run by the test, not by the program")]
-
 use std::path::Path;
 use std::process::{Command, Stdio};
 
