@@ -204,3 +204,149 @@ pub fn peek<T: Document>(object: &[u8]) -> Result<Peeked<T>, EnvelopeError> {
     let envelope = Envelope::expect::<T>(object)?;
     Ok(Peeked { document: envelope.document()?, keyid: envelope.keyid, sha256: sha256(object) })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// From tests/testdata/format1/oracle.py: Python's base64 and openssl's Ed25519, with the bytes 0 to 31 as seed.
+    const GOLDEN: &str = concat!(
+        r#"{"payloadType":"application/vnd.lifeboat.tombstone.v1+json","payload":"eyJmb3JtYXQiOjEsInJlcG9zaXRvcnkiO"#,
+        r#"iIwMUpEN1o5VDNRNVI2UzdUOFY5VzBYMVkyWiIsInBvbGljeSI6InNob3AiLCJydW4iOiIwMUpEN1o5VDNRNVI2UzdUOFY5VzBYMVkzM"#,
+        r#"CIsIm1hbmlmZXN0X3NoYTI1NiI6ImFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiY"#,
+        r#"WJhYmFiYWIiLCJydWxlIjoibm90IGFtb25nIHRoZSBsYXN0IDMiLCJzaWduZWQiOiIyMDI2LTExLTIzVDAyOjAwOjA0WiJ9","signat"#,
+        r#"ures":[{"keyid":"56475aa75463474c0285df5dbf2bcab73da651358839e9b77481b2eab107708c","sig":"eRTDjTY5ePBxwz"#,
+        r#"1XMMN5bWPEpa3tAEAaAtRrSKsoEY1Af64DTnKO2NzE9ShPrLXVrtVtLrgDE5vm56Nox4AGAQ=="}]}"#,
+    );
+
+    fn key() -> SigningKey {
+        let pem = "-----BEGIN PRIVATE KEY-----\n\
+                   MC4CAQAwBQYDK2VwBCIEIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f\n\
+                   -----END PRIVATE KEY-----\n";
+        SigningKey::from_pem(pem).unwrap()
+    }
+
+    fn tombstone() -> Tombstone {
+        Tombstone {
+            format: 1,
+            repository: "01JD7Z9T3Q5R6S7T8V9W0X1Y2Z".parse().unwrap(),
+            policy: "shop".parse().unwrap(),
+            run: "01JD7Z9T3Q5R6S7T8V9W0X1Y30".parse().unwrap(),
+            manifest_sha256: Digest([0xab; 32]),
+            rule: "not among the last 3".to_owned(),
+            signed: "2026-11-23T02:00:04Z".parse().unwrap(),
+        }
+    }
+
+    fn payload_of(json: &str) -> Vec<u8> {
+        envelope(Tombstone::PAYLOAD_TYPE, json.as_bytes())
+    }
+
+    fn envelope(payload_type: &str, payload: &[u8]) -> Vec<u8> {
+        let wire = Wire {
+            payload_type: payload_type.to_owned(),
+            payload: BASE64_STANDARD.encode(payload),
+            signatures: vec![WireSignature {
+                keyid: key_id(&key().public()).to_string(),
+                sig: BASE64_STANDARD.encode(key().sign(&pae(payload_type, payload))),
+            }],
+        };
+        serde_json::to_vec(&wire).unwrap()
+    }
+
+    fn refusal(object: &[u8]) -> EnvelopeError {
+        open::<Tombstone>(object, &[key().public()]).unwrap_err()
+    }
+
+    #[test]
+    fn the_bytes_are_the_golden_ones_and_open_again() {
+        assert_eq!(std::str::from_utf8(&sign(&tombstone(), &key()).unwrap()).unwrap(), GOLDEN);
+        let other = SigningKey::generate().unwrap().public();
+        let signed = open::<Tombstone>(GOLDEN.as_bytes(), &[other, key().public()]).unwrap();
+        assert_eq!(signed.document, tombstone());
+        assert_eq!(signed.signer, key().public());
+        assert_eq!(signed.sha256, sha256(GOLDEN.as_bytes()));
+        assert_eq!(signed.document.repository(), &tombstone().repository);
+        assert_eq!(peek::<Tombstone>(GOLDEN.as_bytes()).unwrap().document, tombstone());
+    }
+
+    #[test]
+    fn the_pre_authentication_encoding_is_that_of_the_dsse_specification() {
+        assert_eq!(
+            pae("http://example.com/HelloWorld", b"hello world"),
+            b"DSSEv1 29 http://example.com/HelloWorld 11 hello world"
+        );
+    }
+
+    #[test]
+    fn each_way_to_be_wrong_has_its_own_error() {
+        let other = SigningKey::generate().unwrap();
+        let foreign = sign(&tombstone(), &other).unwrap();
+        assert!(matches!(refusal(&foreign), EnvelopeError::UnknownSigner { role: Role::Collector, .. }));
+        assert!(refusal(&foreign).to_string().contains(&key_id(&other.public()).to_string()));
+        assert!(matches!(open::<Tombstone>(GOLDEN.as_bytes(), &[]), Err(EnvelopeError::UnknownSigner { .. })));
+        assert!(peek::<Tombstone>(&foreign).is_ok(), "unchecked");
+
+        // Somebody else's signature under a trusted key's id.
+        let ids = [key_id(&other.public()).to_string(), key_id(&key().public()).to_string()];
+        let posing = String::from_utf8(foreign.to_vec()).unwrap().replace(&ids[0], &ids[1]);
+        assert!(matches!(refusal(posing.as_bytes()), EnvelopeError::BadSignature { .. }));
+
+        let typed = envelope("application/vnd.lifeboat.hold.v1+json", b"{}");
+        assert!(matches!(refusal(&typed), EnvelopeError::WrongType { found, .. } if found.contains("hold")));
+        // The type is signed too: saying another one does not help.
+        let retyped = String::from_utf8(typed).unwrap().replace("hold", "tombstone");
+        assert!(matches!(refusal(retyped.as_bytes()), EnvelopeError::BadSignature { .. }));
+
+        assert!(matches!(refusal(b"{\"format\":1}"), EnvelopeError::NotAnEnvelope(_)));
+        let (head, tail) = GOLDEN.split_once('[').unwrap();
+        let signature = tail.strip_suffix("]}").unwrap();
+        for (signatures, count) in [(String::new(), 0), (format!("{signature},{signature}"), 2)] {
+            let object = format!("{head}[{signatures}]}}");
+            assert!(matches!(refusal(object.as_bytes()), EnvelopeError::SignatureCount(found) if found == count));
+        }
+        assert!(matches!(refusal(GOLDEN.replace("==\"", "\"").as_bytes()), EnvelopeError::Base64("signature")));
+        assert!(matches!(refusal(GOLDEN.replace("eyJm", "eyJ-").as_bytes()), EnvelopeError::Base64("payload")));
+
+        assert!(matches!(refusal(&payload_of("{\"format\":2,\"new\":[]}")), EnvelopeError::NewerFormat(2)));
+        assert!(matches!(refusal(&payload_of("{\"format\":1}")), EnvelopeError::Payload(_)));
+        assert!(matches!(refusal(&payload_of("no json")), EnvelopeError::Payload(_)));
+        assert!(matches!(refusal(&payload_of(&"[".repeat(1 << 20))), EnvelopeError::Payload(_)));
+    }
+
+    #[test]
+    fn unknown_fields_of_a_payload_are_ignored() {
+        let json = serde_json::to_string(&tombstone()).unwrap().replacen('{', "{\"later\":{\"x\":1},", 1);
+        assert_eq!(open::<Tombstone>(&payload_of(&json), &[key().public()]).unwrap().document, tombstone());
+    }
+
+    #[test]
+    fn no_flipped_bit_and_no_missing_byte_goes_unnoticed() {
+        for end in 0..GOLDEN.len() {
+            refusal(&GOLDEN.as_bytes()[..end]);
+        }
+        for bit in 0..GOLDEN.len() * 8 {
+            let mut object = GOLDEN.as_bytes().to_vec();
+            object[bit / 8] ^= 1 << (bit % 8);
+            refusal(&object);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_an_envelope_or_an_error(
+            bytes in prop::collection::vec(any::<u8>(), 0..300), at in 0..GOLDEN.len(), with in "\\PC{0,20}",
+        ) {
+            refusal(&bytes);
+            let mut text = GOLDEN.to_owned();
+            text.insert_str(at, &with);
+            // What is inserted may be white space between tokens.
+            if let Ok(signed) = open::<Tombstone>(text.as_bytes(), &[key().public()]) {
+                prop_assert_eq!(signed.document, tombstone());
+                prop_assert!(with.trim().is_empty());
+            }
+        }
+    }
+}

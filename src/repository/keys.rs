@@ -128,3 +128,87 @@ impl fmt::Debug for LineageKeys {
         f.write_str("LineageKeys([secret])")
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use proptest::prelude::*;
+
+    use crate::model::sha256;
+
+    use super::*;
+
+    fn dedup_key() -> DedupKey {
+        DedupKey::parse(&(0..32).map(|byte| format!("{byte:02x}")).collect::<String>()).unwrap()
+    }
+
+    /// The lineage of the golden vectors.
+    pub(in crate::repository) fn lineage() -> LineageKeys {
+        let repository = "01JD7Z9T3Q5R6S7T8V9W0X1Y2Z".parse().unwrap();
+        dedup_key().lineage(&repository, &"shop".parse().unwrap(), &"postgres".parse().unwrap())
+    }
+
+    // The constants come from tests/testdata/format1/oracle.py: Python's hmac, and HKDF written out.
+    #[test]
+    fn derivations_are_the_golden_ones() {
+        assert_eq!(dedup_key().check().to_string(), "3a9cd1cd91063d92a9c93bd0d60709db8c405dc3e5837245ea7da42773033de4");
+        let keys = lineage();
+        assert_eq!(hex::encode(*keys.id), "1b3b730c8a06b988d70bf5bdc476ce6541608806d201b72cba62506079c163c9");
+        assert_eq!(hex::encode(*keys.mac), "f2bdd7f891d07e8fa16ae279f9ad1fa47245f7d7489ac61459906216f04e8929");
+        assert_eq!(hex::encode(*keys.gear), "ca5f8b7022ab33aa09e840fad0e8ee3e179ac89a10e2a346d503ae732d60071b");
+        assert_eq!(
+            keys.chunk_id(b"hello").to_string(),
+            "28726adde4ef1b493335e8388a373e3cd58d5a675ee330b5e315569129496bd6"
+        );
+        assert_eq!(
+            keys.stream_mac(&sha256(b"hello")).to_string(),
+            "hmac-sha256:088e041c4a95ddf7554f38fded655364d00e86d64faa65d8e606d21043b29d02"
+        );
+    }
+
+    #[test]
+    fn another_source_policy_or_repository_has_other_keys() {
+        let id = |repository: &str, policy: &str, source: &str| {
+            let repository = repository.parse().unwrap();
+            dedup_key().lineage(&repository, &policy.parse().unwrap(), &source.parse().unwrap()).chunk_id(b"same bytes")
+        };
+        let ids = std::collections::BTreeSet::from([
+            id("01JD7Z9T3Q5R6S7T8V9W0X1Y2Z", "shop", "postgres"),
+            id("01JD7Z9T3Q5R6S7T8V9W0X1Y30", "shop", "postgres"),
+            id("01JD7Z9T3Q5R6S7T8V9W0X1Y2Z", "shop2", "postgres"),
+            id("01JD7Z9T3Q5R6S7T8V9W0X1Y2Z", "shop", "postgres2"),
+        ]);
+        assert_eq!(ids.len(), 4);
+    }
+
+    #[test]
+    fn a_dedup_key_reads_its_own_file_and_says_what_is_wrong_with_another() {
+        let key = DedupKey::generate().unwrap();
+        let text = key.to_text();
+        assert_eq!(text.expose().len(), 65);
+        assert_eq!(DedupKey::parse(text.expose()).unwrap().check(), key.check());
+        assert_ne!(DedupKey::generate().unwrap().check(), key.check(), "the keys are random");
+        assert!(!format!("{key:?} {:?}", lineage()).contains(text.expose().trim()));
+
+        let error = |text: &str| DedupKey::parse(text).unwrap_err().to_string();
+        assert_eq!(error(""), "a dedup key is one line of 64 hexadecimal digits; found 0 characters");
+        assert_eq!(error(&"a".repeat(66)), "a dedup key is one line of 64 hexadecimal digits; found 66 characters");
+        assert_eq!(error("ab\ncd"), "a dedup key is one line of 64 hexadecimal digits; character 3 is none");
+    }
+
+    proptest! {
+        #[test]
+        fn hmac_and_hkdf_agree_with_the_crates(
+            key in any::<[u8; 32]>(), salt in prop::collection::vec(any::<u8>(), 0..=64), info in ".{0,100}",
+        ) {
+            let mut expected = [0; 32];
+            hkdf::Hkdf::<Sha256>::new(Some(&salt), &key).expand(info.as_bytes(), &mut expected).unwrap();
+            prop_assert_eq!(*super::hkdf(&key, &salt, &[info.as_bytes()]), expected);
+        }
+
+        #[test]
+        fn any_text_is_a_key_or_an_error(text in "\\PC{0,80}|[0-9a-fA-F]{60,68}") {
+            let is_key = text.trim().len() == 64 && text.trim().bytes().all(|c| c.is_ascii_hexdigit());
+            prop_assert_eq!(DedupKey::parse(&text).is_ok(), is_key);
+        }
+    }
+}

@@ -189,3 +189,128 @@ pub fn parse_tombstone(key: &Key) -> Option<(Name, RunId, DocumentId)> {
 pub fn parse_config(key: &Key) -> Option<DocumentId> {
     key.as_str().strip_prefix("config/")?.strip_suffix(".json")?.parse().ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RUN: &str = "01JD7Z9T3Q5R6S7T8V9W0X1Y30";
+    const ATTEMPT: &str = "01JD7Z9T3Q5R6S7T8V9W0X1Y31";
+
+    fn names() -> (Name, RunId, Name, AttemptId) {
+        ("shop".parse().unwrap(), RUN.parse().unwrap(), "postgres".parse().unwrap(), ATTEMPT.parse().unwrap())
+    }
+
+    // The names are those of docs/format.md, written out.
+    #[test]
+    fn every_object_has_its_name() {
+        let (policy, run, source, attempt) = names();
+        let id: DocumentId = "01JD7Z9T3Q5R6S7T8V9W0X1Y32".parse().unwrap();
+        let digest = Digest([0xab; 32]);
+        let hex = "ab".repeat(32);
+        let expected = [
+            (marker(), "lifeboat.json".to_owned()),
+            (config(id), "config/01JD7Z9T3Q5R6S7T8V9W0X1Y32.json".to_owned()),
+            (super::restore_text(), "RESTORE.txt".to_owned()),
+            (dedup_key("k1").unwrap(), "keys/k1.age".to_owned()),
+            (chunk(&policy, &source, &digest, attempt), format!("data/shop.postgres/ab/{hex}.{ATTEMPT}")),
+            (started(&policy, run), format!("backups/shop/{RUN}/started.json")),
+            (manifest(&policy, run), format!("backups/shop/{RUN}/manifest.json")),
+            (
+                chunk_list(&policy, run, &source, attempt, 12),
+                format!("backups/shop/{RUN}/postgres.{ATTEMPT}.chunks.12.jsonl.zst"),
+            ),
+            (
+                progress(&policy, run, &source, attempt, 0),
+                format!("backups/shop/{RUN}/postgres.{ATTEMPT}.progress.0.json"),
+            ),
+            (detail(&policy, run, &source, attempt), format!("backups/shop/{RUN}/postgres.{ATTEMPT}.detail.age")),
+            (part(&policy, run, &source, attempt), format!("backups/shop/{RUN}/postgres.{ATTEMPT}.part.json")),
+            (proof(&policy, run, id), format!("backups/shop/{RUN}/proofs/01JD7Z9T3Q5R6S7T8V9W0X1Y32.json")),
+            (tombstone(&policy, run, id), format!("expired/shop/{RUN}.01JD7Z9T3Q5R6S7T8V9W0X1Y32.json")),
+            (audit(jiff::civil::date(2026, 3, 7), id), "audit/2026-03-07/01JD7Z9T3Q5R6S7T8V9W0X1Y32.json".to_owned()),
+        ];
+        for (key, text) in expected {
+            assert_eq!(key.as_str(), text);
+            assert!(Key::new(text).is_ok());
+        }
+        assert_eq!(configs().as_str(), "config/");
+        assert_eq!(chunks(&policy, &source).as_str(), "data/shop.postgres/");
+        assert_eq!(all_runs().as_str(), "backups/");
+        assert_eq!(runs(&policy).as_str(), "backups/shop/");
+        assert_eq!(super::run(&policy, run).as_str(), format!("backups/shop/{RUN}/"));
+        assert_eq!(proofs(&policy, run).as_str(), format!("backups/shop/{RUN}/proofs/"));
+        assert_eq!(tombstones(&policy).as_str(), "expired/shop/");
+    }
+
+    #[test]
+    fn the_longest_names_still_make_a_key() {
+        let name: Name = "n".repeat(63).parse().unwrap();
+        let (_, run, _, attempt) = names();
+        for key in [chunk_list(&name, run, &name, attempt, u32::MAX), chunk(&name, &name, &Digest([0; 32]), attempt)] {
+            assert!(Key::new(key.as_str()).is_ok());
+        }
+    }
+
+    #[test]
+    fn a_listed_name_is_read_back() {
+        let (policy, run, source, attempt) = names();
+        for object in [
+            RunObject::Started,
+            RunObject::Manifest,
+            RunObject::ChunkList { source: source.clone(), attempt, n: u32::MAX },
+            RunObject::Progress { source: source.clone(), attempt, n: 0 },
+            RunObject::Detail { source: source.clone(), attempt },
+            RunObject::Part { source: source.clone(), attempt },
+            RunObject::Proof(ATTEMPT.parse().unwrap()),
+        ] {
+            let key = object.key(&policy, run);
+            assert_eq!(RunObject::parse(&key), Some((policy.clone(), run, object)));
+        }
+        let id = Digest([7; 32]);
+        let key = chunk(&policy, &source, &id, attempt);
+        assert_eq!(parse_chunk(&key), Some((policy.clone(), source, id, attempt)));
+        let document: DocumentId = ATTEMPT.parse().unwrap();
+        assert_eq!(parse_tombstone(&tombstone(&policy, run, document)), Some((policy, run, document)));
+        assert_eq!(parse_config(&config(document)), Some(document));
+    }
+
+    #[test]
+    fn a_name_that_the_format_does_not_make_is_nothing() {
+        let hex = "ab".repeat(32);
+        for text in [
+            "backups/shop".to_owned(),
+            format!("backups/shop/{RUN}"),
+            format!("backups/shop/{RUN}/manifest.json.bak"),
+            format!("backups/Shop/{RUN}/manifest.json"),
+            format!("backups/shop/{}/manifest.json", RUN.to_lowercase()),
+            format!("backups/shop/{RUN}/x/manifest.json"),
+            format!("backups/shop/{RUN}/postgres.{ATTEMPT}.chunks.01.jsonl.zst"),
+            format!("backups/shop/{RUN}/postgres.{ATTEMPT}.chunks.4294967296.jsonl.zst"),
+            format!("backups/shop/{RUN}/postgres.{ATTEMPT}.chunks.-1.jsonl.zst"),
+            format!("backups/shop/{RUN}/proofs/{ATTEMPT}.age"),
+            format!("data/shop.postgres/ac/{hex}.{ATTEMPT}"),
+            format!("data/shop.postgres/ab/x/{hex}.{ATTEMPT}"),
+            format!("data/shop.postgres.more/ab/{hex}.{ATTEMPT}"),
+            format!("data/shop/ab/{hex}.{ATTEMPT}"),
+            format!("data/shop.postgres/AB/{}.{ATTEMPT}", hex.to_uppercase()),
+            format!("expired/shop/{RUN}.json"),
+            format!("config/x/{RUN}.json"),
+            format!("config/{}.json", RUN.to_lowercase()),
+            format!("expired/shop/x/{RUN}.{ATTEMPT}.json"),
+        ] {
+            let key = Key::new(text).unwrap();
+            assert_eq!(RunObject::parse(&key), None, "{key}");
+            assert_eq!(parse_chunk(&key), None, "{key}");
+            assert_eq!(parse_tombstone(&key), None, "{key}");
+            assert_eq!(parse_config(&key), None, "{key}");
+        }
+    }
+
+    #[test]
+    fn an_id_of_a_dedup_key_that_is_no_name_is_refused() {
+        for id in ["", "..", "a/b", "../../etc/passwd", "k 1"] {
+            assert!(dedup_key(id).is_err(), "{id}");
+        }
+    }
+}

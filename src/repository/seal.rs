@@ -117,7 +117,46 @@ impl ChunkSealer {
     }
 }
 
-/// At least the length of the age file: two lines for each recipient, version and MAC, nonce, and a tag per 64 KiB.
+/// At least the length of the age file: version, MAC and a stanza of random length that the crate adds; two lines for
+/// each recipient; nonce; and a tag per 64 KiB.
 fn sealed_bound(plain: usize, recipients: usize) -> usize {
-    128 + 112 * recipients + 16 + plain + 16 * (plain / (64 << 10) + 1)
+    384 + 112 * recipients + 16 + plain + 16 * (plain / (64 << 10) + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::repository::generate_identity;
+
+    use super::*;
+
+    #[test]
+    fn recipients_are_checked_one_by_one() {
+        let good = generate_identity().recipient;
+        let refused = |recipients: &[&str]| {
+            let recipients: Vec<String> = recipients.iter().map(|text| (*text).to_owned()).collect();
+            Sealer::new(&recipients).unwrap_err()
+        };
+        assert!(matches!(refused(&[]), SealError::NoRecipient));
+        assert!(matches!(refused(&[&good, &good]), SealError::SameRecipient(name) if name == good));
+        let broken = good.replace("age1", "age1q");
+        for bad in ["", "age1", &broken, &good.to_uppercase(), &format!(" {good}"), "ssh-ed25519 AAAA"] {
+            assert!(matches!(refused(&[&good, bad]), SealError::Recipient(name) if name == *bad));
+        }
+        let many: Vec<String> = (0..101).map(|_| generate_identity().recipient).collect();
+        assert!(matches!(Sealer::new(&many), Err(SealError::TooManyRecipients(101))));
+        assert_eq!(Sealer::new(&many[..100]).unwrap().recipients(), &many[..100]);
+    }
+
+    #[test]
+    fn the_estimate_of_a_sealed_length_is_never_too_small() {
+        let many: Vec<String> = (0..100).map(|_| generate_identity().recipient).collect();
+        for recipients in [1, 2, 100] {
+            let sealer = Sealer::new(&many[..recipients]).unwrap();
+            for length in [0, 1, 65535, 65536, 65537, 200_000] {
+                let sealed = sealer.seal(&vec![7; length]).unwrap().len();
+                let bound = sealed_bound(length, recipients);
+                assert!((sealed..sealed + 2000).contains(&bound), "{bound} for {sealed}");
+            }
+        }
+    }
 }

@@ -83,3 +83,51 @@ pub(super) fn verify(key: &PublicKey, message: &[u8], signature: &[u8; 64]) -> b
 fn pem(label: &str, der: &[u8]) -> String {
     format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", BASE64_STANDARD.encode(der))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `openssl genpkey -algorithm ed25519`, and `openssl pkey -pubout` of it.
+    const PRIVATE: &str = "-----BEGIN PRIVATE KEY-----\n\
+        MC4CAQAwBQYDK2VwBCIEIKoamHXT91ZrDpdDHb2tiOkqFgBAa14rPy8cB8Oz3DGJ\n\
+        -----END PRIVATE KEY-----\n";
+    const PUBLIC: &str = "-----BEGIN PUBLIC KEY-----\n\
+        MCowBQYDK2VwAyEAFRFI8Hg8v5Hfb4AfNoq+lXfp4/259L3gJDU1jBTLl1c=\n\
+        -----END PUBLIC KEY-----\n";
+
+    #[test]
+    fn keys_of_openssl_are_read_and_written_back_to_the_byte() {
+        let key = SigningKey::from_pem(PRIVATE).unwrap();
+        assert_eq!(key.to_pem().expose(), PRIVATE);
+        assert_eq!(public_key_pem(&key.public()), PUBLIC);
+        assert!(!format!("{key:?}").contains(&PRIVATE[40..80]));
+    }
+
+    #[test]
+    fn a_fresh_key_signs_what_its_public_half_verifies() {
+        let key = SigningKey::generate().unwrap();
+        assert_ne!(key.public(), SigningKey::generate().unwrap().public());
+        let signature = key.sign(b"yes");
+        assert!(verify(&key.public(), b"yes", &signature));
+        assert!(!verify(&key.public(), b"no", &signature));
+        assert!(!verify(&SigningKey::generate().unwrap().public(), b"yes", &signature));
+    }
+
+    #[test]
+    fn a_key_of_small_order_verifies_nothing() {
+        // The neutral element as key and as R, with S = 0, satisfies the plain equation for every message.
+        let mut neutral = [0; 32];
+        neutral[0] = 1;
+        let mut signature = [0; 64];
+        signature[0] = 1;
+        assert!(!verify(&PublicKey(neutral), b"anything", &signature));
+    }
+
+    #[test]
+    fn other_files_are_refused() {
+        for text in ["", "AGE-SECRET-KEY-1", PUBLIC, &PRIVATE[..PRIVATE.len() / 2], &PRIVATE.replace("MC4", "MC5")] {
+            assert!(matches!(SigningKey::from_pem(text), Err(SigningKeyError::Parse(_))), "{text}");
+        }
+    }
+}

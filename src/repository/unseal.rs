@@ -132,3 +132,162 @@ pub fn generate_identity() -> GeneratedIdentity {
     let file = format!("# public key: {recipient}\n{}\n", identity.to_string().expose_secret());
     GeneratedIdentity { file: Secret::new(file), recipient }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use proptest::prelude::*;
+
+    use crate::repository::Sealer;
+
+    use super::*;
+
+    fn pair() -> (Identities, Sealer) {
+        let (ours, escrow) = (generate_identity(), generate_identity());
+        let sealer = Sealer::new(&[escrow.recipient, ours.recipient]).unwrap();
+        (Identities::parse(ours.file.expose()).unwrap(), sealer)
+    }
+
+    fn zstd(plain: &[u8]) -> Vec<u8> {
+        zstd::bulk::compress(plain, 1).unwrap()
+    }
+
+    fn reason<T: fmt::Debug>(result: Result<T, SealError>) -> String {
+        result.unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_chunk_comes_back_from_the_same_sealer_each_time() {
+        let (identities, sealer) = pair();
+        let mut chunks = sealer.chunk_sealer().unwrap();
+        for length in [0, 1, 100_000, 5, 300_000] {
+            let plain: Vec<u8> = (0..length).map(|n| (n / 7) as u8).collect();
+            let sealed = chunks.seal_chunk(&plain).unwrap();
+            assert_eq!(identities.open_chunk(&sealed, length).unwrap(), plain);
+            let frame = identities.open(&sealed, 1 << 20).unwrap();
+            assert_eq!(zstd::zstd_safe::get_frame_content_size(&frame).ok(), Some(Some(u64::from(length))));
+            assert_eq!(frame[4] & 0b100, 0b100, "the checksum flag");
+        }
+    }
+
+    #[test]
+    fn an_identity_file_may_hold_comments_and_several_keys() {
+        let keys = [generate_identity(), generate_identity()];
+        let text = format!("# created: today\r\n\n{}\r\n\n{}", keys[0].file.expose(), keys[1].file.expose());
+        let identities = Identities::parse(&text).unwrap();
+        assert_eq!(identities.recipients(), [keys[0].recipient.clone(), keys[1].recipient.clone()]);
+        assert!(!format!("{identities:?} {:?}", keys[0]).contains("SECRET-KEY"));
+        for key in &keys {
+            let sealed = Sealer::new(std::slice::from_ref(&key.recipient)).unwrap().seal(b"x").unwrap();
+            assert_eq!(identities.open(&sealed, 1).unwrap(), b"x");
+        }
+
+        assert_eq!(reason(Identities::parse("# nothing\n")), "the identity file holds no identity");
+        let secret = keys[0].file.expose().lines().last().unwrap().replace("SECRET-KEY-1", "SECRET-KEY-1Q");
+        let message = reason(Identities::parse(&format!("# one\n{secret}")));
+        assert_eq!(message, "line 2 of the identity file is no age identity (`AGE-SECRET-KEY-1...`)");
+        let sealed = Sealer::new(&[keys[0].recipient.clone()]).unwrap().seal(b"x").unwrap();
+        let as_text = String::from_utf8_lossy(&sealed);
+        assert!(matches!(Identities::parse(&as_text), Err(SealError::EncryptedIdentity)));
+    }
+
+    #[test]
+    fn a_stranger_is_told_apart_from_damage() {
+        let (identities, sealer) = pair();
+        let sealed = sealer.seal(b"secret").unwrap();
+        let stranger = Identities::parse(generate_identity().file.expose()).unwrap();
+        assert!(matches!(stranger.open(&sealed, 100), Err(SealError::NoMatchingIdentity)));
+        let mut damaged = sealed.to_vec();
+        *damaged.last_mut().unwrap() ^= 1;
+        assert!(matches!(identities.open(&damaged, 100), Err(SealError::Damaged(_))));
+        assert!(matches!(identities.open(&sealed, 5), Err(SealError::TooLarge { max: 5 })));
+        assert_eq!(identities.open(&sealed, 6).unwrap(), b"secret");
+    }
+
+    #[test]
+    fn no_flipped_bit_and_no_missing_byte_goes_unnoticed() {
+        let (identities, sealer) = pair();
+        let sealed = sealer.chunk_sealer().unwrap().seal_chunk(b"some rows").unwrap();
+        for end in 0..sealed.len() {
+            identities.open_chunk(&sealed[..end], 9).unwrap_err();
+        }
+        for bit in 0..sealed.len() * 8 {
+            let mut damaged = sealed.to_vec();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            identities.open_chunk(&damaged, 9).unwrap_err();
+        }
+        let longer = [&sealed[..], b"\n"].concat();
+        identities.open_chunk(&longer, 9).unwrap_err();
+    }
+
+    #[test]
+    fn only_one_frame_of_the_stated_length_is_taken() {
+        let (identities, sealer) = pair();
+        let open = |content: &[u8], length| identities.open_chunk(&sealer.seal(content).unwrap(), length);
+        let plain = b"row\n".repeat(1000);
+        let frame = zstd(&plain);
+        let padding = [0x5a, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3];
+        assert_eq!(open(&frame, 4000).unwrap(), plain);
+        assert_eq!(open(&[&frame[..], &padding, &padding].concat(), 4000).unwrap(), plain);
+
+        for length in [0, 3999, 4001, u32::MAX] {
+            assert_eq!(reason(open(&frame, length)), "damaged: the zstd frame states another length");
+        }
+        let behind = "damaged: what follows the zstd frame is no padding";
+        assert_eq!(reason(open(&[&frame[..], &frame].concat(), 8000)), behind);
+        assert_eq!(reason(open(&[&frame[..], &padding[..10]].concat(), 4000)), behind);
+        assert_eq!(reason(open(&[&frame[..], &[0]].concat(), 4000)), behind);
+        let none = "damaged: no zstd frame";
+        assert_eq!(reason(open(&[&padding[..], &frame].concat(), 4000)), none);
+        assert_eq!(reason(open(&plain, 4000)), none);
+        assert_eq!(reason(open(b"", 0)), none);
+        assert_eq!(reason(open(&frame[..frame.len() - 1], 4000)), "damaged: the zstd frame is not whole");
+        let mut writer = zstd::stream::Encoder::new(Vec::new(), 1).unwrap();
+        writer.write_all(&plain).unwrap();
+        writer.flush().unwrap();
+        let unsized_frame = writer.finish().unwrap();
+        assert_eq!(reason(open(&unsized_frame, 4000)), "damaged: the zstd frame states another length");
+    }
+
+    #[test]
+    fn a_bomb_is_refused_before_it_unfolds() {
+        let (identities, sealer) = pair();
+        let bomb = sealer.seal(&zstd(&vec![0; 256 << 20])).unwrap();
+        assert!(bomb.len() < 100_000);
+        assert_eq!(reason(identities.open_chunk(&bomb, 4 << 20)), "damaged: the zstd frame states another length");
+        // A frame that states a small length and holds more.
+        let mut liar = zstd(&vec![0; 65_536 + 256]);
+        assert_eq!(liar[4] >> 5, 0b101, "a length of four bytes, no window");
+        liar[5..9].copy_from_slice(&256u32.to_le_bytes());
+        assert_eq!(
+            reason(identities.open_chunk(&sealer.seal(&liar).unwrap(), 256)),
+            "damaged: the zstd frame is not whole"
+        );
+        // A header of many recipients would keep the parser busy for minutes.
+        let stanza = format!("-> X25519 {}\n{}\n", "A".repeat(43), "A".repeat(43));
+        let endless = format!("age-encryption.org/v1\n{}--- {}\n", stanza.repeat(80_000), "A".repeat(43));
+        assert_eq!(reason(identities.open(endless.as_bytes(), 1)), "damaged: no age header");
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_opened_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..400), length in 0u32..500) {
+            let (identities, sealer) = pair();
+            prop_assert!(identities.open(&bytes, 1000).is_err());
+            let header = [b"age-encryption.org/v1\n-> X25519 ", &bytes[..], b"\n--- "].concat();
+            prop_assert!(identities.open(&header, 1000).is_err());
+            let frame = [&ZSTD_MAGIC, &bytes[..]].concat();
+            if let Ok(plain) = identities.open_chunk(&sealer.seal(&frame).unwrap(), length) {
+                prop_assert_eq!(plain.len(), length as usize);
+            }
+        }
+
+        #[test]
+        fn any_text_is_an_identity_file_or_an_error(text in "(#?[A-Z0-9-]{0,80}\r?\n){0,5}\\PC{0,40}") {
+            if let Ok(identities) = Identities::parse(&text) {
+                prop_assert!(!identities.recipients().is_empty());
+            }
+        }
+    }
+}

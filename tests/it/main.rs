@@ -11,6 +11,7 @@
 
 mod architecture;
 mod cli;
+mod formats;
 mod loop_format;
 mod models;
 mod policy_errors;
