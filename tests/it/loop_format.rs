@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use lifeboat::model::{BackupRef, BackupStatus};
 use lifeboat::repository::{ErrorClass, Repository};
-use lifeboat::store::{ErrorKind, Fault, FaultPlan, Operation, When};
+use lifeboat::store::{ErrorKind, Fault, FaultPlan, Operation, Store, When};
 
 use crate::support::repository::{Fixture, name, noise, stream_of};
 
@@ -131,7 +131,8 @@ async fn two_leaders_of_one_run_report_one_backup() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pins_that_differ_are_refused() {
-    let (fixture, other) = (Fixture::memory().await, Fixture::memory().await);
+    let fixture = Fixture::memory().await;
+    let other = Fixture::in_store(Store::memory(lifeboat::clock::system()), 2).await;
     let refused = |trust| {
         let store = fixture.store.clone();
         async move { Repository::open(store, Some(trust)).await.unwrap_err().class() }

@@ -33,17 +33,18 @@ pub fn name(text: &str) -> Name {
 
 impl Fixture {
     pub async fn memory() -> Self {
-        Self::in_store(Store::memory(clock::system())).await
+        Self::in_store(Store::memory(clock::system()), 1).await
     }
 
-    pub async fn in_store(store: Store) -> Self {
+    /// Repository id and dedup key come from `seed`, so that the same bytes are cut at the same places at each run.
+    pub async fn in_store(store: Store, seed: u8) -> Self {
         let cx = Context::silent();
         let (first, second) = (generate_identity(), generate_identity());
         let recipients = vec![first.recipient.clone(), second.recipient];
         let (operator, writer) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
         let (prover, collector) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
-        let dedup = DedupKey::generate().unwrap();
-        let id = cx.clock.ulid().into();
+        let dedup = DedupKey::parse(&format!("{seed:02x}").repeat(32)).unwrap();
+        let id = ulid::Ulid::from(u128::from(seed)).into();
         let trust = Trust {
             repositories: vec![id],
             operator: operator.public(),
