@@ -27,6 +27,20 @@ impl<T> fmt::Debug for Secret<T> {
     }
 }
 
+/// Keeps the memory of this process, which holds keys, out of core files and away from other processes of the same
+/// user. Programs that we start begin anew, but write no core files either.
+///
+/// A system that refuses leaves things as they are on every other program: nothing to fail for.
+pub fn protect_memory() {
+    use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+    if let Err(error) = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }) {
+        tracing::debug!(%error, "core files cannot be turned off");
+    }
+    if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
+        tracing::debug!(%error, "memory cannot be kept from other processes of this user");
+    }
+}
+
 /// Where a secret is to be found: exactly one of the fields.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -32,6 +32,7 @@ use clap::Parser;
 use crate::cli::args::{Cli, Global, Verb};
 use crate::context::Context;
 use crate::job::{Exit, JobError};
+use crate::secret::protect_memory;
 
 pub use reference::{command, reference};
 
@@ -62,6 +63,7 @@ fn run(cli: Cli) -> Result<Exit, JobError> {
         _ => {}
     }
     log(&cli.global);
+    protect_memory();
     let failed = |error| JobError::failed("cannot start").because(error);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(failed)?;
     let outcome = runtime.block_on(async {

@@ -5,16 +5,30 @@ use std::io::{self, ErrorKind, Write};
 
 use serde::Serialize;
 
+use crate::cli::text::{is_obeyed, printable_lines};
 use crate::job::{Exit, JobError};
 
 /// Writes a report: one JSON object on one line, or text. A reader that went away is not an error.
 pub fn report<T: Serialize>(json: bool, report: &T, text: impl FnOnce(&T) -> String) -> Result<(), JobError> {
     if json {
         let line = serde_json::to_string(report).map_err(|e| JobError::failed("cannot write the report").because(e))?;
-        print(&(line + "\n"))
+        print(&(escaped(&line) + "\n"))
     } else {
         print(&text(report))
     }
+}
+
+/// The same JSON without a character that a terminal obeys: in compact JSON they stand in texts only.
+pub fn escaped(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for c in json.chars() {
+        if is_obeyed(c) {
+            text.push_str(&format!("\\u{:04x}", u32::from(c)));
+        } else {
+            text.push(c);
+        }
+    }
+    text
 }
 
 /// Writes text to stdout as it is.
@@ -41,7 +55,8 @@ pub fn ask(prompt: &str) {
 
 /// What went wrong, why, and what to type next.
 pub fn error(json: bool, error: &JobError) {
-    talk(if json { error_json(error) } else { error_text(error) }.trim_end());
+    let text = if json { escaped(&error_json(error)) } else { printable_lines(&error_text(error)) };
+    talk(text.trim_end());
 }
 
 fn error_text(error: &JobError) -> String {

@@ -10,7 +10,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::cli::args::Global;
 use crate::cli::human;
 use crate::cli::output;
-use crate::cli::text::mark;
+use crate::cli::text::{mark, printable};
 use crate::event::{Event, Monitor, Silent};
 use crate::model::{BackupStatus, Name, Severity};
 
@@ -34,7 +34,7 @@ struct JsonLines;
 impl Monitor for JsonLines {
     fn event(&self, event: &Event) {
         if let Ok(line) = serde_json::to_string(event) {
-            output::talk(&line);
+            output::talk(&output::escaped(&line));
         }
     }
 }
@@ -145,11 +145,6 @@ impl Drop for Bars {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Names of the user's data may hold anything; a terminal obeys control characters.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 /// An event in words; None for what only a bar shows.

@@ -13,8 +13,9 @@ impl Text {
         Self::default()
     }
 
+    /// What stands in it may come from a backup or a server: see [`printable`].
     pub fn line(&mut self, line: impl Display) -> &mut Self {
-        let line = line.to_string();
+        let line = printable(&line.to_string());
         self.0.push_str(line.trim_end());
         self.0.push('\n');
         self
@@ -45,7 +46,13 @@ impl Text {
     pub fn findings(&mut self, indent: usize, findings: &[Finding]) -> &mut Self {
         for finding in findings {
             let mark = mark(finding.severity);
-            self.line(format!("{:indent$}{mark}  {}: {}", "", finding.subject, finding.message));
+            // A tool may have said several lines; those after the first cannot be taken for findings.
+            let mut message = finding.message.lines();
+            let first = message.next().unwrap_or_default();
+            self.line(format!("{:indent$}{mark}  {}: {first}", "", finding.subject));
+            for more in message {
+                self.line(format!("{:indent$}         | {more}", ""));
+            }
             if let Some(cure) = &finding.cure {
                 self.line(format!("{:indent$}         hint: {cure}", ""));
             }
@@ -56,6 +63,23 @@ impl Text {
     pub fn finish(self) -> String {
         self.0
     }
+}
+
+/// Names of the user's data may hold anything, a terminal obeys control characters, and one that writes from right to
+/// left makes one name look like another. A line stays one line.
+pub fn printable(text: &str) -> String {
+    text.chars().map(|c| if is_obeyed(c) { '\u{fffd}' } else { c }).collect()
+}
+
+/// The same for text of several lines.
+pub fn printable_lines(text: &str) -> String {
+    text.chars().map(|c| if is_obeyed(c) && !matches!(c, '\n' | '\t') { '\u{fffd}' } else { c }).collect()
+}
+
+/// Control characters, and those that turn the direction of what follows.
+pub fn is_obeyed(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{61c}')
 }
 
 /// Severity in words of one width.

@@ -25,10 +25,7 @@ pub async fn run(request: ListRequest, cx: &Context) -> Result<ListReport, JobEr
 /// What a reader of the catalog should know besides the rows.
 pub(in crate::job) fn findings(catalog: &Catalog) -> Vec<Finding> {
     let invalid = catalog.invalid.iter().map(|invalid| {
-        Finding::problem(
-            format!("backup {} of {}", invalid.run, invalid.policy),
-            format!("cannot be believed: {}", invalid.problem),
-        )
+        Finding::problem(invalid.key().as_str(), format!("cannot be believed: {}", invalid.problem))
         .cure("find out who wrote it; `lifeboat restore` will not use it")
     });
     let unfinished = catalog.unfinished.iter().map(|(policy, run)| {

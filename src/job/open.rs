@@ -9,7 +9,8 @@ use crate::job::types::{BackupRef, Place};
 use crate::job::{Exit, JobError};
 use crate::model::{Name, PublicKey, Role, Timestamp};
 use crate::repository::{
-    Backup, Catalog, DedupKey, ErrorClass, Identities, Repository, RepositoryError, SigningKey, Tuning, Writer,
+    Backup, Catalog, DedupKey, ErrorClass, Identities, Repository, RepositoryError, SelectError, SigningKey, Tuning,
+    Writer,
 };
 use crate::secret::SecretRef;
 use crate::store::{Access, ErrorKind, Store, StoreError};
@@ -185,6 +186,10 @@ pub(in crate::job) fn select<'a>(
     source: Option<&Name>,
 ) -> Result<&'a Backup, JobError> {
     catalog.select(backup, source).map_err(|error| {
+        if let SelectError::Invalid { class, .. } = &error {
+            let exit = if *class == ErrorClass::Refused { Exit::Refused } else { Exit::Damaged };
+            return JobError::new(exit, error.to_string()).hint("lifeboat list shows the others");
+        }
         let hint =
             match catalog.backups.iter().any(|b| matches!(b.manifest.status, crate::model::BackupStatus::Partial)) {
                 true => "lifeboat list shows them; a partial one is named by its run id",

@@ -118,21 +118,27 @@ fn source(backup: &Backup, entry: &SourceEntry, detail: Option<Detail>, now: Tim
 /// Names inside a backup are not trusted as paths: only plain file names are written.
 fn write_files(directory: &Path, detail: &Detail) -> Result<Vec<PathBuf>, JobError> {
     let failed = |path: &Path, error| JobError::failed(format!("cannot write {}", path.display())).because(error);
+    // Before the first one is written: all of them, or none.
+    if let Some(name) = detail.files.keys().find(|name| !is_plain(name)) {
+        return Err(JobError::damaged(format!("the backup holds a file named {name:?}, which is no plain file name")));
+    }
     fs::create_dir_all(directory).map_err(|error| failed(directory, error))?;
+    if fs::symlink_metadata(directory).map_err(|error| failed(directory, error))?.is_symlink() {
+        let message = format!("{} is a symbolic link; nothing was written", directory.display());
+        return Err(JobError::blocked(message).hint("--files with a folder of your own"));
+    }
     let mut written = Vec::new();
     for (name, text) in &detail.files {
-        let plain = !name.is_empty()
-            && !name.starts_with('.')
-            && name.bytes().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'-' | b'_'));
-        if !plain {
-            return Err(JobError::damaged(format!(
-                "the backup holds a file named {name:?}, which is no plain file name"
-            )));
-        }
         let path = directory.join(name);
         let opened = fs::OpenOptions::new().write(true).create_new(true).open(&path);
         opened.and_then(|mut out| out.write_all(text.as_bytes())).map_err(|error| failed(&path, error))?;
         written.push(path);
     }
     Ok(written)
+}
+
+fn is_plain(name: &str) -> bool {
+    !name.is_empty()
+        && !name.starts_with('.')
+        && name.bytes().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'-' | b'_'))
 }

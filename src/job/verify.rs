@@ -11,7 +11,7 @@ use crate::event::Event;
 use crate::job::audit;
 use crate::job::open::{age, catalog, identities, now, open_pinned, prover, required_identities, select};
 use crate::job::types::{
-    Damage, Outcome, Percent, Place, VerifyBackup, VerifyCapture, VerifyReport, VerifyRequest, VerifyWhat,
+    BackupRef, Damage, Outcome, Percent, Place, VerifyBackup, VerifyCapture, VerifyReport, VerifyRequest, VerifyWhat,
 };
 use crate::job::{JobError, list};
 use crate::model::{
@@ -19,8 +19,11 @@ use crate::model::{
     SubjectDigest, Timestamp,
 };
 use crate::repository::{self, Backup, Identities, Repository, Sealer, SigningKey, VERSION, layout};
-use crate::store::Access;
+use crate::store::{Access, ErrorKind};
 use crate::verify::{Checked, Problem, ProblemKind, Request, verify};
+
+/// The text has some 8 KiB.
+const MAX_RESTORE_TEXT_BYTES: u64 = 1 << 20;
 
 pub async fn run(request: VerifyRequest, cx: &Context) -> Result<VerifyReport, JobError> {
     let place = &request.place;
@@ -38,17 +41,35 @@ pub async fn run(request: VerifyRequest, cx: &Context) -> Result<VerifyReport, J
     let prover = prover(&repository, place)?;
     let checker = Checker { repository: &repository, level: request.level, sample: request.sample, identities, prover };
     let mut backups = Vec::new();
-    for backup in chosen {
+    for backup in &chosen {
         backups.push(checker.check(backup, cx).await?);
         if cx.cancel.is_cancelled() {
             return Err(JobError::interrupted());
         }
     }
-    let findings = match &request.what {
-        VerifyWhat::All => list::findings(&catalog),
-        VerifyWhat::Backup(_) => Vec::new(),
+    let mut findings = match (&request.what, chosen.first()) {
+        (VerifyWhat::Backup(which), Some(backup)) => {
+            catalog.concerning(backup, matches!(which, BackupRef::Latest | BackupRef::LatestVerified))
+        }
+        _ => list::findings(&catalog),
     };
+    findings.extend(restore_text(&repository).await?);
     Ok(VerifyReport { url: place.url.clone(), level: request.level, backups, findings })
+}
+
+/// The text for whoever restores by hand is not signed, and what it says to type would be typed.
+async fn restore_text(repository: &Repository) -> Result<Option<Finding>, JobError> {
+    let warning = |message: &str| {
+        Finding::warning("RESTORE.txt", message).cure("follow the copy that init wrote beside the keys, not this one")
+    };
+    match repository.store().get(&layout::restore_text(), MAX_RESTORE_TEXT_BYTES).await {
+        Ok(text) if repository::is_restore_text(&text, &repository.id()) => Ok(None),
+        Ok(_) => Ok(Some(warning("is not what this version of lifeboat writes: another version, or a forger"))),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::TooLarge) => {
+            Ok(Some(warning("is missing, or no text of ours")))
+        }
+        Err(error) => Err(JobError::failed("cannot read RESTORE.txt").because(error)),
+    }
 }
 
 /// What `verify.afterBackup` asks for, right after the commit.
@@ -128,7 +149,8 @@ impl Checker<'_> {
                 let message = problem.message.clone();
                 damage.push(Damage { key: problem.key.clone(), level: problem.level, source, message });
             } else {
-                let subject = format!("source {}, level {}", capture.source, problem.level);
+                let whole = || format!("source {}, level {}", capture.source, problem.level);
+                let subject = problem.key.clone().unwrap_or_else(whole);
                 let finding = Finding::problem(subject, problem.message.clone());
                 findings.push(Finding { cure: problem.cure.clone(), ..finding });
             }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::bounded;
 use crate::model::{
     AttemptId, Digest, FailureClass, Name, ObjectRef, RepositoryId, RunId, SourceEntry, Timestamp, Version,
 };
@@ -115,6 +116,7 @@ pub struct Detail {
     pub attempt: AttemptId,
     pub streams: Vec<StreamDetail>,
     /// What the source's own kind recorded (for postgres: server version, databases, roles).
+    #[serde(deserialize_with = "bounded::value")]
     pub properties: serde_json::Value,
     /// Commands that made the streams, without secrets.
     pub commands: Vec<String>,

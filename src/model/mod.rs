@@ -1,5 +1,6 @@
 //! Words: pure data that every room shares. No I/O, no clock.
 
+mod bounded;
 mod capture;
 mod failure;
 mod finding;

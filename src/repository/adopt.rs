@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
 
-use crate::model::{AttemptId, Encryption, Name, ObjectInfo, Progress, Role, RunId};
+use crate::model::{AttemptId, Chunking, Encryption, Name, ObjectInfo, Progress, Role, RunId};
 use crate::repository::base::{Base, Listed, stored_chunk};
 use crate::repository::error::During as _;
 use crate::repository::layout::RunObject;
-use crate::repository::{MAX_DOCUMENT_BYTES, Repository, RepositoryError, envelope, layout};
+use crate::repository::{Repository, RepositoryError, envelope, layout};
 
 /// One day less than the collector's patience after our deadline.
 const SAFETY: SignedDuration = SignedDuration::from_hours(24);
@@ -45,7 +45,7 @@ impl Repository {
         notes.retain(|(run, attempt, _)| !(committed.contains_key(run) && parts.contains_key(attempt)));
         let mut found = Vec::new();
         for (run, attempt, key) in notes {
-            let bytes = self.store().get(key, MAX_DOCUMENT_BYTES).await.during(format!("read {key}"))?;
+            let Some(bytes) = self.get_small(key).await? else { continue };
             let Ok(signed) = envelope::open::<Progress>(&bytes, &self.signers(Role::Writer)) else {
                 tracing::warn!(%key, "a progress note that no trusted writer signed is ignored");
                 continue;
@@ -85,7 +85,7 @@ impl Repository {
             if header.recipients != encryption.recipients || header.dedup_key != encryption.dedup_key {
                 continue;
             }
-            base.chunking = base.chunking.or(Some(header.chunking));
+            base.chunking = base.chunking.or(Some(header.chunking).filter(Chunking::is_known));
             for (id, chunk) in lines.into_iter().map(stored_chunk) {
                 let key = layout::chunk(policy, source, &id, chunk.attempt);
                 let young = listed

@@ -17,6 +17,7 @@ use crate::model::{
 };
 use crate::repository::keys::LineageKeys;
 use crate::repository::pipeline::{Cutter, PlacedChunk, Placer, StoredChunk};
+use crate::repository::plausible::{MAX_DETAIL_VALUES, has_few_values};
 use crate::repository::segment::SegmentWriter;
 use crate::repository::{Repository, RepositoryError, Run, Writer, layout};
 
@@ -240,12 +241,15 @@ impl Attempt {
         };
         let plain =
             serde_json::to_vec(&detail).map_err(|source| RepositoryError::Encode { what: "detail".into(), source })?;
+        let key = layout::detail(&self.run.policy, self.run.id, &self.spec.source, self.spec.attempt);
+        if !has_few_values(&plain, MAX_DETAIL_VALUES) {
+            return Err(RepositoryError::TooLarge { key: key.to_string(), bytes: plain.len() as u64 });
+        }
         let sealed = self
             .writer
             .sealer
             .seal(&plain)
             .map_err(|source| RepositoryError::Seal { what: "detail".into(), source })?;
-        let key = layout::detail(&self.run.policy, self.run.id, &self.spec.source, self.spec.attempt);
         self.repository.put(&key, sealed).await
     }
 }

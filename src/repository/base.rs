@@ -4,7 +4,7 @@
 //! chunks; so a run that is expired meanwhile is at most as old as its tombstone, and the collector waits longer than
 //! a run may take. A chunk is reused only if it is in the listing with its recorded size.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
 use crate::context::Context;
 use crate::model::{
@@ -54,10 +54,7 @@ impl Repository {
         let listed = self.list_chunks(policy, source).await?;
 
         let mut base = Base::default();
-        let mut damaged = HashSet::new();
-        for candidate in &candidates {
-            damaged.extend(self.damaged_objects(policy, candidate.run, &objects).await);
-        }
+        let damaged = self.damaged_objects(&objects).await;
         for candidate in candidates {
             let run = candidate.run;
             match self.read_lines(policy, candidate, encryption).await {
@@ -141,7 +138,8 @@ impl Repository {
             let key = layout::chunk_list(policy, run, &entry.name, entry.attempt, list.n);
             let object = ObjectRef { bytes: list.bytes, sha256: list.sha256, version: list.version.clone() };
             let (header, found) = self.read_segment(&key, &object).await?;
-            chunking = Some(header.chunking);
+            // Who cuts as a list says must not be made to cut after every byte.
+            chunking = Some(header.chunking).filter(Chunking::is_known);
             if header.recipients == encryption.recipients && header.dedup_key == encryption.dedup_key {
                 lines.extend(found.into_iter().map(stored_chunk));
             }

@@ -1,19 +1,24 @@
 //! Which backups there are, and what was proved of each.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::SignedDuration;
+use tokio::sync::Semaphore;
 
 use crate::model::{
-    Digest, DocumentId, Finding, Level, Manifest, Name, ObjectInfo, Proof, Role, RunId, Statement, Timestamp, Tombstone,
+    Digest, DocumentId, Finding, Key, Level, Manifest, Name, ObjectInfo, Proof, Role, RunId, Statement, Timestamp,
+    Tombstone,
 };
 use crate::repository::error::During as _;
 use crate::repository::layout::RunObject;
-use crate::repository::{MAX_DOCUMENT_BYTES, Repository, RepositoryError, layout};
+use crate::repository::{ErrorClass, MAX_DOCUMENT_BYTES, Repository, RepositoryError, layout};
+use crate::store::ErrorKind;
 
 /// Documents that are read at the same time.
 const READS: usize = 16;
+/// Mebibytes of manifests that are read at the same time; a larger one is read alone.
+const READ_MEMORY: usize = 16;
 
 /// A listed backup: stored, signed by a trusted writer, not expired.
 #[derive(Debug, Clone, PartialEq)]
@@ -66,7 +71,16 @@ impl Backup {
 pub struct InvalidBackup {
     pub policy: Name,
     pub run: RunId,
+    /// The store's time of the manifest.
+    pub created: Timestamp,
+    pub class: ErrorClass,
     pub problem: String,
+}
+
+impl InvalidBackup {
+    pub fn key(&self) -> Key {
+        layout::manifest(&self.policy, self.run)
+    }
 }
 
 /// Everything that was found below `backups/`.
@@ -102,9 +116,10 @@ impl Repository {
         for policy in policies {
             self.read_tombstones(&policy, &mut expired, &mut catalog.findings).await?;
         }
+        let memory = Semaphore::new(READ_MEMORY);
         let reads = runs.into_iter().map(|(of, objects)| {
             let tombstones = expired.get(&of).map_or(&[][..], Vec::as_slice);
-            self.read_backup(of.0, of.1, objects, tombstones)
+            self.read_backup(of.0, of.1, objects, tombstones, &memory)
         });
         let read: Vec<ReadBackup> = futures::stream::iter(reads).buffered(READS).try_collect().await?;
         let mut gone = BTreeSet::new();
@@ -120,6 +135,8 @@ impl Repository {
             }
         }
         gone.extend(expired.into_keys());
+        // Each of these is a finding of its own already.
+        gone.extend(catalog.invalid.iter().map(|invalid| (invalid.policy.clone(), invalid.run)));
         catalog.backups.sort_by_key(|backup| std::cmp::Reverse((backup.created, backup.manifest.run)));
         let gaps = find_gaps(&catalog, &gone);
         catalog.findings.extend(gaps);
@@ -134,19 +151,9 @@ impl Repository {
         findings: &mut Vec<Finding>,
     ) -> Result<(), RepositoryError> {
         for object in self.store().list_all(&layout::tombstones(policy)).await.during("list expired/")? {
-            let Some((_, run, _)) = layout::parse_tombstone(&object.key) else { continue };
-            let bytes =
-                self.store().get(&object.key, MAX_DOCUMENT_BYTES).await.during(format!("read {}", object.key))?;
-            let day = SignedDuration::from_hours(24);
-            match self.open_document::<Tombstone>(&object.key, &bytes, Role::Collector) {
-                Ok(signed)
-                    if signed.document.policy == *policy
-                        && signed.document.run == run
-                        && object.created.duration_since(signed.document.signed).abs() <= day =>
-                {
-                    expired.entry((policy.clone(), run)).or_default().push(signed.document);
-                }
-                _ => findings.push(
+            match self.read_tombstone(policy, &object).await? {
+                Some(tombstone) => expired.entry((policy.clone(), tombstone.run)).or_default().push(tombstone),
+                None => findings.push(
                     Finding::problem(object.key.as_str(), "is no valid tombstone and is ignored")
                         .cure("find out who can write below expired/"),
                 ),
@@ -155,37 +162,69 @@ impl Repository {
         Ok(())
     }
 
+    async fn read_tombstone(&self, policy: &Name, object: &ObjectInfo) -> Result<Option<Tombstone>, RepositoryError> {
+        let Some((_, run, _)) = layout::parse_tombstone(&object.key) else { return Ok(None) };
+        let Some(bytes) = self.get_small(&object.key).await? else { return Ok(None) };
+        let signed = self.open_document::<Tombstone>(&object.key, &bytes, Role::Collector).ok();
+        let day = SignedDuration::from_hours(24);
+        Ok(signed.map(|signed| signed.document).filter(|tombstone| {
+            tombstone.policy == *policy
+                && tombstone.run == run
+                && object.created.duration_since(tombstone.signed).abs() <= day
+        }))
+    }
+
+    /// A document of which one too many, or one too large, must not keep anybody from reading the others: None then.
+    pub(in crate::repository) async fn get_small(&self, key: &Key) -> Result<Option<bytes::Bytes>, RepositoryError> {
+        match self.store().get(key, MAX_DOCUMENT_BYTES).await {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::TooLarge) => Ok(None),
+            Err(source) => Err(RepositoryError::Store { operation: format!("read {key}"), source }),
+        }
+    }
+
     async fn read_backup(
         &self,
         policy: Name,
         run: RunId,
         objects: Objects,
         tombstones: &[Tombstone],
+        memory: &Semaphore,
     ) -> Result<ReadBackup, RepositoryError> {
-        let Some(object) = objects.manifest else { return Ok(ReadBackup::Unfinished(policy, run)) };
+        let Some(object) = objects.manifest else { return self.without_manifest(policy, run, &objects.proofs).await };
+        // What a document unpacks to is some multiple of its size; a forger must not choose the multiple of READS too.
+        let mebibytes = u32::try_from(object.bytes >> 20).unwrap_or(u32::MAX).clamp(1, READ_MEMORY as u32);
+        let _held = memory.acquire_many(mebibytes).await;
         let signed = match self.read_manifest(&policy, run).await {
             Ok(signed) => signed,
-            Err(error @ RepositoryError::Store { .. }) => return Err(error),
+            Err(error) if error.class() == ErrorClass::Failed => return Err(error),
             Err(error) => {
                 let problem =
                     std::error::Error::source(&error).map_or_else(|| error.to_string(), |s| format!("{error}: {s}"));
-                return Ok(ReadBackup::Invalid(InvalidBackup { policy, run, problem }));
+                let (created, class) = (object.created, error.class());
+                return Ok(ReadBackup::Invalid(InvalidBackup { policy, run, created, class, problem }));
             }
         };
         if tombstones.iter().any(|tombstone| tombstone.manifest_sha256 == signed.sha256) {
             return Ok(ReadBackup::Expired(policy, run));
         }
+        let mut findings = Vec::new();
+        if !tombstones.is_empty() {
+            let message = "has a tombstone of another manifest, which is ignored";
+            findings.push(
+                Finding::problem(object.key.as_str(), message).cure("find out which of the two documents was changed"),
+            );
+        }
         let mut backup =
             Backup { manifest: signed.document, sha256: signed.sha256, created: object.created, proofs: Vec::new() };
-        let mut findings = Vec::new();
         for (id, object) in objects.proofs {
-            let bytes =
-                self.store().get(&object.key, MAX_DOCUMENT_BYTES).await.during(format!("read {}", object.key))?;
-            match self.open_document::<Statement>(&object.key, &bytes, Role::Prover) {
-                Ok(signed) if proves(&signed.document, &backup, id) => {
-                    backup.proofs.push(ProofEntry { id, created: object.created, proof: signed.document.predicate });
+            let bytes = self.get_small(&object.key).await?;
+            let signed = bytes.and_then(|bytes| self.open_document(&object.key, &bytes, Role::Prover).ok());
+            match signed.map(|signed| signed.document).filter(|statement| proves(statement, &backup, id)) {
+                Some(Statement { predicate: proof, .. }) => {
+                    backup.proofs.push(ProofEntry { id, created: object.created, proof });
                 }
-                _ => findings
+                None => findings
                     .push(Finding::problem(object.key.as_str(), "is no valid proof of this backup and is ignored")),
             }
         }
@@ -193,26 +232,39 @@ impl Repository {
         Ok(ReadBackup::Listed(Box::new(backup), findings))
     }
 
-    /// Keys that any valid proof of that run found damaged.
-    pub(in crate::repository) async fn damaged_objects(
+    /// A run that never committed, unless a prover has seen its manifest.
+    async fn without_manifest(
         &self,
-        policy: &Name,
+        policy: Name,
         run: RunId,
-        objects: &[ObjectInfo],
-    ) -> Vec<String> {
-        let mut damaged = Vec::new();
-        for object in objects {
-            let Some((_, of, RunObject::Proof(_))) = RunObject::parse(&object.key) else { continue };
-            if of != run || !object.key.as_str().starts_with(layout::run(policy, run).as_str()) {
-                continue;
-            }
-            // A proof that cannot be read names nothing; the listing check still holds.
-            let Ok(bytes) = self.store().get(&object.key, MAX_DOCUMENT_BYTES).await else { continue };
-            if let Ok(signed) = self.open_document::<Statement>(&object.key, &bytes, Role::Prover) {
-                damaged.extend(signed.document.predicate.damaged);
+        proofs: &[(DocumentId, ObjectInfo)],
+    ) -> Result<ReadBackup, RepositoryError> {
+        for (_, object) in proofs {
+            let bytes = self.get_small(&object.key).await?;
+            let signed = bytes.and_then(|b| self.open_document::<Statement>(&object.key, &b, Role::Prover).ok());
+            if signed.is_some_and(|s| s.document.predicate.run == run && s.document.predicate.policy == policy) {
+                let problem = "it is missing, and a proof says that it was there".into();
+                let (created, class) = (object.created, ErrorClass::Damaged);
+                return Ok(ReadBackup::Invalid(InvalidBackup { policy, run, created, class, problem }));
             }
         }
-        damaged
+        Ok(ReadBackup::Unfinished(policy, run))
+    }
+
+    /// Keys that any valid proof found damaged, of whichever backup of the policy: backups share their chunks.
+    pub(in crate::repository) async fn damaged_objects(&self, objects: &[ObjectInfo]) -> HashSet<String> {
+        let proofs = objects.iter().filter(|o| matches!(RunObject::parse(&o.key), Some((_, _, RunObject::Proof(_)))));
+        let read = proofs.map(|object| async {
+            // A proof that cannot be read names nothing; the listing check still holds.
+            let bytes = self.store().get(&object.key, MAX_DOCUMENT_BYTES).await.ok()?;
+            self.open_document::<Statement>(&object.key, &bytes, Role::Prover).ok()
+        });
+        let signed = futures::stream::iter(read).buffer_unordered(READS);
+        signed.fold(HashSet::new(), async |mut damaged, signed| {
+            damaged.extend(signed.into_iter().flat_map(|signed| signed.document.predicate.damaged));
+            damaged
+        })
+        .await
     }
 }
 

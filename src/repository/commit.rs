@@ -14,7 +14,9 @@ use crate::model::{
 use crate::repository::document::damaged;
 use crate::repository::error::During as _;
 use crate::repository::layout::RunObject;
-use crate::repository::{MAX_DOCUMENT_BYTES, Repository, RepositoryError, Run, VERSION, Writer, envelope, layout};
+use crate::repository::{
+    ErrorClass, MAX_DOCUMENT_BYTES, Repository, RepositoryError, Run, VERSION, Writer, envelope, layout,
+};
 use crate::store::ErrorKind;
 
 /// One try at the manifest may take this long; then the time is read anew before the next.
@@ -115,7 +117,7 @@ impl Repository {
         for object in parts {
             match self.check_part(run, object, objects).await {
                 Ok(entry) => return Ok(Some(entry)),
-                Err(error @ RepositoryError::Store { .. }) => return Err(error),
+                Err(error) if error.class() == ErrorClass::Failed => return Err(error),
                 Err(error) => cx.found(Finding::warning(object.key.as_str(), format!("is not taken over: {error}"))),
             }
         }

@@ -6,6 +6,7 @@ use crate::model::{ChunkListRef, Key, Manifest, Name, ObjectRef, Part, Progress,
 use crate::repository::catalog::Backup;
 use crate::repository::envelope::{Document, Signed};
 use crate::repository::error::During as _;
+use crate::repository::plausible::{check_entry, check_manifest};
 use crate::repository::signing::SigningKey;
 use crate::repository::{MAX_DOCUMENT_BYTES, Repository, RepositoryError, envelope, layout};
 
@@ -13,8 +14,11 @@ use crate::repository::{MAX_DOCUMENT_BYTES, Repository, RepositoryError, envelop
 const KNOWN_FEATURES: [&str; 0] = [];
 
 impl Repository {
-    /// Creates an object and says how another document is to name it.
+    /// Creates an object and says how another document is to name it. What no reader would take is not written.
     pub(in crate::repository) async fn put(&self, key: &Key, body: Bytes) -> Result<ObjectRef, RepositoryError> {
+        if body.len() as u64 > MAX_DOCUMENT_BYTES {
+            return Err(RepositoryError::TooLarge { key: key.to_string(), bytes: body.len() as u64 });
+        }
         let stored = self.store().put_new(key, body).await.during(format!("write {key}"))?;
         Ok(ObjectRef { bytes: stored.bytes, sha256: stored.sha256, version: stored.version })
     }
@@ -60,6 +64,7 @@ impl Repository {
             let problem = format!("it needs a newer lifeboat, which knows `{feature}`");
             return Err(RepositoryError::Untrusted { key: key.to_string(), problem });
         }
+        check_manifest(manifest).map_err(|problem| damaged(&key, &problem))?;
         Ok(signed)
     }
 
@@ -78,6 +83,7 @@ impl Repository {
         if part.policy != *policy || part.run != run || named != *key || entry.part.is_some() {
             return Err(damaged(key, "it belongs to another run, source or attempt"));
         }
+        check_entry(entry).map_err(|problem| damaged(key, &problem))?;
         Ok(signed)
     }
 }

@@ -14,14 +14,15 @@ use crate::model::{
     BucketConfig, Digest, FORMAT, Manifest, Part, Progress, PublicKey, RepositoryId, Role, Statement, Tombstone, sha256,
 };
 
+use super::plausible::{MAX_VALUES, has_few_values};
 use super::signing::{SigningKey, key_id, verify};
 
 /// What can be signed: its type says which role may.
 pub trait Document: Serialize + DeserializeOwned {
     const PAYLOAD_TYPE: &'static str;
     const ROLE: Role;
-    /// JSON pointer to the format number.
-    const FORMAT_AT: &'static str = "/format";
+    /// Whether the format number stands in the predicate, and not at the top.
+    const FORMAT_IN_PREDICATE: bool = false;
 
     fn repository(&self) -> &RepositoryId;
 }
@@ -48,7 +49,7 @@ document!(Tombstone, "application/vnd.lifeboat.tombstone.v1+json", Collector);
 impl Document for Statement {
     const PAYLOAD_TYPE: &'static str = "application/vnd.in-toto+json";
     const ROLE: Role = Role::Prover;
-    const FORMAT_AT: &'static str = "/predicate/format";
+    const FORMAT_IN_PREDICATE: bool = true;
 
     fn repository(&self) -> &RepositoryId {
         &self.predicate.repository
@@ -74,8 +75,22 @@ pub enum EnvelopeError {
     BadSignature { keyid: String, role: Role },
     #[error("is of format {0}; this program knows format {FORMAT} and must be newer to read it")]
     NewerFormat(u64),
+    #[error("holds more values than any document")]
+    TooManyValues,
     #[error("does not hold what its type says")]
     Payload(#[source] serde_json::Error),
+}
+
+/// As much of a payload as says which version wrote it.
+#[derive(Deserialize)]
+struct Version {
+    format: Option<u64>,
+    predicate: Option<Predicate>,
+}
+
+#[derive(Deserialize)]
+struct Predicate {
+    format: Option<u64>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -131,9 +146,13 @@ impl Envelope {
     }
 
     fn document<T: Document>(&self) -> Result<T, EnvelopeError> {
+        if !has_few_values(&self.payload, MAX_VALUES) {
+            return Err(EnvelopeError::TooManyValues);
+        }
         // Before the fields: those of a later format may be others.
-        let value: serde_json::Value = serde_json::from_slice(&self.payload).map_err(EnvelopeError::Payload)?;
-        match value.pointer(T::FORMAT_AT).and_then(serde_json::Value::as_u64) {
+        let version: Version = serde_json::from_slice(&self.payload).map_err(EnvelopeError::Payload)?;
+        let format = if T::FORMAT_IN_PREDICATE { version.predicate.and_then(|p| p.format) } else { version.format };
+        match format {
             Some(format) if format > u64::from(FORMAT) => Err(EnvelopeError::NewerFormat(format)),
             _ => serde_json::from_slice(&self.payload).map_err(EnvelopeError::Payload),
         }
@@ -313,7 +332,8 @@ mod tests {
         assert!(matches!(refusal(&payload_of("{\"format\":2,\"new\":[]}")), EnvelopeError::NewerFormat(2)));
         assert!(matches!(refusal(&payload_of("{\"format\":1}")), EnvelopeError::Payload(_)));
         assert!(matches!(refusal(&payload_of("no json")), EnvelopeError::Payload(_)));
-        assert!(matches!(refusal(&payload_of(&"[".repeat(1 << 20))), EnvelopeError::Payload(_)));
+        assert!(matches!(refusal(&payload_of(&"[".repeat(1 << 19))), EnvelopeError::Payload(_)));
+        assert!(matches!(refusal(&payload_of(&"[".repeat(1 << 20))), EnvelopeError::TooManyValues));
     }
 
     #[test]

@@ -30,6 +30,8 @@ pub enum RepositoryError {
     Open { key: String, source: SealError },
     #[error("cannot seal {what}")]
     Seal { what: String, source: SealError },
+    #[error("{key} would have {bytes} bytes, more than any reader takes (docs/format.md, Limits)")]
+    TooLarge { key: String, bytes: u64 },
     #[error("cannot encode {what}")]
     Encode { what: String, source: serde_json::Error },
     #[error("run {run} is older than a run may be ({hours} h)")]
@@ -71,6 +73,7 @@ impl RepositoryError {
             Self::Untrusted { .. } | Self::Pins { .. } => ErrorClass::Refused,
             // The object's hash was right, so it is the identity that is wrong.
             Self::Open { source: SealError::NoMatchingIdentity, .. } => ErrorClass::Refused,
+            Self::Document { source: EnvelopeError::NewerFormat(_), .. } => ErrorClass::Refused,
             Self::Damaged { .. } | Self::Document { .. } | Self::Open { .. } => ErrorClass::Damaged,
             // A document that a manifest implies and the store does not have, or has grown beyond all bounds.
             Self::Store { source, .. } if matches!(source.kind(), ErrorKind::NotFound | ErrorKind::TooLarge) => {

@@ -17,6 +17,7 @@ mod keys;
 pub mod layout;
 mod open;
 mod pipeline;
+mod plausible;
 mod read;
 mod restore_text;
 mod run;
@@ -40,7 +41,7 @@ pub use envelope::{Document, Envelope, EnvelopeError, Peeked, Signed, open, peek
 pub use error::{ErrorClass, RepositoryError};
 pub use keys::{DedupKey, DedupKeyError, LineageKeys};
 pub use read::{CaptureReader, ChunkList, as_failure, documents};
-pub use restore_text::restore_text;
+pub use restore_text::{is_restore_text, restore_text};
 pub use run::Run;
 pub use seal::{ChunkSealer, MAX_RECIPIENTS, SealError, Sealer};
 pub use select::SelectError;

@@ -40,8 +40,8 @@ async fn read_marker(store: &Store) -> Result<Marker, RepositoryError> {
     let (ours, theirs) = (Constants::FORMAT_1, marker.constants);
     let lowered = theirs.max_run < ours.max_run
         || theirs.margin < ours.margin
-        || theirs.min_age < theirs.max_run + theirs.margin
-        || theirs.grace < theirs.max_run + theirs.margin;
+        || theirs.min_age < theirs.max_run.saturating_add(theirs.margin)
+        || theirs.grace < theirs.max_run.saturating_add(theirs.margin);
     if lowered {
         return Err(untrusted("its times are shorter than format 1 allows".into()));
     }

@@ -13,14 +13,18 @@ use crate::model::{
 };
 use crate::repository::catalog::Backup;
 use crate::repository::document::damaged;
-use crate::repository::error::During as _;
 use crate::repository::keys::{DedupKey, LineageKeys};
+use crate::repository::plausible::{
+    MAX_CHUNK_BYTES, MAX_DETAIL_VALUES, MAX_SEALED_CHUNK_BYTES, check_detail, has_few_values,
+};
 use crate::repository::unseal::Identities;
 use crate::repository::{ErrorClass, MAX_DOCUMENT_BYTES, Repository, RepositoryError, layout};
 use crate::store::ErrorKind;
 
 /// Chunks fetched and opened ahead of the one that is being delivered.
 const AHEAD: usize = 4;
+/// 64 digits, sealed to at most 100 recipients.
+const MAX_KEY_BYTES: u64 = 64 << 10;
 
 /// Where the chunks of one capture lie. Needs no key.
 #[derive(Debug, Clone)]
@@ -81,6 +85,9 @@ impl Repository {
                 return Err(damaged(&key, "its header belongs to another capture"));
             }
             for line in lines {
+                if line.len > MAX_CHUNK_BYTES || line.size > MAX_SEALED_CHUNK_BYTES {
+                    return Err(damaged(&key, "it names a chunk larger than any may be"));
+                }
                 let stream =
                     streams.get_mut(line.s as usize).ok_or_else(|| damaged(&key, "it names an unknown stream"))?;
                 if line.n != stream.len() as u64 {
@@ -115,14 +122,13 @@ impl Repository {
         let plain = identities
             .open(&sealed, MAX_DOCUMENT_BYTES)
             .map_err(|source| RepositoryError::Open { key: key.to_string(), source })?;
+        drop(sealed);
+        if !has_few_values(&plain, MAX_DETAIL_VALUES) {
+            return Err(damaged(&key, "it holds more values than any detail"));
+        }
         let detail: Detail =
             serde_json::from_slice(&plain).map_err(|error| damaged(&key, &format!("it does not parse: {error}")))?;
-        let agree = detail.streams.len() == entry.streams.len()
-            && detail.attempt == entry.attempt
-            && entry.streams.iter().zip(&detail.streams).all(|(a, b)| a.n == b.n && a.bytes == b.bytes);
-        if !agree {
-            return Err(damaged(&key, "it describes other streams than the manifest"));
-        }
+        check_detail(&detail, entry).map_err(|problem| damaged(&key, &problem))?;
         let origin = backup.manifest.origin.as_ref().map_or(self.id(), |origin| origin.repository);
         Ok(CaptureReader {
             repository: self.clone(),
@@ -169,11 +175,20 @@ impl CaptureReader {
     pub async fn lineage_keys(&self) -> Result<LineageKeys, RepositoryError> {
         let key = layout::dedup_key(&self.dedup_key)
             .map_err(|error| RepositoryError::Untrusted { key: "manifest".into(), problem: error.to_string() })?;
-        let sealed = self.repository.store().get(&key, MAX_DOCUMENT_BYTES).await.during(format!("read {key}"))?;
         let refused = |problem: String| RepositoryError::Untrusted { key: key.to_string(), problem };
+        let sealed = match self.repository.store().get(&key, MAX_KEY_BYTES).await {
+            Ok(sealed) => sealed,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Err(refused("it is missing".into())),
+            Err(error) if error.kind() == ErrorKind::TooLarge => return Err(refused("it is no sealed key".into())),
+            Err(source) => return Err(RepositoryError::Store { operation: format!("read {key}"), source }),
+        };
         let plain = self.identities.open(&sealed, 4096).map_err(|error| refused(error.to_string()))?;
         let text = std::str::from_utf8(&plain).map_err(|error| refused(error.to_string()))?;
         let dedup = DedupKey::parse(text).map_err(|error| refused(error.to_string()))?;
+        let in_force = &self.repository.config().dedup;
+        if in_force.id == self.dedup_key && dedup.check() != in_force.check {
+            return Err(refused("it is not the dedup key that the configuration names".into()));
+        }
         Ok(dedup.lineage(&self.origin, &self.list.policy, &self.list.entry.name))
     }
 

@@ -46,7 +46,14 @@ impl Repository {
         let bytes = self.store().get(&key, MAX_NOTE_BYTES).await.during("read the run note")?;
         let note: Option<RunNote> = serde_json::from_slice(&bytes).ok();
         match note {
-            Some(note) if note.repository == self.id() && note.run == id && note.policy == *policy => Ok(()),
+            Some(note)
+                if note.format == FORMAT
+                    && note.repository == self.id()
+                    && note.run == id
+                    && note.policy == *policy =>
+            {
+                Ok(())
+            }
             _ => Err(RepositoryError::Damaged { key: key.to_string(), problem: "it announces another run".into() }),
         }
     }

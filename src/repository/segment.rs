@@ -1,5 +1,7 @@
 //! The chunk list: lines gathered into segments, written as the capture goes on, and read back.
 
+use std::io::{BufRead as _, BufReader, Read as _};
+
 use crate::model::{ChunkLine, ChunkListRef, FORMAT, Key, ListHeader, ObjectRef, Progress, sha256};
 use crate::repository::error::During as _;
 use crate::repository::{MAX_DOCUMENT_BYTES, Repository, RepositoryError, Run, Writer, layout};
@@ -7,8 +9,13 @@ use crate::store::ErrorKind;
 
 /// Keeps a compressed segment far below 8 MiB at about 100 bytes a line.
 const MAX_LINES: usize = 32_768;
-/// A segment that claims to unpack to more than this is hostile.
-const MAX_PLAIN_BYTES: usize = 256 << 20;
+/// A segment that unpacks to more than this, in bytes or in lines, is hostile.
+const MAX_PLAIN_BYTES: u64 = 256 << 20;
+const MAX_READ_LINES: usize = 4 * MAX_LINES;
+/// A line has some 300 bytes and a version of at most 1024; the header has up to 100 recipients.
+const MAX_LINE_BYTES: u64 = 16 << 10;
+/// No level of zstd up to 19 asks for a window of more than 8 MiB.
+const MAX_WINDOW_LOG: u32 = 23;
 
 /// The segments of one attempt.
 #[derive(Debug)]
@@ -126,11 +133,32 @@ impl Repository {
     }
 }
 
+/// Line by line, so that what a hostile frame unpacks to is never held as a whole.
 fn decode(bytes: &[u8]) -> Result<(ListHeader, Vec<ChunkLine>), String> {
-    let text = zstd::bulk::decompress(bytes, MAX_PLAIN_BYTES).map_err(|error| error.to_string())?;
-    let mut lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-    let header = lines.next().ok_or("it is empty")?;
-    let header: ListHeader = serde_json::from_slice(header).map_err(|error| format!("its header: {error}"))?;
-    let lines: Result<Vec<ChunkLine>, _> = lines.map(serde_json::from_slice).collect();
-    Ok((header, lines.map_err(|error| format!("a line: {error}"))?))
+    let zstd = |error: std::io::Error| error.to_string();
+    let mut frame = zstd::stream::read::Decoder::with_buffer(bytes).map_err(zstd)?.single_frame();
+    frame.window_log_max(MAX_WINDOW_LOG).map_err(zstd)?;
+    let mut text = BufReader::new(frame.take(MAX_PLAIN_BYTES + 1));
+    let mut read = 0;
+    let mut line = Vec::new();
+    let mut header: Option<ListHeader> = None;
+    let mut lines = Vec::new();
+    loop {
+        line.clear();
+        let bytes = text.by_ref().take(MAX_LINE_BYTES).read_until(b'\n', &mut line).map_err(zstd)?;
+        read += bytes as u64;
+        if read > MAX_PLAIN_BYTES || bytes as u64 == MAX_LINE_BYTES || lines.len() > MAX_READ_LINES {
+            return Err("it unpacks to more than any list".into());
+        }
+        match (bytes, &header) {
+            (0, _) => break,
+            (1, _) => {}
+            (_, None) => header = Some(serde_json::from_slice(&line).map_err(|error| format!("its header: {error}"))?),
+            (_, Some(_)) => lines.push(serde_json::from_slice(&line).map_err(|error| format!("a line: {error}"))?),
+        }
+    }
+    if !text.into_inner().into_inner().finish().is_empty() {
+        return Err("something follows its frame".into());
+    }
+    Ok((header.ok_or("it is empty")?, lines))
 }

@@ -1,6 +1,7 @@
 //! Which backup a person means.
 
-use crate::model::{BackupRef, BackupStatus, Level, Name};
+use crate::model::{BackupRef, BackupStatus, Finding, Key, Level, Name};
+use crate::repository::ErrorClass;
 use crate::repository::catalog::{Backup, Catalog};
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -9,6 +10,8 @@ pub enum SelectError {
     NotFound { wanted: BackupRef, of: String },
     #[error("`{prefix}` is the beginning of {} backups: {}", .runs.len(), .runs.join(", "))]
     Ambiguous { prefix: String, runs: Vec<String> },
+    #[error("{key} cannot be believed: {problem}")]
+    Invalid { key: Key, problem: String, class: ErrorClass },
     #[error("the repository holds backups of several policies ({}): name one with -f POLICY", .0.join(", "))]
     SeveralPolicies(Vec<String>),
 }
@@ -38,12 +41,33 @@ impl Catalog {
         let mut found = self.backups.iter().filter(|b| b.manifest.run.to_string().starts_with(prefix));
         match (found.next(), found.next()) {
             (Some(backup), None) => Ok(backup),
-            (None, _) => Err(SelectError::NotFound { wanted: selector.clone(), of: String::new() }),
+            (None, _) => Err(match self.invalid.iter().find(|i| i.run.to_string().starts_with(prefix)) {
+                Some(invalid) => {
+                    let (key, problem, class) = (invalid.key(), invalid.problem.clone(), invalid.class);
+                    SelectError::Invalid { key, problem, class }
+                }
+                None => SelectError::NotFound { wanted: selector.clone(), of: String::new() },
+            }),
             (Some(first), Some(second)) => {
                 let runs = [first, second].into_iter().chain(found).map(|b| b.manifest.run.to_string()).collect();
                 Err(SelectError::Ambiguous { prefix: prefix.into(), runs })
             }
         }
+    }
+
+    /// What a reader of that one backup must know: about its own objects, and, if it is taken for the `latest`, about
+    /// newer ones that cannot be believed.
+    pub fn concerning(&self, backup: &Backup, latest: bool) -> Vec<Finding> {
+        let manifest = &backup.manifest;
+        let of_run = format!("backups/{}/{}/", manifest.policy, manifest.run);
+        let expired = format!("expired/{}/{}.", manifest.policy, manifest.run);
+        let own = |finding: &&Finding| finding.subject.starts_with(&of_run) || finding.subject.starts_with(&expired);
+        let newer = self.invalid.iter().filter(|i| latest && i.policy == manifest.policy && i.created > backup.created);
+        let newer = newer.map(|invalid| {
+            let message = format!("is newer, and cannot be believed: {}", invalid.problem);
+            Finding::problem(invalid.key().as_str(), message).cure("lifeboat list; find out who wrote it")
+        });
+        newer.chain(self.findings.iter().filter(own).cloned()).collect()
     }
 
     fn policies(&self) -> Vec<String> {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::model::{Key, Level, ObjectInfo, Prefix, SourceEntry};
 use crate::repository::{self, ChunkList, Repository, layout};
-use crate::store::StoreError;
+use crate::store::{ErrorKind, StoreError};
 use crate::verify::{Checked, Problem, ProblemKind, Request};
 
 /// The capture's documents and all of its chunks.
@@ -65,20 +65,45 @@ async fn documents_of(request: &Request<'_>, entry: &SourceEntry, checked: &mut 
             problems.push(Problem::damaged(Level::Present, key, "it is missing"));
         }
     }
+    problems.extend(dedup_key(request).await);
     problems
+}
+
+/// Restoring does without the dedup key; recognising chunks, and proving that they are those of the capture, does not.
+async fn dedup_key(request: &Request<'_>) -> Option<Problem> {
+    let refused = |key: String, message: &str| Problem {
+        kind: ProblemKind::Refused,
+        key: Some(key),
+        level: Level::Present,
+        message: message.into(),
+        cure: Some("put it back from another copy of the repository; the policy's own key file is not touched".into()),
+    };
+    let id = &request.backup.manifest.encryption.dedup_key;
+    let Ok(key) = layout::dedup_key(id) else {
+        return Some(refused(format!("keys/{id:?}"), "the manifest names a dedup key that cannot be one"));
+    };
+    match request.repository.store().head(&key).await {
+        Ok(_) => None,
+        Err(error) if error.kind() == ErrorKind::NotFound => Some(refused(key.to_string(), "it is missing")),
+        Err(error) => Some(unchecked(key.to_string(), &error)),
+    }
+}
+
+fn unchecked(key: String, error: &StoreError) -> Problem {
+    Problem {
+        kind: ProblemKind::Unchecked,
+        key: Some(key),
+        level: Level::Present,
+        message: error.to_string(),
+        cure: error.hint().map(str::to_owned),
+    }
 }
 
 async fn sizes(repository: &Repository, prefix: &Prefix) -> Result<HashMap<Key, u64>, Problem> {
     let objects: Result<Vec<ObjectInfo>, StoreError> = repository.store().list_all(prefix).await;
     match objects {
         Ok(objects) => Ok(objects.into_iter().map(|object| (object.key, object.bytes)).collect()),
-        Err(error) => Err(Problem {
-            kind: ProblemKind::Unchecked,
-            key: Some(prefix.to_string()),
-            level: Level::Present,
-            message: error.to_string(),
-            cure: error.hint().map(str::to_owned),
-        }),
+        Err(error) => Err(unchecked(prefix.to_string(), &error)),
     }
 }
 

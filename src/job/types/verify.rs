@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::job::Exit;
 use crate::job::types::{BackupRef, Place};
-use crate::model::{BackupStatus, DocumentId, Finding, Level, Name, RunId, StepTime, StoreUrl, Timestamp};
+use crate::model::{BackupStatus, DocumentId, Finding, Level, Name, RunId, Severity, StepTime, StoreUrl, Timestamp};
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct VerifyRequest {
@@ -141,6 +141,11 @@ impl Outcome {
 impl VerifyReport {
     /// Damage is worse than refusal is worse than what could not be checked; a check of nothing is a failure.
     pub fn exit(&self) -> Exit {
+        // Of manifests, proofs and tombstones that are not what they say.
+        let damaged = self.findings.iter().any(|finding| finding.severity == Severity::Problem);
+        if damaged {
+            return Exit::Damaged;
+        }
         if self.backups.is_empty() {
             return Exit::Failed;
         }

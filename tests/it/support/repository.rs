@@ -1,5 +1,6 @@
 //! A repository with keys of its own, and captures of bytes that a test makes up.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -20,6 +21,10 @@ pub struct Fixture {
     pub trust: Trust,
     pub dedup: DedupKey,
     pub writer_pem: String,
+    /// Private keys of all four roles.
+    pub keys: BTreeMap<Role, SigningKey>,
+    /// Content of an identity file.
+    pub identity: String,
     pub identities: Arc<Identities>,
     pub cx: Context,
 }
@@ -68,9 +73,12 @@ impl Fixture {
             ],
             operator,
         };
+        let keys = [(Role::Operator, new.operator.clone()), (Role::Writer, writer.clone()), (Role::Prover, prover)];
+        let keys = keys.into_iter().chain([(Role::Collector, collector)]).collect();
         Repository::create(store.clone(), new).await.unwrap();
         let identities = Arc::new(Identities::parse(first.file.expose()).unwrap());
-        Self { store, trust, dedup, writer_pem: writer.to_pem().expose().clone(), identities, cx }
+        let (writer_pem, identity) = (writer.to_pem().expose().clone(), first.file.expose().clone());
+        Self { store, trust, dedup, writer_pem, keys, identity, identities, cx }
     }
 
     pub async fn open(&self, store: &Store) -> Result<(Repository, Writer), RepositoryError> {

@@ -72,6 +72,9 @@ pub(super) fn properties(
     (sql, missing)
 }
 
+/// What there is to grant on a database. The word goes into SQL as it stands, and comes from a backup.
+const PRIVILEGES: [&str; 3] = ["CONNECT", "CREATE", "TEMPORARY"];
+
 /// Makes the privileges exactly those, in that order: first nobody has any, then each is granted by its grantor.
 fn acl(name: &str, from: &DatabaseProperties, roles: &BTreeSet<String>, missing: &mut BTreeSet<String>) -> Vec<String> {
     let database = ident(name);
@@ -84,7 +87,7 @@ fn acl(name: &str, from: &DatabaseProperties, roles: &BTreeSet<String>, missing:
     ];
     let mut held: BTreeSet<(&str, &str)> = BTreeSet::new();
     let mut waiting: Vec<&AclEntry> = Vec::new();
-    for entry in wanted {
+    for entry in wanted.iter().filter(|entry| PRIVILEGES.contains(&entry.privilege.as_str())) {
         let named = [Some(&entry.grantor), entry.grantee.as_ref()];
         let unknown: Vec<&String> = named.into_iter().flatten().filter(|role| !roles.contains(*role)).collect();
         if unknown.is_empty() {
