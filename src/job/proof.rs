@@ -172,7 +172,8 @@ fn judge(
         Ok(signed) => {
             let proof = signed.document.predicate.clone();
             let about = |backup: &Backup| {
-                backup.manifest.run == proof.run
+                let manifest = &backup.manifest;
+                (manifest.repository, &manifest.policy, manifest.run) == (proof.repository, &proof.policy, proof.run)
                     && signed.document.subject.iter().any(|subject| subject.digest.sha256 == backup.sha256)
             };
             let subject_matches = backups.map(|backups| backups.iter().any(about));

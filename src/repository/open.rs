@@ -14,9 +14,16 @@ impl Repository {
     /// Without `trust` the bucket vouches for itself: good enough to look at a list, never to restore from.
     pub async fn open(store: Store, trust: Option<Trust>) -> Result<Self, RepositoryError> {
         let marker = read_marker(&store).await?;
+        // Before the configuration, which would only be found to be of another repository than its marker.
+        if let Some(trust) = &trust
+            && !trust.repositories.contains(&marker.repository)
+        {
+            let difference = format!("{} is not pinned", marker.repository);
+            return Err(RepositoryError::Pins { what: format!("id in {}", layout::marker()), difference });
+        }
         let config = read_config(&store, &marker, trust.as_ref()).await?;
         if let Some(trust) = &trust {
-            check_pins(&marker, &config, trust)?;
+            check_pins(&config, trust)?;
         }
         Ok(Self { store, marker, config, trust })
     }
@@ -88,11 +95,8 @@ async fn read_config(store: &Store, marker: &Marker, trust: Option<&Trust>) -> R
     }
 }
 
-fn check_pins(marker: &Marker, config: &BucketConfig, trust: &Trust) -> Result<(), RepositoryError> {
+fn check_pins(config: &BucketConfig, trust: &Trust) -> Result<(), RepositoryError> {
     let differs = |what: &str, difference: String| Err(RepositoryError::Pins { what: what.into(), difference });
-    if !trust.repositories.contains(&marker.repository) {
-        return differs("id", format!("{} is not pinned", marker.repository));
-    }
     let pinned: BTreeSet<_> = trust.recipients.iter().collect();
     let found: BTreeSet<_> = config.recipients.iter().collect();
     if let Some(extra) = found.difference(&pinned).next() {

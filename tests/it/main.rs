@@ -12,6 +12,7 @@
 mod architecture;
 mod cli;
 mod damage;
+mod forger;
 mod formats;
 mod loop_format;
 mod models;

@@ -57,7 +57,7 @@ pub const CRATES: [(&str, &[&str]); 23] = [
     ("indicatif", &["cli/"]),
     ("memchr", &["repository/", "source/"]),
     ("percent_encoding", &["source/"]),
-    ("rustix", &["store/", "exec/", "sandbox/", "job/"]),
+    ("rustix", &["store/", "exec/", "sandbox/", "job/", "secret.rs"]),
     ("rustls", &["source/"]),
     ("schemars", &["config/", "model/", "secret.rs"]),
     ("serde_saphyr", &["config/"]),

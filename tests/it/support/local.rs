@@ -22,7 +22,7 @@ pub struct Said {
 }
 
 impl Said {
-    fn of(output: Output) -> Self {
+    pub fn of(output: Output) -> Self {
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         let said = Self {
             code: output.status.code().expect("the program ends by itself, not by a signal"),
