@@ -31,14 +31,15 @@ impl Repository {
 
 async fn read_marker(store: &Store) -> Result<Marker, RepositoryError> {
     let key = layout::marker();
+    let untrusted = |problem: String| RepositoryError::Untrusted { key: key.to_string(), problem };
     let bytes = match store.get(&key, MAX_DOCUMENT_BYTES).await {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == ErrorKind::NotFound => {
             return Err(RepositoryError::Missing { url: store.url().to_string() });
         }
+        Err(error) if error.kind() == ErrorKind::TooLarge => return Err(untrusted(error.to_string())),
         Err(source) => return Err(RepositoryError::Store { operation: "read lifeboat.json".into(), source }),
     };
-    let untrusted = |problem: String| RepositoryError::Untrusted { key: key.to_string(), problem };
     let marker: Marker = serde_json::from_slice(&bytes).map_err(|error| untrusted(error.to_string()))?;
     if marker.format != FORMAT {
         return Err(untrusted(format!("format {} needs a newer lifeboat", marker.format)));
@@ -64,7 +65,13 @@ async fn read_config(store: &Store, marker: &Marker, trust: Option<&Trust>) -> R
         let Some(id) = layout::parse_config(&object.key) else {
             return Err(untrusted("it is no configuration document".into()));
         };
-        let bytes = store.get(&object.key, MAX_DOCUMENT_BYTES).await.during("read the configuration")?;
+        let bytes = match store.get(&object.key, MAX_DOCUMENT_BYTES).await {
+            Ok(bytes) => bytes,
+            Err(error) if matches!(error.kind(), ErrorKind::TooLarge | ErrorKind::NotFound) => {
+                return Err(untrusted(error.to_string()));
+            }
+            Err(source) => return Err(RepositoryError::Store { operation: "read the configuration".into(), source }),
+        };
         let operator = match trust {
             Some(trust) => trust.operator,
             None => {

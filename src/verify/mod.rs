@@ -75,8 +75,13 @@ impl Problem {
             ErrorClass::Refused => ProblemKind::Refused,
             ErrorClass::Failed | ErrorClass::Missing => ProblemKind::Unchecked,
         };
+        let named = |error: &RepositoryError| match error {
+            // The key is told beside it.
+            RepositoryError::Damaged { problem, .. } | RepositoryError::Untrusted { problem, .. } => problem.clone(),
+            _ => error.to_string(),
+        };
         let message = std::iter::successors(std::error::Error::source(error), |cause| cause.source())
-            .fold(error.to_string(), |text, cause| format!("{text}: {cause}"));
+            .fold(named(error), |text, cause| format!("{text}: {cause}"));
         let key = error.key().map(str::to_owned);
         Self { kind, key, level, message, cure: None }
     }

@@ -14,6 +14,7 @@ mod cli;
 mod damage;
 mod forger;
 mod formats;
+mod hostile_backup;
 mod loop_format;
 mod models;
 mod policy_errors;

@@ -6,3 +6,4 @@ pub mod local;
 #[allow(dead_code, reason = "a helper for all tests of servers, now and later")]
 pub mod postgres;
 pub mod repository;
+pub mod reseal;

@@ -2,8 +2,9 @@
 
 use super::error::ArchiveError;
 
-/// Longest entry of a table of contents that is taken in. PostgreSQL itself stops at 1 GiB for one statement.
-pub const MAX_ENTRY: usize = 256 << 20;
+/// Longest entry of a table of contents that is taken in. PostgreSQL itself stops at 1 GiB for one statement; no view or
+/// function that a person wrote comes near this.
+pub const MAX_ENTRY: usize = 64 << 20;
 
 /// Why a value could not be read from the bytes at hand.
 #[derive(Debug, PartialEq, Eq)]

@@ -10,6 +10,9 @@ use super::error::ArchiveError;
 use super::toc::{Header, TocEntry};
 use crate::model::StreamItem;
 
+/// Entries with data of one archive. The sealed detail that names them could not hold more.
+const MAX_PARTS: usize = 1 << 19;
+
 /// Block types.
 const TABLE: u8 = 1;
 const LARGE_OBJECTS: u8 = 3;
@@ -192,6 +195,9 @@ impl Reader {
                     self.header = Some(header);
                 }),
                 Some(_) if self.entries_left == 0 => break,
+                Some(_) if self.expected.len() > MAX_PARTS => {
+                    return Err(ArchiveError::Toc("more tables than a backup can name"));
+                }
                 Some(header) => header.read_entry(&mut cursor, false).map(|entry| {
                     self.entries_left -= 1;
                     Self::expect(&mut self.expected, entry);
