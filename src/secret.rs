@@ -98,3 +98,23 @@ impl fmt::Display for SecretRef {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rustix::process::{DumpableBehavior, Resource, dumpable_behavior, getrlimit};
+
+    use super::*;
+
+    #[test]
+    fn memory_is_kept_out_of_core_files() {
+        protect_memory();
+        assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
+        assert_eq!(getrlimit(Resource::Core).maximum, Some(0));
+    }
+
+    #[test]
+    fn a_secret_prints_as_nothing() {
+        let secret = Secret::new("canary".to_owned());
+        assert_eq!(format!("{secret:?} {:?}", Some(&secret)), "[secret] Some([secret])");
+    }
+}

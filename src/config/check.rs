@@ -145,7 +145,9 @@ impl Checker<'_> {
             self.wrong(&field.host, "the host is empty", None);
         } else if !host.starts_with('/') && (host.contains('/') || host.matches(':').count() == 1) {
             let cure = "write `host: NAME` and `port: NUMBER` apart, or the folder of a Unix socket";
-            self.wrong(&field.host, format!("`{host}` is not a host name or address"), Some(cure));
+            // An address of another form may hold a password.
+            let shown = if host.contains('@') { "it".into() } else { format!("`{host}`") };
+            self.wrong(&field.host, format!("{shown} is not a host name or address"), Some(cure));
         }
         if field.port.value == 0 {
             self.wrong(&field.port, "port 0 is no port", None);

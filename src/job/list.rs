@@ -26,7 +26,7 @@ pub async fn run(request: ListRequest, cx: &Context) -> Result<ListReport, JobEr
 pub(in crate::job) fn findings(catalog: &Catalog) -> Vec<Finding> {
     let invalid = catalog.invalid.iter().map(|invalid| {
         Finding::problem(invalid.key().as_str(), format!("cannot be believed: {}", invalid.problem))
-        .cure("find out who wrote it; `lifeboat restore` will not use it")
+            .cure("find out who wrote it; `lifeboat restore` will not use it")
     });
     let unfinished = catalog.unfinished.iter().map(|(policy, run)| {
         Finding::ok(format!("run {run} of {policy}"), "committed nothing: under way, crashed, or every source failed")

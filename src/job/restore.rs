@@ -12,8 +12,8 @@ use crate::job::{Exit, JobError};
 use crate::model::{Level, SourceEntry, Timestamp};
 use crate::repository::{Backup, CaptureReader, Repository};
 use crate::source::Target;
-use crate::source::postgres::TargetUrl;
 use crate::source::postgres::load::{Mode, PostgresTarget};
+use crate::source::postgres::{TargetUrl, TargetUrlError};
 use crate::store::Access;
 use crate::verify::{CaptureStreams, ProblemKind, Request, verify};
 
@@ -121,9 +121,12 @@ async fn check_present(
 }
 
 fn target(request: &RestoreRequest, cx: &Context) -> Result<PostgresTarget, JobError> {
-    let url: TargetUrl = request.target.parse().map_err(|error: crate::source::postgres::TargetUrlError| {
+    let url: TargetUrl = request.target.parse().map_err(|error: TargetUrlError| {
         let cure = error.cure();
-        JobError::usage(format!("`--to {}`", request.target)).because(error).hint(cure)
+        // What holds a password is not said again.
+        let secret = matches!(error, TargetUrlError::PasswordInUrl);
+        let shown = if secret { "`--to`".into() } else { format!("`--to {}`", request.target) };
+        JobError::usage(shown).because(error).hint(cure)
     })?;
     if request.jobs > 1 {
         return Err(JobError::usage("this version loads one stream at a time").hint("leave -j out"));

@@ -260,11 +260,12 @@ impl Repository {
             self.open_document::<Statement>(&object.key, &bytes, Role::Prover).ok()
         });
         let signed = futures::stream::iter(read).buffer_unordered(READS);
-        signed.fold(HashSet::new(), async |mut damaged, signed| {
-            damaged.extend(signed.into_iter().flat_map(|signed| signed.document.predicate.damaged));
-            damaged
-        })
-        .await
+        signed
+            .fold(HashSet::new(), async |mut damaged, signed| {
+                damaged.extend(signed.into_iter().flat_map(|signed| signed.document.predicate.damaged));
+                damaged
+            })
+            .await
     }
 }
 

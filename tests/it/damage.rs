@@ -175,7 +175,8 @@ impl Bed {
         let gone = kind == Kind::Manifest && expected.codes[0] == 4;
         let code = if sealed_documents || gone { 4 } else { 0 };
         run(&["show", newest]).exits(code);
-        let (globals, shop) = (run(&["cat", newest, "postgres", "globals"]), run(&["cat", newest, "postgres", "db/shop"]));
+        let (globals, shop) =
+            (run(&["cat", newest, "postgres", "globals"]), run(&["cat", newest, "postgres", "db/shop"]));
         if kind == Kind::Chunk && expected.codes[1] == 4 {
             let mut codes = [globals.code, shop.code];
             codes.sort_unstable();

@@ -182,7 +182,9 @@ async fn a_changed_configuration_is_refused() {
             forge.write(&format!("config/{id}.json"), &bytes);
         }
         eprintln!("{what}");
-        for args in [&["list"][..], &["verify", "latest"], &["cat", "latest", "postgres", "globals"], &["show", "latest"]] {
+        for args in
+            [&["list"][..], &["verify", "latest"], &["cat", "latest", "postgres", "globals"], &["show", "latest"]]
+        {
             forge.run(args).exits(12);
         }
         forge.restore_snapshot(&snapshot);
@@ -249,14 +251,20 @@ async fn a_forged_tombstone_hides_nothing() {
         ("by the writer", forge.sign(&good, Role::Writer)),
         ("back-dated", forge.sign(&Tombstone { signed: days(-2), ..good.clone() }, Role::Collector)),
         ("dated ahead", forge.sign(&Tombstone { signed: days(2), ..good.clone() }, Role::Collector)),
-        ("dated at the end of time", forge.sign(&Tombstone { signed: Timestamp::MAX, ..good.clone() }, Role::Collector)),
+        (
+            "dated at the end of time",
+            forge.sign(&Tombstone { signed: Timestamp::MAX, ..good.clone() }, Role::Collector),
+        ),
         ("of another run", forge.sign(&Tombstone { run: newest, ..good.clone() }, Role::Collector)),
         ("of another policy", forge.sign(&Tombstone { policy: name("other"), ..good.clone() }, Role::Collector)),
         (
             "of another repository",
             forge.sign(&Tombstone { repository: ulid().parse().unwrap(), ..good.clone() }, Role::Collector),
         ),
-        ("of another manifest", forge.sign(&Tombstone { manifest_sha256: sha256(b"x"), ..good.clone() }, Role::Collector)),
+        (
+            "of another manifest",
+            forge.sign(&Tombstone { manifest_sha256: sha256(b"x"), ..good.clone() }, Role::Collector),
+        ),
         ("empty", Vec::new()),
     ];
     let key = format!("expired/shop/{older}.{}.json", ulid());
@@ -368,7 +376,8 @@ async fn a_forged_progress_note_is_not_adopted() {
         // Away with it, so that the next one finds the first attempt only.
         let attempt = part.entry.attempt.to_string();
         std::fs::remove_dir_all(forge.object(&format!("backups/shop/{}", run.id))).unwrap();
-        for key in objects(&forge.path("repo")).iter().filter(|key| key.starts_with("data/") && key.ends_with(&attempt)) {
+        for key in objects(&forge.path("repo")).iter().filter(|key| key.starts_with("data/") && key.ends_with(&attempt))
+        {
             std::fs::remove_file(forge.object(key)).unwrap();
         }
         part.entry.stats.reused_chunks

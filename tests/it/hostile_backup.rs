@@ -1,6 +1,7 @@
 //! Backups made by an attacker who holds the writer's key: nothing escapes, nothing explodes, nothing runs.
 
 mod bombs;
+mod noise;
 mod numbers;
 mod restore;
 
@@ -21,7 +22,9 @@ const EVIL: &str = "a\u{1b}[2J\u{7}\u{9b}31m\r\nPROBLEM  b: \u{202e}c\u{0}";
 async fn names_cannot_command_the_terminal_or_fake_a_line() {
     let (forge, [_, newest]) = Forge::with_backups().await;
     let mut capture = Capture::of_forge(&forge, newest);
-    for pointer in ["/sources/0/kind", "/sources/0/method", "/sources/0/consistency/kind", "/sources/0/consistency/marker"] {
+    for pointer in
+        ["/sources/0/kind", "/sources/0/method", "/sources/0/consistency/kind", "/sources/0/consistency/marker"]
+    {
         *capture.manifest.pointer_mut(pointer).unwrap() = EVIL.into();
     }
     capture.manifest["sources"][0]["streams"][0]["media"] = EVIL.into();

@@ -128,10 +128,12 @@ fn means_the_same(old: &[u8], new: &[u8]) -> bool {
     let read = |bytes: &[u8]| {
         let mut value: serde_json::Value = serde_json::from_slice(bytes).ok()?;
         let object = value.as_object_mut()?;
-        object.remove("created").and_then(|at| at.as_str()?.parse::<lifeboat::model::Timestamp>().ok()).or_else(|| {
-            // A run note has none; a marker that lost it is no marker.
-            (!object.contains_key("constants")).then_some(lifeboat::model::Timestamp::UNIX_EPOCH)
-        })?;
+        object.remove("created").and_then(|at| at.as_str()?.parse::<lifeboat::model::Timestamp>().ok()).or_else(
+            || {
+                // A run note has none; a marker that lost it is no marker.
+                (!object.contains_key("constants")).then_some(lifeboat::model::Timestamp::UNIX_EPOCH)
+            },
+        )?;
         object.remove("lifeboat")?.as_str()?;
         Some(value)
     };

@@ -69,7 +69,10 @@ async fn documents_that_unpack_to_too_much_are_refused_in_little_memory() {
 async fn objects_that_nobody_can_take_in_do_not_hide_the_others() {
     let (forge, [_, newest]) = Forge::with_backups().await;
     let large = vec![b'x'; 65 << 20];
-    for key in [format!("expired/shop/{newest}.01JD7Z9T3Q5R6S7T8V9W0X1Y2Z.json"), format!("backups/shop/{newest}/proofs/01JD7Z9T3Q5R6S7T8V9W0X1Y2Z.json")] {
+    for key in [
+        format!("expired/shop/{newest}.01JD7Z9T3Q5R6S7T8V9W0X1Y2Z.json"),
+        format!("backups/shop/{newest}/proofs/01JD7Z9T3Q5R6S7T8V9W0X1Y2Z.json"),
+    ] {
         forge.write(&key, &large);
         measured(&forge, &["list"]).exits(0).says(&key).says(&newest.to_string());
         forge.run(&["cat", "latest", "postgres", "globals"]).exits(0);
@@ -92,7 +95,13 @@ async fn details_that_unpack_to_too_much_are_refused_in_little_memory() {
     };
     for (what, bytes) in [
         ("depth", with("\"PROPERTIES\"", &repeated("", "[", count(20_000_000), ""))),
-        ("objects", with("\"PROPERTIES\"", &repeated("[{\"a\":0}", ",{\"a\":0}", if is_soak() { 900_000 } else { 150_000 }, "]"))),
+        (
+            "objects",
+            with(
+                "\"PROPERTIES\"",
+                &repeated("[{\"a\":0}", ",{\"a\":0}", if is_soak() { 900_000 } else { 150_000 }, "]"),
+            ),
+        ),
         ("numbers", with("\"PROPERTIES\"", &repeated("[0", ",0", count(30_000_000), "]"))),
         ("texts", with("\"COMMANDS\"", &repeated("\"\"", ",\"\"", count(20_000_000), ""))),
         ("larger than any", vec![b'['; 65 << 20]),
@@ -122,7 +131,10 @@ async fn an_age_header_cannot_keep_anybody_busy() {
     for (what, bytes) in [
         ("many stanzas", with(stanza.repeat(100_000))),
         ("one endless stanza", with(format!("-> {}\n\n", "a ".repeat(5_000_000)))),
-        ("a password that takes years", with("-> scrypt rF0/NwblUHHTpgQgRpe5CQ 63\ngUjEymFKMVXQEKdMMHL24oYexjE3TIC0O0zGSqJ2aUY\n".into())),
+        (
+            "a password that takes years",
+            with("-> scrypt rF0/NwblUHHTpgQgRpe5CQ 63\ngUjEymFKMVXQEKdMMHL24oYexjE3TIC0O0zGSqJ2aUY\n".into()),
+        ),
         ("no header", vec![b'a'; 20 << 20]),
         ("cut", sealed[..end].to_vec()),
     ] {
@@ -224,7 +236,15 @@ async fn an_archive_cannot_make_its_reader_take_memory() {
     let head = |entries: u32| {
         let time: Vec<u8> = (0..7).flat_map(|_| int(1)).collect();
         let names = [text("shop"), text("15.18"), text("15.18")].concat();
-        [b"PGDMP\x01\x0e\x00\x04\x08\x01".to_vec(), [&[1], &[0; 4][..]].concat()[..0].to_vec(), int(0), time, names, int(entries)].concat()
+        [
+            b"PGDMP\x01\x0e\x00\x04\x08\x01".to_vec(),
+            [&[1], &[0; 4][..]].concat()[..0].to_vec(),
+            int(0),
+            time,
+            names,
+            int(entries),
+        ]
+        .concat()
     };
     let entry = |id: u32| {
         let strings: Vec<u8> = ["1259", "1", "t", "TABLE DATA"].iter().flat_map(|s| text(s)).collect();
@@ -236,7 +256,12 @@ async fn an_archive_cannot_make_its_reader_take_memory() {
         ("a text of 250 MiB", [vec![[head(1), int(1), int(1), int(250 << 20)].concat()], zeros(256)].concat()),
         ("a text of 4 GiB", vec![[head(1), int(1), int(1), int(u32::MAX)].concat()]),
         ("four thousand million entries", vec![head(u32::MAX)]),
-        ("a million tables", std::iter::once(head(1_000_000)).chain((0..100).map(|n| (0..10_000).flat_map(|m| entry(n * 10_000 + m + 1)).collect())).collect()),
+        (
+            "a million tables",
+            std::iter::once(head(1_000_000))
+                .chain((0..100).map(|n| (0..10_000).flat_map(|m| entry(n * 10_000 + m + 1)).collect()))
+                .collect(),
+        ),
     ];
     for (what, pieces) in cases {
         let snapshot = forge.snapshot();

@@ -108,7 +108,10 @@ async fn no_value_of_any_document_makes_a_verb_panic() {
             assert!(matches!(said.code, 0 | 2 | 3 | 4 | 12), "{place:?} {pointer} {value} {args:?}: {said:?}");
             let cat = args[0] == "cat" && said.code == 0;
             let harmless = *place != Where::Line || pointer.ends_with("/v") || pointer.ends_with("/until");
-            assert!(!cat || harmless || pointer.starts_with("/0/") || said.out.len() > 1_000_000, "{place:?} {pointer}");
+            assert!(
+                !cat || harmless || pointer.starts_with("/0/") || said.out.len() > 1_000_000,
+                "{place:?} {pointer}"
+            );
         }
         forge.restore_snapshot(&snapshot);
     }

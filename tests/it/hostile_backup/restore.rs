@@ -88,15 +88,24 @@ fn properties_of_a_database_are_never_read_as_sql() {
         ("/comment", evil.into()),
         ("/locale/collate", evil.into()),
         ("/locale/ctype", evil.into()),
-        ("/acl", serde_json::json!([{"grantor": "keeper", "grantee": evil, "privilege": "CONNECT", "grantable": false}])),
+        (
+            "/acl",
+            serde_json::json!([{"grantor": "keeper", "grantee": evil, "privilege": "CONNECT", "grantable": false}]),
+        ),
         (
             "/acl",
             serde_json::json!([{"grantor": "postgres", "grantee": "postgres", "privilege":
                 "CONNECT ON DATABASE postgres TO postgres; CREATE ROLE pwned SUPERUSER; GRANT CONNECT", "grantable": false}]),
         ),
-        ("/settings", serde_json::json!([{"role": null, "name": "work_mem\" = '1MB'; CREATE ROLE pwned; --", "value": "1MB"}])),
+        (
+            "/settings",
+            serde_json::json!([{"role": null, "name": "work_mem\" = '1MB'; CREATE ROLE pwned; --", "value": "1MB"}]),
+        ),
         ("/settings", serde_json::json!([{"role": null, "name": "work_mem", "value": "1MB'; CREATE ROLE pwned; --"}])),
-        ("/settings", serde_json::json!([{"role": null, "name": "search_path", "value": "\"a'\"\"; CREATE ROLE pwned; --\""}])),
+        (
+            "/settings",
+            serde_json::json!([{"role": null, "name": "search_path", "value": "\"a'\"\"; CREATE ROLE pwned; --\""}]),
+        ),
         ("/settings", serde_json::json!([{"role": evil, "name": "work_mem", "value": "1MB"}])),
         ("/extensions", serde_json::json!([{"name": evil, "version": evil, "schema": evil}])),
         ("/connection_limit", serde_json::json!(i32::MIN)),
@@ -111,10 +120,9 @@ fn properties_of_a_database_are_never_read_as_sql() {
         database["owner"] = "postgres".into();
         *database.pointer_mut(pointer).unwrap() = value.clone();
         capture.store();
-        let said = bed.local.run_on(
-            &twin,
-            &["restore", &bed.run, "--source", "postgres", "--to", &one, "--mode", "beside", "--yes"],
-        );
+        let said = bed
+            .local
+            .run_on(&twin, &["restore", &bed.run, "--source", "postgres", "--to", &one, "--mode", "beside", "--yes"]);
         eprintln!("{pointer} {value}: {}", said.code);
         assert!(!bed.is_pwned(), "{pointer} {value}: {}\n{}", said.out, said.err);
     }

@@ -48,14 +48,7 @@ impl Capture {
         Self::load(repo, run, &local.pem("writer"), &dedup, &recipients, &identities)
     }
 
-    fn load(
-        repo: &Path,
-        run: &str,
-        writer: &str,
-        dedup: &str,
-        recipients: &[String],
-        identities: &Identities,
-    ) -> Self {
+    fn load(repo: &Path, run: &str, writer: &str, dedup: &str, recipients: &[String], identities: &Identities) -> Self {
         let read = |end: &str| std::fs::read(repo.join(find(repo, run, end))).unwrap();
         let list = zstd::decode_all(&*read("chunks.0.jsonl.zst")).unwrap();
         let list = String::from_utf8(list).unwrap();
@@ -122,7 +115,8 @@ impl Capture {
 
     fn add_chunk(&mut self, s: usize, n: usize, len: usize, id: &str, sealed: &[u8]) {
         let attempt = self.entry()["attempt"].as_str().unwrap().to_owned();
-        let (policy, source) = (self.manifest["policy"].as_str().unwrap(), self.manifest["sources"][0]["name"].as_str());
+        let (policy, source) =
+            (self.manifest["policy"].as_str().unwrap(), self.manifest["sources"][0]["name"].as_str());
         let path = self.repo.join(format!("data/{policy}.{}/{}/{id}.{attempt}", source.unwrap(), &id[..2]));
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         // Never into a file that a twin of this repository shares.
