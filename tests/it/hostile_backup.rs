@@ -90,11 +90,13 @@ async fn files_of_a_backup_stay_in_the_folder_that_was_named() {
     assert_eq!(std::fs::read_dir(&victim).unwrap().count(), 0);
 }
 
+type Change = dyn Fn(&mut serde_json::Value);
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_detail_that_contradicts_itself_is_damage() {
     let (forge, [_, newest]) = Forge::with_backups().await;
     let part = |offset: u64, bytes: u64, rows: u64| serde_json::json!({"name": "p", "offset": offset, "bytes": bytes, "rows": rows, "sha256": null});
-    let cases: [(&str, &dyn Fn(&mut serde_json::Value)); 11] = [
+    let cases: [(&str, &Change); 11] = [
         ("a part beyond the end", &|d| d["streams"][0]["parts"] = serde_json::json!([part(0, 1 << 40, 0)])),
         ("a part that overflows", &|d| d["streams"][0]["parts"] = serde_json::json!([part(u64::MAX, u64::MAX, 0)])),
         ("parts that overlap", &|d| d["streams"][1]["parts"] = serde_json::json!([part(0, 5, 0), part(4, 5, 0)])),

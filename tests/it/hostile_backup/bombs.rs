@@ -214,7 +214,7 @@ async fn a_chunk_that_unpacks_to_too_much_is_refused_in_little_memory() {
         let snapshot = forge.snapshot();
         let mut capture = Capture::of_forge(&forge, newest);
         let name = capture.detail["streams"][0]["name"].as_str().unwrap().to_owned();
-        capture.set_stream(&name, &[plain.clone()]);
+        capture.set_stream(&name, std::slice::from_ref(&plain));
         capture.set_chunk(0, 0, usize::try_from(len).unwrap(), &capture.seal(&frame));
         capture.manifest["sources"][0]["streams"][0]["bytes"] = len.into();
         capture.detail["streams"][0]["bytes"] = len.into();

@@ -81,7 +81,7 @@ async fn no_mutation_of_a_signed_document_is_believed() {
 fn no_mutation_of_a_sealed_chunk_is_opened() {
     let identity = generate_identity();
     let identities = Identities::parse(identity.file.expose()).unwrap();
-    let sealer = lifeboat::repository::Sealer::new(&[identity.recipient.clone()]).unwrap();
+    let sealer = lifeboat::repository::Sealer::new(std::slice::from_ref(&identity.recipient)).unwrap();
     let plain = b"some rows of a table, again and again, ".repeat(300);
     let len = u32::try_from(plain.len()).unwrap();
     let sealed = sealer.chunk_sealer().unwrap().seal_chunk(&plain).unwrap();
