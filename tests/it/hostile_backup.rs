@@ -92,10 +92,13 @@ async fn files_of_a_backup_stay_in_the_folder_that_was_named() {
 
 type Change = dyn Fn(&mut serde_json::Value);
 
+fn part(offset: u64, bytes: u64, rows: u64) -> serde_json::Value {
+    serde_json::json!({"name": "p", "offset": offset, "bytes": bytes, "rows": rows, "sha256": null})
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_detail_that_contradicts_itself_is_damage() {
     let (forge, [_, newest]) = Forge::with_backups().await;
-    let part = |offset: u64, bytes: u64, rows: u64| serde_json::json!({"name": "p", "offset": offset, "bytes": bytes, "rows": rows, "sha256": null});
     let cases: [(&str, &Change); 11] = [
         ("a part beyond the end", &|d| d["streams"][0]["parts"] = serde_json::json!([part(0, 1 << 40, 0)])),
         ("a part that overflows", &|d| d["streams"][0]["parts"] = serde_json::json!([part(u64::MAX, u64::MAX, 0)])),
