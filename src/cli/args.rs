@@ -8,7 +8,7 @@ use crate::cli::{backup, cat, check, completion, init, list, plan, proof, restor
 
 /// Backs a whole self-hosted platform up, proves every copy, and brings it back.
 #[derive(Debug, Parser)]
-#[command(name = "lifeboat", version, max_term_width = 110, disable_help_subcommand = true)]
+#[command(name = "lifeboat", version, max_term_width = 110)]
 #[command(
     after_help = "A BACKUP is a run id, the beginning of one, `latest` (newest complete), `latest-verified` or `before:TIME`."
 )]

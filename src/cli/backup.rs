@@ -95,7 +95,7 @@ fn text(report: &BackupReport) -> String {
             human::bytes(source.stored_bytes),
             source.reused_chunks,
             human::count(total, "chunk"),
-            human::seconds(source.seconds),
+            human::whole_seconds(source.seconds as u64),
         ));
     }
     for failed in &report.failed_sources {

@@ -67,7 +67,16 @@ fn run(cli: Cli) -> Result<Exit, JobError> {
     let outcome = runtime.block_on(async {
         let cx = Context::new(progress::monitor(&cli.global));
         signal::watch(cx.cancel.clone())?;
-        let outcome = verb(cli.verb, &cli.global, &cx).await;
+        let looks = matches!(
+            cli.verb,
+            Verb::Check(_) | Verb::Plan(_) | Verb::List(_) | Verb::Show(_) | Verb::Proof(_)
+        );
+        let outcome = tokio::select! {
+            biased;
+            // What only looks leaves nothing behind. The others tidy up and end by themselves.
+            () = cx.cancel.cancelled(), if looks => Err(JobError::interrupted()),
+            outcome = verb(cli.verb, &cli.global, &cx) => outcome,
+        };
         match outcome {
             // Whatever failed because it was told to stop was interrupted.
             Err(error) if cx.cancel.is_cancelled() && error.exit != Exit::Interrupted => {

@@ -64,7 +64,7 @@ fn backup_text(report: &PlanBackupReport) -> String {
     steps(&mut text, &report.steps);
     text.blank().findings(0, &report.findings);
     text.line(match (report.exit(), report.estimate_seconds) {
-        (Exit::Ok, Some(seconds)) => format!("estimate {}", human::seconds(seconds as f64)),
+        (Exit::Ok, Some(seconds)) => format!("estimate {}", human::whole_seconds(seconds)),
         (Exit::Ok, None) => "no earlier backup to guess the time from".to_owned(),
         _ => "BLOCKED: the problems above come first".to_owned(),
     });
@@ -83,7 +83,7 @@ pub fn restore_text(plan: &RestorePlan) -> String {
     let age = human::span(plan.age_seconds.max(0).unsigned_abs());
     let estimate = match plan.estimate_seconds {
         Some(seconds) => {
-            format!("estimate {} for {}", human::seconds(seconds as f64), human::bytes(plan.estimate_bytes))
+            format!("estimate {} for {}", human::whole_seconds(seconds), human::bytes(plan.estimate_bytes))
         }
         None => format!("{} to load", human::bytes(plan.estimate_bytes)),
     };

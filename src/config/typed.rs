@@ -76,7 +76,7 @@ pub struct KeysField {
     /// Public age keys that every backup is encrypted to: at least two, one of them kept offline.
     #[schemars(with = "Vec<Recipient>", length(min = 1))]
     pub recipients: Spanned<Vec<Spanned<Recipient>>>,
-    /// The key that names chunks: base64 of 32 bytes. It decrypts nothing.
+    /// The key that names chunks: 64 hexadecimal digits. It decrypts nothing.
     pub dedup: SecretField,
     #[serde(default)]
     pub signing: SigningField,

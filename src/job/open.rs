@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use crate::config::Policy;
 use crate::context::Context;
+use crate::job::permissions::open_to_others;
 use crate::job::types::{BackupRef, Place};
 use crate::job::{Exit, JobError};
-use crate::model::{Name, PublicKey, Role, Timestamp};
+use crate::model::{BackupStatus, Name, PublicKey, Role, Timestamp};
 use crate::repository::{
-    Backup, Catalog, DedupKey, ErrorClass, Identities, Repository, RepositoryError, SigningKey, Tuning, Writer,
+    Backup, Catalog, DedupKey, ErrorClass, Identities, Repository, RepositoryError, SelectError, SigningKey,
+    Tuning, Writer,
 };
 use crate::secret::SecretRef;
 use crate::store::{Access, ErrorKind, Store, StoreError};
@@ -56,6 +58,8 @@ fn from_store(error: &StoreError) -> JobError {
 /// The one place that decides how a repository's error ends the program.
 pub(in crate::job) fn from_repository(error: RepositoryError) -> JobError {
     let exit = match error.class() {
+        // Only `init` asks for an empty place.
+        _ if matches!(error, RepositoryError::Exists { .. } | RepositoryError::NotEmpty { .. }) => Exit::Blocked,
         ErrorClass::Failed => Exit::Failed,
         ErrorClass::Missing => Exit::Missing,
         ErrorClass::Refused => Exit::Refused,
@@ -63,10 +67,10 @@ pub(in crate::job) fn from_repository(error: RepositoryError) -> JobError {
     };
     let hint = match &error {
         RepositoryError::Missing { url } => return missing(url),
-        RepositoryError::Exists { url } => Some(format!("lifeboat list --repository {url}")),
-        RepositoryError::NotEmpty { .. } => {
-            Some("choose an empty folder, or remove what an interrupted init left there".into())
+        RepositoryError::Exists { url } => {
+            Some(format!("to see what is in it: lifeboat list --repository {url}; a new one needs another folder"))
         }
+        RepositoryError::NotEmpty { .. } => Some("choose an empty folder".into()),
         RepositoryError::Store { source, .. } => source.hint().map(str::to_owned),
         RepositoryError::Pins { .. } => {
             Some("somebody changed the repository or the policy: find out who before anything else".into())
@@ -99,7 +103,11 @@ pub(in crate::job) fn from_repository(error: RepositoryError) -> JobError {
 }
 
 fn read_secret_file(path: &Path, what: &str) -> Result<String, JobError> {
-    let secret = SecretRef::File(path.to_owned()).resolve();
+    let reference = SecretRef::File(path.to_owned());
+    if let Some(finding) = open_to_others(what, &reference) {
+        tracing::warn!("{}", finding.message);
+    }
+    let secret = reference.resolve();
     let secret = secret.map_err(|error| JobError::refused(format!("cannot use {what}")).because(error))?;
     Ok(secret.expose().clone())
 }
@@ -185,18 +193,23 @@ pub(in crate::job) fn select<'a>(
     source: Option<&Name>,
 ) -> Result<&'a Backup, JobError> {
     catalog.select(backup, source).map_err(|error| {
-        let hint =
-            match catalog.backups.iter().any(|b| matches!(b.manifest.status, crate::model::BackupStatus::Partial)) {
-                true => "lifeboat list shows them; a partial one is named by its run id",
-                false => "lifeboat list",
-            };
-        JobError::usage(error.to_string()).hint(hint)
+        let partial = catalog.backups.iter().any(|backup| backup.manifest.status == BackupStatus::Partial);
+        let hint = match (&error, partial) {
+            _ if catalog.backups.is_empty() => "there is no backup at all yet: lifeboat backup -f POLICY",
+            (SelectError::Ambiguous { .. }, _) => "type more of its letters",
+            (SelectError::NotFound { .. }, true) => "`lifeboat list` shows all; a partial one is named by its run id",
+            _ => "`lifeboat list` shows all",
+        };
+        // Words that are right, and nothing to answer them with yet, are no mistake of whoever typed them.
+        let nothing_yet = matches!(&error, SelectError::NotFound { wanted, .. } if !matches!(wanted, BackupRef::Run(_)));
+        let exit = if nothing_yet { Exit::Failed } else { Exit::Usage };
+        JobError::new(exit, error.to_string()).hint(hint)
     })
 }
 
-/// Seconds from `then` to the store's time `now`, never negative.
+/// Seconds from `then` to the store's time `now`; negative if `then` is in the future, which is shown, not hidden.
 pub(in crate::job) fn age(now: Timestamp, then: Timestamp) -> i64 {
-    now.duration_since(then).as_secs().max(0)
+    now.duration_since(then).as_secs()
 }
 
 pub(in crate::job) async fn now(repository: &Repository) -> Result<Timestamp, JobError> {

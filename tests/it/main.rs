@@ -14,6 +14,7 @@ mod cli;
 mod formats;
 mod loop_format;
 mod models;
+mod old_repository;
 mod policy_errors;
 mod postgres_archive;
 mod postgres_capture;
