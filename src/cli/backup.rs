@@ -79,7 +79,12 @@ impl Backup {
     pub async fn run(self, global: &Global, cx: &Context) -> Result<Exit, JobError> {
         let request = self.what.request(global, self.signing)?;
         let report = job::backup::run(request, cx).await?;
-        output::report(global.json, &report, text)?;
+        if global.quiet && !global.json && report.exit() == Exit::Ok {
+            // For cron, which mails whatever is said: only what names the backup.
+            output::print(&format!("{}\n", report.run))?;
+        } else {
+            output::report(global.json, &report, text)?;
+        }
         Ok(report.exit())
     }
 }

@@ -48,11 +48,14 @@ fn backup_text(report: &PlanBackupReport) -> String {
     let mut text = Text::new();
     text.line(format!("backup of policy {} into {}", report.policy, report.url));
     for source in &report.sources {
-        let version = source.version.as_deref().unwrap_or("no answer");
         let base =
             source.base.map_or("everything is stored anew".to_owned(), |run| format!("chunks of {run} are reused"));
         let size = human::bytes(source.estimate_bytes);
-        text.blank().line(format!("{} ({}): {version}, about {size}; {base}", source.name, source.kind));
+        let seen = match &source.version {
+            Some(version) => format!("{version}, about {size}; {base}"),
+            None => "no answer".to_owned(),
+        };
+        text.blank().line(format!("{} ({}): {seen}", source.name, source.kind));
         if !source.streams.is_empty() {
             text.line(format!("  streams: {}", join(&source.streams)));
         }

@@ -38,7 +38,7 @@ pub enum ConfigError {
     Read { path: PathBuf, source: std::io::Error },
     #[error("{path} is larger than 1 MiB")]
     TooLarge { path: PathBuf },
-    #[error("no policy in {path}: a folder needs a .yaml file with `kind: Policy`")]
+    #[error("no policy in {path}: no YAML document there says `kind: Policy`")]
     NoPolicy { path: PathBuf },
     #[error("no trust file: {path} holds no document with `kind: Trust`")]
     NoTrust { path: PathBuf },
@@ -62,7 +62,9 @@ impl ConfigError {
                 Some("lifeboat init REPOSITORY --generate-keys DIR writes a policy to start from".to_owned())
             }
             ConfigError::Read { source, .. } => match source.kind() {
-                ErrorKind::NotFound => Some("lifeboat init REPOSITORY --generate-keys DIR writes one to start from".to_owned()),
+                ErrorKind::NotFound => {
+                    Some("lifeboat init REPOSITORY --generate-keys DIR writes one to start from".to_owned())
+                }
                 ErrorKind::PermissionDenied => Some("run it as a user who may read it".to_owned()),
                 ErrorKind::InvalidData => Some("save it as UTF-8".to_owned()),
                 _ => None,

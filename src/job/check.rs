@@ -87,7 +87,8 @@ fn clock(store: Timestamp, here: Timestamp) -> Option<Finding> {
     let ahead = age(here, store);
     (ahead.abs() > CLOCK_SECONDS).then(|| {
         let way = if ahead > 0 { "ahead of" } else { "behind" };
-        let message = format!("this machine's clock is {} s {way} the store's: ids and times will mislead", ahead.abs());
+        let message =
+            format!("this machine's clock is {} s {way} the store's: ids and times will mislead", ahead.abs());
         Finding::warning("clock", message).cure("set the clock (NTP); deadlines and ages follow the store's")
     })
 }

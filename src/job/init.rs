@@ -238,7 +238,11 @@ async fn from_policy(
     signing_key: Option<&Path>,
     cx: &Context,
 ) -> Result<InitReport, JobError> {
-    let needs = |what: &str| JobError::refused(format!("the policy lacks {what}, which a new repository needs"));
+    let needs = |what: &str| {
+        JobError::refused(format!("the policy lacks {what}, which a new repository needs")).hint(
+            "keys.signing.operator: {file: operator.key} (or --signing-key), and its public half under keys.trusted",
+        )
+    };
     let trusted = policy.keys.trusted.as_ref().ok_or_else(|| needs("keys.trusted"))?;
     let reference = match signing_key {
         Some(path) => crate::secret::SecretRef::File(path.to_owned()),

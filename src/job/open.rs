@@ -10,8 +10,8 @@ use crate::job::types::{BackupRef, Place};
 use crate::job::{Exit, JobError};
 use crate::model::{BackupStatus, Name, PublicKey, Role, Timestamp};
 use crate::repository::{
-    Backup, Catalog, DedupKey, ErrorClass, Identities, Repository, RepositoryError, SelectError, SigningKey,
-    Tuning, Writer,
+    Backup, Catalog, DedupKey, ErrorClass, Identities, Repository, RepositoryError, SelectError, SigningKey, Tuning,
+    Writer,
 };
 use crate::secret::SecretRef;
 use crate::store::{Access, ErrorKind, Store, StoreError};
@@ -108,7 +108,10 @@ fn read_secret_file(path: &Path, what: &str) -> Result<String, JobError> {
         tracing::warn!("{}", finding.message);
     }
     let secret = reference.resolve();
-    let secret = secret.map_err(|error| JobError::refused(format!("cannot use {what}")).because(error))?;
+    let secret = secret.map_err(|error| {
+        let hint = "--identity FILE: the identity.txt (or escrow.txt) that init wrote; it belongs offline";
+        JobError::refused(format!("cannot use {what}")).because(error).hint(hint)
+    })?;
     Ok(secret.expose().clone())
 }
 
@@ -152,7 +155,10 @@ pub(in crate::job) fn signing_key(place: &Place, role: Role) -> Result<Option<Si
         (None, None) => None,
     };
     let Some(reference) = reference else { return Ok(None) };
-    let refused = || JobError::refused(format!("cannot use the {role}'s signing key"));
+    let refused = || {
+        JobError::refused(format!("cannot use the {role}'s signing key"))
+            .hint(format!("keys.signing.{role} in the policy, or --signing-key: the {role}.key that init wrote"))
+    };
     let pem = reference.resolve().map_err(|error| refused().because(error))?;
     SigningKey::from_pem(pem.expose()).map(Some).map_err(|error| refused().because(error))
 }
@@ -164,21 +170,47 @@ pub(in crate::job) fn writer(repository: &Repository, place: &Place) -> Result<W
         JobError::refused("the policy names no signing key for the writer")
             .hint("keys.signing.writer: {file: writer.key}")
     })?;
-    let refused = || JobError::refused("cannot use the dedup key");
+    let refused = || {
+        JobError::refused("cannot use the dedup key").hint("keys.dedup in the policy: the dedup.key that init wrote")
+    };
     let text = policy.keys.dedup.resolve().map_err(|error| refused().because(error))?;
     let dedup = DedupKey::parse(text.expose()).map_err(|error| refused().because(error))?;
+    known_as(repository, Role::Writer, &signing.public())?;
+    if dedup.check() != repository.config().dedup.check {
+        return Err(JobError::refused("the dedup key is not that of this repository").hint(
+            "keys.dedup in the policy: the dedup.key that init wrote; with another one nothing would be recognised",
+        ));
+    }
     repository.writer(dedup, signing, Tuning::default()).map_err(from_repository)
+}
+
+/// Refused if the key may not sign in that role here; says so if it is another role's.
+fn known_as(repository: &Repository, role: Role, key: &PublicKey) -> Result<(), JobError> {
+    if repository.is_current(role, key) {
+        return Ok(());
+    }
+    let known = repository.config().keys.iter().find(|known| known.key == *key);
+    let (message, hint) = match known.map(|known| known.role) {
+        Some(other) if other != role => {
+            (format!("this is the {other}'s key, not the {role}'s: {key}"), format!("name {role}.key"))
+        }
+        Some(_) => (
+            format!("this {role}'s key signs nothing new here, it is retired or not pinned: {key}"),
+            format!("name the {role}'s current key, and pin it under keys.trusted"),
+        ),
+        None => (
+            format!("this repository does not know this {role}'s key: {key}"),
+            format!("is it the {role}.key of another repository?"),
+        ),
+    };
+    Err(JobError::refused(message).hint(hint))
 }
 
 /// The prover's key, if one is given; refused if the repository does not know it.
 pub(in crate::job) fn prover(repository: &Repository, place: &Place) -> Result<Option<SigningKey>, JobError> {
     let Some(key) = signing_key(place, Role::Prover)? else { return Ok(None) };
-    let public: PublicKey = key.public();
-    if repository.is_current(Role::Prover, &public) {
-        Ok(Some(key))
-    } else {
-        Err(JobError::refused(format!("{public} is not a current, trusted prover key of this repository")))
-    }
+    known_as(repository, Role::Prover, &key.public())?;
+    Ok(Some(key))
 }
 
 /// Everything that the place means: of its policy, if it has one.
@@ -201,7 +233,8 @@ pub(in crate::job) fn select<'a>(
             _ => "`lifeboat list` shows all",
         };
         // Words that are right, and nothing to answer them with yet, are no mistake of whoever typed them.
-        let nothing_yet = matches!(&error, SelectError::NotFound { wanted, .. } if !matches!(wanted, BackupRef::Run(_)));
+        let nothing_yet =
+            matches!(&error, SelectError::NotFound { wanted, .. } if !matches!(wanted, BackupRef::Run(_)));
         let exit = if nothing_yet { Exit::Failed } else { Exit::Usage };
         JobError::new(exit, error.to_string()).hint(hint)
     })

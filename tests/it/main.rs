@@ -11,6 +11,7 @@
 
 mod architecture;
 mod cli;
+mod cli_refusals;
 mod formats;
 mod loop_format;
 mod models;

@@ -43,8 +43,16 @@ fn it_lists_what_was_committed_and_no_more() {
         let names = |key: &str| row[key].as_array().unwrap().iter().map(name).collect::<Vec<_>>().join(",");
         let skipped: Vec<&str> = row["skipped_sources"].as_array().unwrap().iter().filter_map(|s| s.as_str()).collect();
         found.push(
-            [text("run"), text("status"), text("committed"), text("level"), names("sources"), names("failed_sources"), skipped.join(",")]
-                .to_vec(),
+            [
+                text("run"),
+                text("status"),
+                text("committed"),
+                text("level"),
+                names("sources"),
+                names("failed_sources"),
+                skipped.join(","),
+            ]
+            .to_vec(),
         );
         assert_eq!((&row["pinned"], &row["damaged"]), (&true.into(), &false.into()));
     }
@@ -64,8 +72,12 @@ fn each_stream_is_what_the_server_said_then() {
         let line = ["cat", run, source, stream, "-f", "keys/policy.yaml", "--identity", "keys/escrow.txt"];
         let output = play.command(&line).output().unwrap();
         assert!(output.status.success(), "{line:?}: {}", String::from_utf8_lossy(&output.stderr));
-        assert_eq!((output.stdout.len().to_string(), sha256(&output.stdout).to_string()), (bytes.clone(), hash.clone()));
-        let shown = play.json(&format!("show {run} --trust keys/trust.yaml --repository store --identity keys/identity.txt"));
+        assert_eq!(
+            (output.stdout.len().to_string(), sha256(&output.stdout).to_string()),
+            (bytes.clone(), hash.clone())
+        );
+        let shown =
+            play.json(&format!("show {run} --trust keys/trust.yaml --repository store --identity keys/identity.txt"));
         let sources = shown["sources"].as_array().unwrap().iter().find(|one| one["name"] == source.as_str()).unwrap();
         let shown = sources["streams"].as_array().unwrap().iter().find(|one| one["name"] == stream.as_str()).unwrap();
         assert_eq!(shown["sha256"], hash.as_str());
@@ -113,7 +125,10 @@ fn the_specification_is_enough_to_write_a_reader_from() {
     let expected = rows("streams.tsv").into_iter().filter(|row| listed.contains(&row[0]));
     assert_eq!(found, expected.map(|row| row.join("\t")).collect::<Vec<_>>());
     // And it can say no.
-    let (key, _) = crate::support::play::old_times().into_iter().find(|(key, _)| key.starts_with("data/shop.l")).unwrap();
+    let (key, _) = crate::support::play::old_times()
+        .into_iter()
+        .find(|(key, _)| key.ends_with("01M863G354AWH862AEYM7KGMT0"))
+        .unwrap();
     let mut bytes = std::fs::read(play.path("store").join(&key)).unwrap();
     bytes[300] ^= 1;
     std::fs::write(play.path("store").join(&key), bytes).unwrap();
@@ -140,7 +155,10 @@ fn the_newest_configuration_is_in_force() {
     let chain = std::fs::read_dir(play.path("store/config")).unwrap().count();
     assert_eq!(chain, 2);
     let whole = &rows("listing.tsv")[1][0];
-    play.write("old-prover.yaml", play.read("keys/policy.yaml").replace("{file: prover.key}", "{file: keys/prover-1.key}"));
+    play.write(
+        "old-prover.yaml",
+        play.read("keys/policy.yaml").replace("{file: prover.key}", "{file: keys/prover-1.key}"),
+    );
     let said = play.say(&format!("verify {whole} --level present -f old-prover.yaml"));
     assert_eq!(said.code, 12, "a retired key signs nothing new: {}", said.err);
 }

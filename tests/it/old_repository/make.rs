@@ -17,8 +17,7 @@ use lifeboat::model::{
     RoleKey, RunId, SourceStream, StoreUrl, StreamItem, Tombstone,
 };
 use lifeboat::repository::{
-    AttemptSpec, CommitRequest, DedupKey, Repository, Run, SigningKey, Tuning, Writer, layout,
-    public_key_pem, sign,
+    AttemptSpec, CommitRequest, DedupKey, Repository, Run, SigningKey, Tuning, Writer, layout, public_key_pem, sign,
 };
 use lifeboat::source::Source;
 use lifeboat::source::postgres::{Databases, PostgresSource};
@@ -140,7 +139,10 @@ impl Maker {
             self.sql(database, &format!("CREATE TABLE about AS SELECT '{database}' AS what"));
         }
         self.sql("shop", "CREATE TABLE orders (id int PRIMARY KEY, note text)");
-        self.sql("shop", "CREATE TABLE \"odd \"\"name\"\".ü\" (b bytea); INSERT INTO \"odd \"\"name\"\".ü\" VALUES ('\\x00ff')");
+        self.sql(
+            "shop",
+            "CREATE TABLE \"odd \"\"name\"\".ü\" (b bytea); INSERT INTO \"odd \"\"name\"\".ü\" VALUES ('\\x00ff')",
+        );
     }
 
     fn source(&self, name: &str) -> PostgresSource {
@@ -160,7 +162,13 @@ impl Maker {
         (repository, writer)
     }
 
-    async fn begin(&self, repository: &Repository, writer: &Writer, run: &Run, of: &str) -> lifeboat::repository::Attempt {
+    async fn begin(
+        &self,
+        repository: &Repository,
+        writer: &Writer,
+        run: &Run,
+        of: &str,
+    ) -> lifeboat::repository::Attempt {
         let spec = AttemptSpec {
             source: name(of),
             kind: "postgres".into(),
@@ -198,7 +206,8 @@ impl Maker {
             failed.push(attempt.fail(&failure, self.nothing()).await);
         }
         let asked = whole.iter().chain(broken).map(|of| name(of)).collect::<Vec<_>>();
-        let skipped = ["postgres", "ledger", "reports"].map(name).into_iter().filter(|one| !asked.contains(one)).collect();
+        let skipped =
+            ["postgres", "ledger", "reports"].map(name).into_iter().filter(|one| !asked.contains(one)).collect();
         let tags = BTreeMap::from([("why".to_owned(), "test data, ü".to_owned())]);
         let request = CommitRequest { asked, failed, skipped, tags, started };
         repository.commit(&run, request, &writer, &self.cx).await.unwrap();
