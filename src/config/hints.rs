@@ -63,6 +63,15 @@ pub fn inline_secret(message: &str, field: &str) -> Option<String> {
 
 /// The message without its position.
 pub fn plain(error: &Error) -> String {
+    let said = words(error);
+    // The reader's own guards against files made to exhaust it.
+    if said.starts_with("budget breached") || said.starts_with("recursion limit") {
+        return "it is too large or too deep for a file that a person wrote, its `*aliases` followed".to_owned();
+    }
+    said
+}
+
+fn words(error: &Error) -> String {
     match error {
         Error::InvalidScalar { ty, .. } => format!("this is not {}", type_in_words(ty)),
         Error::Unexpected { expected, .. } => format!("expected {}", expected_in_words(expected)),
@@ -73,11 +82,6 @@ pub fn plain(error: &Error) -> String {
         Error::Message { msg, .. } | Error::ExternalMessage { msg, .. } => msg.clone(),
         other => {
             let text = other.to_string();
-            // The reader's own guards against files made to exhaust it, in its own words.
-            if text.starts_with("budget breached") || text.starts_with("recursion limit") {
-                return "it is too large or too deep for a file that a person wrote, its `*aliases` followed"
-                    .to_owned();
-            }
             let position = other.location().map(|l| format!(" at line {}, column {}", l.line(), l.column()));
             position.and_then(|p| text.strip_suffix(&p).map(str::to_owned)).unwrap_or(text)
         }

@@ -42,7 +42,7 @@ fn a_backup_that_is_not_there_or_not_the_only_one() {
         ("show before:yesterday", 2, &["before:2026-11-23T02:00:00Z, with a zone"]),
         ("show before:2026-11-24", 2, &["with a zone"]),
         ("show before:2020-01-01T00:00:00Z", 1, &["there is no backup before:2020-01-01T00:00:00Z"]),
-        ("proof show latest 01ZZ", 2, &["has no such proof", "lifeboat proof list"]),
+        ("proof show latest --proof 01ZZ", 2, &["has no such proof", "lifeboat proof list"]),
         ("cat latest reports nope --identity keys/identity.txt", 2, &["no stream `nope`", "globals, db/reports"]),
         ("cat 01M863G6 reports globals --identity keys/identity.txt", 2, &["no source `reports`", "it has: postgres"]),
     ];
@@ -136,7 +136,7 @@ fn identities_that_open_nothing() {
 fn keys_of_another_role_or_repository() {
     let play = Play::old();
     let policy = play.read("keys/policy.yaml");
-    let mut case = |from: &str, to: &str, line: &str, words: &[&str]| {
+    let case = |from: &str, to: &str, line: &str, words: &[&str]| {
         assert!(policy.contains(from), "{from}");
         play.write("keys/policy.yaml", policy.replace(from, to));
         refused(&play, &format!("{line} {POLICY}"), 12, words);
@@ -260,7 +260,7 @@ fn policies_that_are_no_policies() {
         ("comments", b"# nothing\n---\n".to_vec(), &["no policy in"]),
         ("twice", format!("{text}---\n{text}").into(), &["more than one policy", "hint: name one file"]),
         ("latin1", text.replace("shop", "sh\u{f6}p").chars().map(|c| c as u8).collect(), &["UTF-8", "hint: save it"]),
-        ("utf16", text.encode_utf16().flat_map(u16::to_le_bytes).collect(), &["UTF-8"]),
+        ("utf16", text.encode_utf16().flat_map(u16::to_le_bytes).collect(), &["utf16.yaml"]),
         ("bomb", bomb.join("\n").into(), &["too large or too deep"]),
         ("deep", "[".repeat(100_000).into(), &["too large or too deep"]),
         ("huge", "#".repeat(2_000_000).into(), &["larger than 1 MiB", "hint: "]),

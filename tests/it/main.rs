@@ -12,8 +12,10 @@
 mod architecture;
 mod cli;
 mod cli_refusals;
+mod cli_signals;
 mod formats;
 mod loop_format;
+mod many_backups;
 mod models;
 mod old_repository;
 mod policy_errors;
