@@ -54,9 +54,12 @@ impl Cat {
                         failure = Some(JobError::from(error));
                         break;
                     }
-                    // The writer ended: it says why below.
-                    Ok(chunk) if sender.send(chunk).await.is_err() => break,
-                    Ok(_) => {}
+                    Ok(chunk) => {
+                        // The writer ended: it says why below.
+                        if sender.send(chunk).await.is_err() {
+                            break;
+                        }
+                    }
                 }
             }
             drop(sender);

@@ -75,6 +75,8 @@ fn run(cli: Cli) -> Result<Exit, JobError> {
             outcome = verb(cli.verb, &cli.global, &cx) => outcome,
         };
         match outcome {
+            // What was being looked at may have heard of it first, and called it a finding.
+            Ok(_) if looks && cx.cancel.is_cancelled() => Err(JobError::interrupted()),
             // Whatever failed because it was told to stop was interrupted.
             Err(error) if cx.cancel.is_cancelled() && error.exit != Exit::Interrupted => {
                 Err(JobError::interrupted().because(error))

@@ -21,6 +21,21 @@ fn send(child: &Child, signal: Signal) {
     kill_process(pid, signal).unwrap();
 }
 
+/// How it ended; a program that does not end is killed, and fails the test instead of holding it up.
+fn ended(child: &mut Child) -> Option<i32> {
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).unwrap();
+    let (done, waiting) = std::sync::mpsc::channel::<()>();
+    let watchdog = std::thread::spawn(move || {
+        if waiting.recv_timeout(std::time::Duration::from_secs(60)) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+            let _ = kill_process(pid, Signal::KILL);
+        }
+    });
+    let status = child.wait().unwrap();
+    drop(done);
+    watchdog.join().unwrap();
+    status.code()
+}
+
 /// A server that takes connections and never says a word: whoever talks to it waits.
 fn silent_server(play: &Play) -> TcpListener {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -42,7 +57,7 @@ fn a_verb_that_waits_for_a_server_ends_at_once() {
             // It is waiting now.
             let _connection = server.accept().unwrap();
             send(&child, signal);
-            let code = child.wait().unwrap().code();
+            let code = ended(&mut child);
             assert_eq!(code, Some(130), "{verb}");
             let after = play.tree();
             let new: Vec<_> = after.keys().filter(|path| !before.contains_key(*path)).collect();
@@ -66,7 +81,7 @@ fn cat_ends_although_nobody_reads() {
         let mut out = child.stdout.take().unwrap();
         out.read_exact(&mut [0]).unwrap();
         send(&child, signal);
-        assert_eq!(child.wait().unwrap().code(), Some(130));
+        assert_eq!(ended(&mut child), Some(130));
         let mut said = String::new();
         child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
         assert!(said.contains("error: interrupted"), "{said}");
@@ -89,7 +104,7 @@ fn verify_leaves_no_proof_and_a_second_signal_is_no_crash() {
     // It may be gone by now: that is what the first one asked for.
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).unwrap();
     let _ = kill_process(pid, Signal::INT);
-    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert_eq!(ended(&mut child), Some(130));
     assert_eq!(play.tree(), before, "no proof of what was not finished");
     assert_eq!(play.say(&format!("verify latest --level opened {IDENTITY}")).code, 0);
 }
