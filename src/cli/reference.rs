@@ -24,7 +24,7 @@ pub fn reference() -> String {
     }
     text.push_str(
         "stdout is data, stderr is talk. With `--json` the report is one JSON object on stdout, and events and errors are\n\
-         JSON lines on stderr. Sizes are in bytes, times in UTC, ages in seconds.\n\n\
+         JSON lines on stderr: [json.md](json.md). Sizes are in bytes, times in UTC, ages in seconds.\n\n\
          ## Exit codes\n\n| code | meaning |\n|---:|---|\n",
     );
     for exit in Exit::ALL {

@@ -11,6 +11,7 @@
 
 mod architecture;
 mod cli;
+mod cli_json;
 mod cli_refusals;
 mod cli_signals;
 mod formats;
