@@ -8,7 +8,7 @@ use crate::cli::{backup, cat, check, completion, init, list, plan, proof, restor
 
 /// Backs a whole self-hosted platform up, proves every copy, and brings it back.
 #[derive(Debug, Parser)]
-#[command(name = "lifeboat", version, max_term_width = 110, disable_help_subcommand = true)]
+#[command(name = "lifeboat", version, max_term_width = 110)]
 #[command(
     after_help = "A BACKUP is a run id, the beginning of one, `latest` (newest complete), `latest-verified` or `before:TIME`."
 )]
@@ -38,7 +38,7 @@ pub struct Global {
     /// Report as one JSON object on stdout, events as JSON lines on stderr
     #[arg(long, global = true, env = "LIFEBOAT_JSON", value_parser = clap::builder::FalseyValueParser::new(), hide_env_values = true)]
     pub json: bool,
-    /// No progress; errors are still said
+    /// No progress, and of a backup that succeeded only the run id; what went wrong is still said
     #[arg(short, long, global = true, env = "LIFEBOAT_QUIET", value_parser = clap::builder::FalseyValueParser::new(), hide_env_values = true)]
     pub quiet: bool,
     /// Say more of what is going on

@@ -79,7 +79,12 @@ impl Backup {
     pub async fn run(self, global: &Global, cx: &Context) -> Result<Exit, JobError> {
         let request = self.what.request(global, self.signing)?;
         let report = job::backup::run(request, cx).await?;
-        output::report(global.json, &report, text)?;
+        if global.quiet && !global.json && report.exit() == Exit::Ok {
+            // For cron, which mails whatever is said: only what names the backup.
+            output::print(&format!("{}\n", report.run))?;
+        } else {
+            output::report(global.json, &report, text)?;
+        }
         Ok(report.exit())
     }
 }
@@ -95,7 +100,7 @@ fn text(report: &BackupReport) -> String {
             human::bytes(source.stored_bytes),
             source.reused_chunks,
             human::count(total, "chunk"),
-            human::seconds(source.seconds),
+            human::whole_seconds(source.seconds as u64),
         ));
     }
     for failed in &report.failed_sources {

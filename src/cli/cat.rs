@@ -46,28 +46,31 @@ impl Cat {
             }
             stdout.flush()
         });
-        let mut failure = None;
-        loop {
-            let next = tokio::select! {
-                () = cx.cancel.cancelled() => return Err(JobError::interrupted()),
-                next = bytes.next() => next,
-            };
-            match next {
-                None => break,
-                Some(Err(error)) => {
-                    failure = Some(JobError::from(error));
-                    break;
-                }
-                // The writer ended: it says why below.
-                Some(Ok(chunk)) => {
-                    if sender.send(chunk).await.is_err() {
+        let pump = async {
+            let mut failure = None;
+            while let Some(next) = bytes.next().await {
+                match next {
+                    Err(error) => {
+                        failure = Some(JobError::from(error));
                         break;
+                    }
+                    Ok(chunk) => {
+                        // The writer ended: it says why below.
+                        if sender.send(chunk).await.is_err() {
+                            break;
+                        }
                     }
                 }
             }
-        }
-        drop(sender);
-        let written = writer.await.map_err(|error| JobError::failed("cannot write").because(error))?;
+            drop(sender);
+            (failure, writer.await)
+        };
+        // Reading, handing over and the last write may each wait for whoever reads us, for ever.
+        let (failure, written) = tokio::select! {
+            () = cx.cancel.cancelled() => return Err(JobError::interrupted()),
+            done = pump => done,
+        };
+        let written = written.map_err(|error| JobError::failed("cannot write").because(error))?;
         match (failure, written) {
             (Some(error), _) => Err(error),
             (None, Ok(())) => Ok(Exit::Ok),

@@ -38,6 +38,11 @@ pub fn seconds(seconds: f64) -> String {
     if rest == 0 { first } else { format!("{first} {rest} {}", small.0) }
 }
 
+/// The same of a number that was counted in whole seconds: nothing is known below one.
+pub fn whole_seconds(whole: u64) -> String {
+    if whole == 0 { "under 1 s".to_owned() } else { seconds(whole as f64) }
+}
+
 /// `3 h ago`; one unit, rounded down. A clock that runs ahead is said, not hidden.
 pub fn age(seconds: i64) -> String {
     match seconds {

@@ -10,7 +10,7 @@ use crate::cli::text::Text;
 use crate::cli::{output, place};
 use crate::config::{self, Recipients};
 use crate::context::Context;
-use crate::job::types::{InitKeys, InitReport, InitRequest};
+use crate::job::types::{InitFile, InitKeys, InitReport, InitRequest};
 use crate::job::{self, Exit, JobError};
 
 /// Create a repository
@@ -92,14 +92,12 @@ fn text(report: &InitReport) -> String {
         said(store.locks)
     ));
     text.line(format!("  roles: {}", store.roles));
-    if !report.files.is_empty() {
-        text.blank();
-        let rows: Vec<Vec<String>> = report
-            .files
-            .iter()
-            .map(|file| vec![file.path.display().to_string(), file.what.clone(), file.keep.clone()])
-            .collect();
-        text.table(0, &rows);
+    if let Some(folder) = report.files.first().and_then(|file| file.path.parent()) {
+        text.blank().line(format!("written to {}:", folder.display()));
+        let name = |file: &InitFile| file.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let rows: Vec<Vec<String>> =
+            report.files.iter().map(|file| vec![name(file), file.what.clone(), file.keep.clone()]).collect();
+        text.table(2, &rows);
     }
     text.blank().findings(0, &report.findings);
     if !report.next.is_empty() {

@@ -69,8 +69,16 @@ fn run(cli: Cli) -> Result<Exit, JobError> {
     let outcome = runtime.block_on(async {
         let cx = Context::new(progress::monitor(&cli.global));
         signal::watch(cx.cancel.clone())?;
-        let outcome = verb(cli.verb, &cli.global, &cx).await;
+        let looks = matches!(cli.verb, Verb::Check(_) | Verb::Plan(_) | Verb::List(_) | Verb::Show(_) | Verb::Proof(_));
+        let outcome = tokio::select! {
+            biased;
+            // What only looks leaves nothing behind. The others tidy up and end by themselves.
+            () = cx.cancel.cancelled(), if looks => Err(JobError::interrupted()),
+            outcome = verb(cli.verb, &cli.global, &cx) => outcome,
+        };
         match outcome {
+            // What was being looked at may have heard of it first, and called it a finding.
+            Ok(_) if looks && cx.cancel.is_cancelled() => Err(JobError::interrupted()),
             // Whatever failed because it was told to stop was interrupted.
             Err(error) if cx.cancel.is_cancelled() && error.exit != Exit::Interrupted => {
                 Err(JobError::interrupted().because(error))
@@ -107,6 +115,11 @@ fn log(global: &Global) {
         (_, true) => tracing::Level::DEBUG,
         _ => tracing::Level::WARN,
     };
-    let ansi = false;
-    let _ = tracing_subscriber::fmt().with_max_level(level).with_ansi(ansi).with_writer(std::io::stderr).try_init();
+    let log = tracing_subscriber::fmt().with_max_level(level).with_ansi(false);
+    // Time and place are for whoever asked for more; to everybody else it is one sentence.
+    let _ = match (global.json, global.verbose) {
+        (true, _) => log.without_time().with_target(false).with_writer(|| output::LogLines).try_init(),
+        (false, true) => log.with_writer(std::io::stderr).try_init(),
+        (false, false) => log.without_time().with_target(false).with_writer(std::io::stderr).try_init(),
+    };
 }

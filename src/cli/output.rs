@@ -53,6 +53,22 @@ pub fn ask(prompt: &str) {
     let _ = write!(stderr, "{prompt}").and_then(|()| stderr.flush());
 }
 
+/// The operator's log among JSON lines: each entry is one line that a program can read, too.
+#[derive(Debug, Default)]
+pub struct LogLines;
+
+impl Write for LogLines {
+    fn write(&mut self, entry: &[u8]) -> io::Result<usize> {
+        let message = String::from_utf8_lossy(entry);
+        talk(&serde_json::json!({"event": "log", "message": message.trim()}).to_string());
+        Ok(entry.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// What went wrong, why, and what to type next.
 pub fn error(json: bool, error: &JobError) {
     let text = if json { escaped(&error_json(error)) } else { printable_lines(&error_text(error)) };

@@ -48,11 +48,14 @@ fn backup_text(report: &PlanBackupReport) -> String {
     let mut text = Text::new();
     text.line(format!("backup of policy {} into {}", report.policy, report.url));
     for source in &report.sources {
-        let version = source.version.as_deref().unwrap_or("no answer");
         let base =
             source.base.map_or("everything is stored anew".to_owned(), |run| format!("chunks of {run} are reused"));
         let size = human::bytes(source.estimate_bytes);
-        text.blank().line(format!("{} ({}): {version}, about {size}; {base}", source.name, source.kind));
+        let seen = match &source.version {
+            Some(version) => format!("{version}, about {size}; {base}"),
+            None => "no answer".to_owned(),
+        };
+        text.blank().line(format!("{} ({}): {seen}", source.name, source.kind));
         if !source.streams.is_empty() {
             text.line(format!("  streams: {}", join(&source.streams)));
         }
@@ -64,7 +67,7 @@ fn backup_text(report: &PlanBackupReport) -> String {
     steps(&mut text, &report.steps);
     text.blank().findings(0, &report.findings);
     text.line(match (report.exit(), report.estimate_seconds) {
-        (Exit::Ok, Some(seconds)) => format!("estimate {}", human::seconds(seconds as f64)),
+        (Exit::Ok, Some(seconds)) => format!("estimate {}", human::whole_seconds(seconds)),
         (Exit::Ok, None) => "no earlier backup to guess the time from".to_owned(),
         _ => "BLOCKED: the problems above come first".to_owned(),
     });
@@ -83,7 +86,7 @@ pub fn restore_text(plan: &RestorePlan) -> String {
     let age = human::span(plan.age_seconds.max(0).unsigned_abs());
     let estimate = match plan.estimate_seconds {
         Some(seconds) => {
-            format!("estimate {} for {}", human::seconds(seconds as f64), human::bytes(plan.estimate_bytes))
+            format!("estimate {} for {}", human::whole_seconds(seconds), human::bytes(plan.estimate_bytes))
         }
         None => format!("{} to load", human::bytes(plan.estimate_bytes)),
     };

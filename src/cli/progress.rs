@@ -154,6 +154,7 @@ fn line(event: &Event) -> Option<String> {
             let names: Vec<String> = sources.iter().map(ToString::to_string).collect();
             format!("run {run} of policy {policy}: {}", names.join(", "))
         }
+        Event::SourceStarted { source, estimate_bytes: 0, .. } => format!("{source}: begins"),
         Event::SourceStarted { source, estimate_bytes, .. } => {
             format!("{source}: begins, about {}", human::bytes(*estimate_bytes))
         }

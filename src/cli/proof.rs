@@ -103,14 +103,21 @@ fn list_text(report: &ProofListReport) -> String {
     }
     text.findings(0, &report.findings);
     if report.proofs.is_empty() {
-        text.line("no proofs");
+        text.line("no proofs yet: lifeboat verify BACKUP --level opened");
+    } else {
+        text.table(0, &rows(&report.proofs));
     }
-    text.table(0, &report.proofs.iter().map(row).collect::<Vec<_>>());
     text.finish()
 }
 
-/// One line of a table of proofs.
-pub fn row(proof: &ProofRow) -> Vec<String> {
+/// A table of proofs, with headings.
+pub fn rows(proofs: &[ProofRow]) -> Vec<Vec<String>> {
+    let head = ["proof", "backup", "result", "age", "took", "asked by", "signature", "remarks"];
+    let head: Vec<String> = head.map(str::to_owned).to_vec();
+    [head].into_iter().chain(proofs.iter().map(row)).collect()
+}
+
+fn row(proof: &ProofRow) -> Vec<String> {
     let reached = proof.reached.map_or("nothing".to_owned(), |level| level.to_string());
     let result = if proof.passed { reached } else { format!("FAILED at {} (reached {reached})", proof.level) };
     let mut remarks = proof.weakened_by.clone();
@@ -119,38 +126,38 @@ pub fn row(proof: &ProofRow) -> Vec<String> {
     }
     vec![
         proof.id.to_string(),
-        format!("backup {}", proof.run),
+        proof.run.to_string(),
         result,
         human::age(proof.age_seconds),
         human::seconds(proof.seconds),
-        format!("by {}", proof.asked_by),
-        signature(proof.signature).to_owned(),
+        proof.asked_by.clone(),
+        word(proof.signature).to_owned(),
         remarks.join("; "),
     ]
 }
 
-fn signature(state: SignatureState) -> &'static str {
+fn word(state: SignatureState) -> &'static str {
     match state {
-        SignatureState::Good => "signature good",
-        SignatureState::Unpinned => "signature unpinned",
-        SignatureState::Bad => "signature BAD",
+        SignatureState::Good => "good",
+        SignatureState::Unpinned => "unpinned",
+        SignatureState::Bad => "BAD",
     }
 }
 
 fn show_text(report: &ProofShowReport) -> String {
     let mut text = Text::new();
     let proof = &report.statement.predicate;
-    text.table(0, &[row(&report.row)]);
-    text.table(
-        2,
-        &[
-            vec!["stored as".to_owned(), report.key.clone()],
-            vec!["started".to_owned(), proof.started.to_string()],
-            vec!["finished".to_owned(), proof.finished.to_string()],
-            vec!["lifeboat".to_owned(), proof.lifeboat.clone()],
-            vec!["tools".to_owned(), proof.tools.join(", ")],
-        ],
-    );
+    text.table(0, &rows(std::slice::from_ref(&report.row)));
+    let mut facts = vec![
+        vec!["stored as".to_owned(), report.key.clone()],
+        vec!["started".to_owned(), proof.started.to_string()],
+        vec!["finished".to_owned(), proof.finished.to_string()],
+        vec!["lifeboat".to_owned(), proof.lifeboat.clone()],
+    ];
+    if !proof.tools.is_empty() {
+        facts.push(vec!["tools".to_owned(), proof.tools.join(", ")]);
+    }
+    text.table(2, &facts);
     for subject in &report.statement.subject {
         text.line(format!("  proves {} sha256 {}", subject.name, subject.digest.sha256));
     }
@@ -177,9 +184,9 @@ fn show_text(report: &ProofShowReport) -> String {
 fn verify_text(report: &ProofVerifyReport) -> String {
     let mut text = Text::new();
     for ProofVerdict { name, row: proof, key, signature: state, subject_matches, message } in &report.proofs {
-        text.line(format!("{name}: {}", signature(*state)));
+        text.line(format!("{name}: signature {}", word(*state)));
         if let Some(proof) = proof {
-            text.table(2, &[row(proof)]);
+            text.table(2, &rows(std::slice::from_ref(proof)));
         }
         if let Some(key) = key {
             text.line(format!("  signed by {key}"));

@@ -24,7 +24,7 @@ pub fn reference() -> String {
     }
     text.push_str(
         "stdout is data, stderr is talk. With `--json` the report is one JSON object on stdout, and events and errors are\n\
-         JSON lines on stderr. Sizes are in bytes, times in UTC, ages in seconds.\n\n\
+         JSON lines on stderr: [json.md](json.md). Sizes are in bytes, times in UTC, ages in seconds.\n\n\
          ## Exit codes\n\n| code | meaning |\n|---:|---|\n",
     );
     for exit in Exit::ALL {
@@ -34,15 +34,20 @@ pub fn reference() -> String {
     for argument in root.get_arguments().filter(|a| !matches!(a.get_id().as_str(), "help" | "version")) {
         text.push_str(&option(argument));
     }
-    for verb in root.get_subcommands() {
+    for verb in verbs(&root) {
         section(&mut text, &format!("lifeboat {}", verb.get_name()), verb);
     }
     text
 }
 
+/// All but `help`, which says what this page says.
+fn verbs(command: &Command) -> impl Iterator<Item = &Command> {
+    command.get_subcommands().filter(|verb| verb.get_name() != "help")
+}
+
 fn section(text: &mut String, name: &str, command: &Command) {
     if command.has_subcommands() {
-        for verb in command.get_subcommands() {
+        for verb in verbs(command) {
             section(text, &format!("{name} {}", verb.get_name()), verb);
         }
         return;

@@ -62,7 +62,8 @@ fn text(report: &ShowReport) -> String {
     for failed in &report.failed_sources {
         let class = serde_json::to_value(failed.class).ok();
         let class = class.as_ref().and_then(|class| class.as_str()).unwrap_or_default();
-        let message = failed.message.as_deref().unwrap_or("give --identity to see why");
+        let unknown = if report.opened { "the reason could not be kept" } else { "give --identity to see why" };
+        let message = failed.message.as_deref().unwrap_or(unknown);
         text.blank().line(format!("{}: FAILED ({class}): {message}", failed.name));
     }
     if !report.skipped_sources.is_empty() {
@@ -72,7 +73,7 @@ fn text(report: &ShowReport) -> String {
     if report.proofs.is_empty() {
         text.line("no proofs yet: lifeboat verify BACKUP --level opened");
     } else {
-        text.line("proofs:").table(2, &report.proofs.iter().map(proof::row).collect::<Vec<_>>());
+        text.line("proofs:").table(2, &proof::rows(&report.proofs));
     }
     text.findings(0, &report.findings);
     for file in &report.files {
@@ -99,7 +100,7 @@ fn source_text(text: &mut Text, source: &ShowSource) {
                 human::bytes(source.stored_bytes),
                 source.reused_chunks,
                 human::count(source.chunks, "chunk"),
-                human::seconds(source.seconds as f64)
+                human::whole_seconds(source.seconds)
             ),
         ],
     ];

@@ -120,6 +120,7 @@ pub fn backup_text(text: &mut Text, backup: &VerifyBackup) {
     }
     match backup.proof {
         Some(proof) => text.line(format!("  proof {proof}")),
+        None if backup.findings.iter().any(|finding| finding.subject == "proof") => text,
         None => text.line("  no proof written: no prover's key (keys.signing.prover or --signing-key)"),
     };
 }

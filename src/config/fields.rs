@@ -96,7 +96,10 @@ impl JsonSchema for SecretField {
             "description": "Where a secret is found: an environment variable, or a file. The secret itself is refused here. \
                             A relative path counts from the folder of this file.",
             "type": "object",
-            "properties": { "env": { "type": "string" }, "file": { "type": "string" } },
+            "properties": {
+                "env": { "type": "string", "description": "Name of an environment variable.", "examples": ["PGPASSWORD"] },
+                "file": { "type": "string", "description": "Path of a file.", "examples": ["writer.key"] },
+            },
             "minProperties": 1,
             "maxProperties": 1,
             "additionalProperties": false,

@@ -63,6 +63,15 @@ pub fn inline_secret(message: &str, field: &str) -> Option<String> {
 
 /// The message without its position.
 pub fn plain(error: &Error) -> String {
+    let said = words(error);
+    // The reader's own guards against files made to exhaust it.
+    if said.starts_with("budget breached") || said.starts_with("recursion limit") {
+        return "it is too large or too deep for a file that a person wrote, its `*aliases` followed".to_owned();
+    }
+    said
+}
+
+fn words(error: &Error) -> String {
     match error {
         Error::InvalidScalar { ty, .. } => format!("this is not {}", type_in_words(ty)),
         Error::Unexpected { expected, .. } => format!("expected {}", expected_in_words(expected)),

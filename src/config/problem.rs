@@ -1,6 +1,7 @@
 //! What is wrong with a file, said so that a person finds the place at once.
 
 use std::fmt;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 /// One mistake in a file.
@@ -37,7 +38,7 @@ pub enum ConfigError {
     Read { path: PathBuf, source: std::io::Error },
     #[error("{path} is larger than 1 MiB")]
     TooLarge { path: PathBuf },
-    #[error("no policy in {path}: a folder needs a .yaml file with `kind: Policy`")]
+    #[error("no policy in {path}: no YAML document there says `kind: Policy`")]
     NoPolicy { path: PathBuf },
     #[error("no trust file: {path} holds no document with `kind: Trust`")]
     NoTrust { path: PathBuf },
@@ -60,7 +61,16 @@ impl ConfigError {
             ConfigError::NoPolicy { .. } => {
                 Some("lifeboat init REPOSITORY --generate-keys DIR writes a policy to start from".to_owned())
             }
-            ConfigError::Read { .. } | ConfigError::TooLarge { .. } | ConfigError::NoTrust { .. } => None,
+            ConfigError::Read { source, .. } => match source.kind() {
+                ErrorKind::NotFound => {
+                    Some("lifeboat init REPOSITORY --generate-keys DIR writes one to start from".to_owned())
+                }
+                ErrorKind::PermissionDenied => Some("run it as a user who may read it".to_owned()),
+                ErrorKind::InvalidData => Some("save it as UTF-8".to_owned()),
+                _ => None,
+            },
+            ConfigError::TooLarge { .. } => Some("a policy is a few pages: is this the right file?".to_owned()),
+            ConfigError::NoTrust { .. } => Some("`lifeboat init` wrote trust.yaml beside the keys".to_owned()),
         }
     }
 }

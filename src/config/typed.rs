@@ -22,11 +22,15 @@ pub enum ApiVersion {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(title = "lifeboat Policy")]
 pub struct PolicyFile {
+    /// Always `lifeboat.dev/v1`.
     #[expect(dead_code, reason = "checked by being read")]
     pub api_version: ApiVersion,
+    /// Always `Policy`.
     #[expect(dead_code, reason = "checked by being read")]
     pub kind: PolicyKind,
+    /// How the policy is called.
     pub metadata: Metadata,
+    /// What it says.
     pub spec: PolicySpec,
 }
 
@@ -39,7 +43,7 @@ pub enum PolicyKind {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Metadata {
     /// Part of every object's name in the repository: lower-case letters, digits and inner hyphens.
-    #[schemars(with = "String", regex(pattern = "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"))]
+    #[schemars(with = "String", example = &"shop", regex(pattern = "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"))]
     pub name: Name,
 }
 
@@ -49,12 +53,15 @@ pub struct PolicySpec {
     /// Where backups go. This version writes exactly one.
     #[schemars(with = "Vec<RepositoryField>", length(min = 1, max = 1))]
     pub repositories: Spanned<Vec<RepositoryField>>,
+    /// To whom backups are encrypted, how they are signed, and whom to believe.
     pub keys: KeysField,
     /// What is captured; names are unique.
     #[schemars(with = "Vec<SourceField>", length(min = 1))]
     pub sources: Spanned<Vec<SourceField>>,
+    /// What is proved without being asked.
     #[serde(default)]
     pub verify: VerifyField,
+    /// How much may be lost, and how long coming back may take.
     #[serde(default)]
     pub objectives: ObjectivesField,
 }
@@ -62,11 +69,12 @@ pub struct PolicySpec {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RepositoryField {
-    /// file:///absolute/path
+    /// A directory: file:///absolute/path
+    #[schemars(example = &"file:///srv/lifeboat/shop")]
     pub url: StoreUrl,
     /// Pins the repository: another one at that address is refused. `lifeboat init` prints it.
     #[serde(default)]
-    #[schemars(with = "Option<String>")]
+    #[schemars(with = "Option<String>", example = &"01KAQ7Z5T5W8W0C0MZJ0ZQ1R2V")]
     pub id: Option<RepositoryId>,
 }
 
@@ -76,8 +84,9 @@ pub struct KeysField {
     /// Public age keys that every backup is encrypted to: at least two, one of them kept offline.
     #[schemars(with = "Vec<Recipient>", length(min = 1))]
     pub recipients: Spanned<Vec<Spanned<Recipient>>>,
-    /// The key that names chunks: base64 of 32 bytes. It decrypts nothing.
+    /// The key that names chunks: 64 hexadecimal digits. It decrypts nothing.
     pub dedup: SecretField,
+    /// Private signing keys of the roles that act with this file.
     #[serde(default)]
     pub signing: SigningField,
     /// The public keys to believe, whatever the repository says. With `id` above, this pins the repository.
@@ -107,13 +116,17 @@ pub struct SigningField {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TrustedField {
-    #[schemars(with = "String")]
+    /// Signs the repository's configuration: the root of trust.
+    #[schemars(with = "String", example = &"ed25519:VyBXJDtiy7LZ/BSZ9nUft0Q7Oyhv0k7NQc2NTvgxf+I=")]
     pub operator: PublicKey,
+    /// Whose backups are believed; more than one while a key is rotated.
     #[schemars(with = "Vec<String>")]
     pub writer: Vec<PublicKey>,
+    /// Whose proofs are believed.
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
     pub prover: Vec<PublicKey>,
+    /// Whose tombstones are believed.
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
     pub collector: Vec<PublicKey>,
@@ -122,9 +135,10 @@ pub struct TrustedField {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SourceField {
-    /// Part of every object's name in the repository.
-    #[schemars(with = "String", regex(pattern = "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"))]
+    /// Part of every object's name in the repository; unique in the policy.
+    #[schemars(with = "String", example = &"postgres", regex(pattern = "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"))]
     pub name: Spanned<Name>,
+    /// A Postgres server, 12 or newer, or some of its databases.
     pub postgres: PostgresField,
 }
 
@@ -133,22 +147,28 @@ pub struct SourceField {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PostgresField {
     /// A host name, an address, or the folder of a Unix socket (begins with `/`).
-    #[schemars(with = "String")]
+    #[schemars(with = "String", example = &"db.example.com", example = &"/var/run/postgresql")]
     pub host: Spanned<String>,
+    /// Default 5432.
     #[serde(default = "default_port")]
     #[schemars(with = "u16", range(min = 1))]
     pub port: Spanned<u16>,
     /// A superuser sees everything; `lifeboat check` says what another one misses.
+    #[schemars(example = &"postgres")]
     pub user: String,
+    /// Left out: the server lets this user in without one (Unix socket, client certificate).
     #[serde(default)]
     pub password: Option<SecretField>,
+    /// Which databases; default all.
     #[serde(default)]
     pub databases: DatabasesField,
+    /// Encryption of the connection.
     #[serde(default)]
     #[schemars(with = "TlsField")]
     pub tls: Option<Spanned<TlsField>>,
     /// Folders to look for pg_dump and its kin in, before all others.
     #[serde(default)]
+    #[schemars(example = ["/usr/lib/postgresql/15/bin"])]
     pub tools: Vec<PathBuf>,
     /// A dump that moves no byte for this long is stopped and counts as failed.
     #[serde(default)]
@@ -220,13 +240,17 @@ pub struct ObjectivesField {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(title = "lifeboat Trust")]
 pub struct TrustFile {
+    /// Always `lifeboat.dev/v1`.
     #[expect(dead_code, reason = "checked by being read")]
     pub api_version: ApiVersion,
+    /// Always `Trust`.
     #[expect(dead_code, reason = "checked by being read")]
     pub kind: TrustKind,
+    /// For people.
     #[expect(dead_code, reason = "for people")]
     #[serde(default)]
     pub metadata: Option<Metadata>,
+    /// What is believed.
     pub spec: TrustSpec,
 }
 
@@ -241,20 +265,24 @@ pub struct TrustSpec {
     /// Repository ids.
     #[schemars(with = "Vec<String>", length(min = 1))]
     pub repositories: Spanned<Vec<RepositoryId>>,
-    /// `ed25519:<base64>`
+    /// Signs configurations: `ed25519:<base64>`.
     #[schemars(with = "String")]
     pub operator: PublicKey,
+    /// Whose backups are believed.
     #[schemars(with = "Vec<String>", length(min = 1))]
     pub writer: Spanned<Vec<PublicKey>>,
+    /// Whose proofs are believed.
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
     pub prover: Vec<PublicKey>,
+    /// Whose tombstones are believed.
     #[serde(default)]
     #[schemars(with = "Vec<String>")]
     pub collector: Vec<PublicKey>,
     /// Public age keys that backups are encrypted to.
     #[schemars(with = "Vec<Recipient>", length(min = 1))]
     pub recipients: Spanned<Vec<Recipient>>,
+    /// The dedup key in force.
     #[serde(default)]
     pub dedup: Option<DedupField>,
 }
@@ -263,6 +291,7 @@ pub struct TrustSpec {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DedupField {
+    /// Its name in the repository, such as `k1`.
     pub id: String,
     /// HMAC-SHA-256 under the dedup key of "lifeboat/1/check", in hexadecimal.
     #[schemars(with = "String", regex(pattern = "^[0-9a-f]{64}$"))]

@@ -3,6 +3,7 @@
 use crate::context::Context;
 use crate::model::{DocumentId, Finding, Level};
 use crate::repository::{Backup, Repository, layout};
+use crate::store::Access;
 
 /// User and machine, for the record; nothing is decided by it.
 pub(in crate::job) fn who() -> String {
@@ -20,6 +21,9 @@ pub(in crate::job) async fn verified(
     passed: bool,
     cx: &Context,
 ) -> Option<Finding> {
+    if repository.store().access() == Access::ReadOnly {
+        return Some(Finding::warning("audit", "no audit line either: without -f POLICY the repository is only read"));
+    }
     let id: DocumentId = cx.clock.ulid().into();
     let now = cx.clock.now();
     let manifest = &backup.manifest;

@@ -1,13 +1,15 @@
 //! `lifeboat check`: is everything there that a backup needs? Every part is looked at, whatever another part says.
 
+use crate::config;
 use crate::context::Context;
 use crate::job::JobError;
 use crate::job::list;
 use crate::job::open::{age, catalog, now, open_pinned, policy, prover, writer};
+use crate::job::permissions::open_to_others;
 use crate::job::plan::finding;
 use crate::job::sources;
 use crate::job::types::{CheckReport, CheckRequest, FindingGroup, Place};
-use crate::model::{Finding, Severity};
+use crate::model::{Finding, Severity, Timestamp};
 use crate::repository::Repository;
 use crate::store::Access;
 
@@ -17,8 +19,8 @@ pub async fn run(request: CheckRequest, cx: &Context) -> Result<CheckReport, Job
     let mut groups = Vec::new();
     match open_pinned(place, Access::ReadWrite, cx).await {
         Ok(repository) => {
-            groups.push(group("repository", repository_findings(&repository, place).await));
-            groups.push(group("keys", key_findings(&repository, place)));
+            groups.push(group("repository", repository_findings(&repository, place, policy, cx).await));
+            groups.push(group("keys", key_findings(&repository, place, policy)));
         }
         Err(error) => groups.push(group("repository", vec![problem("repository", &error)])),
     }
@@ -32,6 +34,7 @@ pub async fn run(request: CheckRequest, cx: &Context) -> Result<CheckReport, Job
         };
         groups.push(group(&format!("source {}", source.name), findings));
     }
+    groups.push(group("coverage", policy.sources.iter().flat_map(coverage).collect()));
     Ok(CheckReport { policy: policy.name.clone(), url: place.url.clone(), groups })
 }
 
@@ -45,7 +48,15 @@ fn problem(subject: &str, error: &JobError) -> Finding {
     Finding { cure: error.hint.clone(), ..Finding::problem(subject, message) }
 }
 
-async fn repository_findings(repository: &Repository, place: &Place) -> Vec<Finding> {
+/// A machine whose clock differs by more than this from the store's says wrong ages.
+const CLOCK_SECONDS: i64 = 300;
+
+async fn repository_findings(
+    repository: &Repository,
+    place: &Place,
+    policy: &config::Policy,
+    cx: &Context,
+) -> Vec<Finding> {
     let features = repository.store().features();
     let mut findings = vec![
         Finding::ok("address", format!("{} is repository {}, as pinned", place.url, repository.id())),
@@ -59,12 +70,11 @@ async fn repository_findings(repository: &Repository, place: &Place) -> Vec<Find
     }
     match (catalog(repository, place).await, now(repository).await) {
         (Ok(catalog), Ok(now)) => {
+            findings.extend(clock(now, cx.clock.now()));
             findings.push(match catalog.backups.first() {
-                Some(newest) => {
-                    let hours = age(now, newest.created) / 3600;
-                    Finding::ok("backups", format!("{}, the newest is {hours} h old", catalog.backups.len()))
-                }
-                None => Finding::warning("backups", "none yet").cure("lifeboat backup -f POLICY"),
+                Some(newest) => newest_backup(catalog.backups.len(), age(now, newest.created), policy),
+                None => Finding::warning("backups", "none yet")
+                    .cure(format!("lifeboat backup -f {}", policy.file.display())),
             });
             findings.extend(list::findings(&catalog).into_iter().filter(|f| f.severity > Severity::Ok));
         }
@@ -73,7 +83,48 @@ async fn repository_findings(repository: &Repository, place: &Place) -> Vec<Find
     findings
 }
 
-fn key_findings(repository: &Repository, place: &Place) -> Vec<Finding> {
+fn clock(store: Timestamp, here: Timestamp) -> Option<Finding> {
+    let ahead = age(here, store);
+    (ahead.abs() > CLOCK_SECONDS).then(|| {
+        let way = if ahead > 0 { "ahead of" } else { "behind" };
+        let message =
+            format!("this machine's clock is {} s {way} the store's: ids and times will mislead", ahead.abs());
+        Finding::warning("clock", message).cure("set the clock (NTP); deadlines and ages follow the store's")
+    })
+}
+
+/// Held against the objective: how much may be lost.
+fn newest_backup(number: usize, age_seconds: i64, policy: &config::Policy) -> Finding {
+    let minutes = age_seconds / 60;
+    let age = if minutes < 120 { format!("{minutes} min") } else { format!("{} h", minutes / 60) };
+    match policy.objectives.rpo {
+        Some(rpo) if age_seconds > 0 && age_seconds.unsigned_abs() > rpo.duration().as_secs() => {
+            Finding::warning("backups", format!("{number}, the newest is {age} old: more than the RPO of {rpo}"))
+                .cure(format!("lifeboat backup -f {}, and see why it did not run", policy.file.display()))
+        }
+        Some(rpo) => Finding::ok("backups", format!("{number}, the newest is {age} old, within the RPO of {rpo}")),
+        None => Finding::ok("backups", format!("{number}, the newest is {age} old; the policy names no RPO")),
+    }
+}
+
+/// What a person may think is in the backup, and is not.
+fn coverage(source: &config::Source) -> Vec<Finding> {
+    let config::SourceKind::Postgres(postgres) = &source.kind;
+    let name = format!("source {}", source.name);
+    let mut findings = Vec::new();
+    if let config::Databases::Named(names) = &postgres.databases {
+        let message = format!("only these databases, whatever else the server holds: {}", names.join(", "));
+        findings.push(Finding::warning(&name, message).cure("`databases: all` takes those to come, too"));
+    }
+    findings.push(Finding::ok(
+        name,
+        "not in it: server settings (postgresql.conf, pg_hba.conf), replication slots, statistics, and whatever is \
+         written after the backup began",
+    ));
+    findings
+}
+
+fn key_findings(repository: &Repository, place: &Place, policy: &config::Policy) -> Vec<Finding> {
     let writer = match writer(repository, place) {
         Ok(_) => Finding::ok("writer", "the writer's key and the dedup key are those of the repository"),
         Err(error) => problem("writer", &error),
@@ -90,5 +141,14 @@ fn key_findings(repository: &Repository, place: &Place) -> Vec<Finding> {
             .cure("a second, offline recipient"),
         _ => Finding::ok("recipients", format!("{recipients} keys can decrypt")),
     };
-    vec![writer, prover, recipients]
+    let config::Keys { dedup, signing, .. } = &policy.keys;
+    let files = [
+        ("dedup key", Some(dedup)),
+        ("writer's key", signing.writer.as_ref()),
+        ("prover's key", signing.prover.as_ref()),
+        ("collector's key", signing.collector.as_ref()),
+        ("operator's key", signing.operator.as_ref()),
+    ];
+    let open = files.into_iter().filter_map(|(what, reference)| open_to_others(what, reference?));
+    [writer, prover, recipients].into_iter().chain(open).collect()
 }

@@ -10,11 +10,12 @@ use crate::context::Context;
 use crate::job::JobError;
 use crate::job::open::from_repository;
 use crate::job::types::{InitFile, InitKeys, InitReport, InitRequest};
-use crate::model::{DedupPin, Finding, Name, PublicKey, Role, StoreUrl, Trust};
+use crate::model::{DedupPin, Finding, Name, Prefix, PublicKey, Role, StoreUrl, Trust};
 use crate::repository::{
-    DedupKey, NewRepository, Repository, SigningKey, generate_identity, public_key_pem, restore_text,
+    DedupKey, NewRepository, Repository, RepositoryError, SigningKey, generate_identity, layout, public_key_pem,
+    restore_text,
 };
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 
 pub async fn run(request: InitRequest, cx: &Context) -> Result<InitReport, JobError> {
     match &request.keys {
@@ -77,7 +78,7 @@ async fn generate(url: &StoreUrl, directory: &Path, extra: &[String], cx: &Conte
         ),
         file(
             "dedup.key",
-            dedup.to_text().expose().clone() + "\n",
+            dedup.to_text().expose().clone(),
             true,
             "recognises chunks; decrypts nothing",
             "on the machine that backs up",
@@ -112,11 +113,13 @@ async fn generate(url: &StoreUrl, directory: &Path, extra: &[String], cx: &Conte
             "printed, next to the escrow key",
         ),
     ];
-    let store = Store::create(url, cx.clock.clone()).await;
-    let store = store.map_err(|error| {
-        let hint = error.hint().unwrap_or("choose another folder").to_owned();
-        JobError::failed(format!("cannot make a repository at {url}")).because(error).hint(hint)
-    })?;
+    refuse_inside_another(url)?;
+    let StoreUrl::Local(path) = url;
+    if !path.exists() {
+        // Nothing is made for keys that cannot be written. Where something is, that is to be said first.
+        refuse_taken(&directory, &files)?;
+    }
+    let store = create_store(url, cx).await?;
     // Keys first: a repository whose keys could not be written would be lost the moment it is made.
     let written = write_files(&directory, &files)?;
     let features = store.features();
@@ -161,6 +164,37 @@ async fn generate(url: &StoreUrl, directory: &Path, extra: &[String], cx: &Conte
     })
 }
 
+/// An empty place to write to. Whatever lies there already is left as it is.
+async fn create_store(url: &StoreUrl, cx: &Context) -> Result<Store, JobError> {
+    let failed = |error: StoreError| {
+        let hint = error.hint().unwrap_or("choose another folder").to_owned();
+        JobError::failed(format!("cannot make a repository at {url}")).because(error).hint(hint)
+    };
+    let store = Store::create(url, cx.clock.clone()).await.map_err(failed)?;
+    let objects = store.list_all(&Prefix::root()).await.map_err(failed)?;
+    if objects.iter().any(|object| object.key == layout::marker()) {
+        return Err(from_repository(RepositoryError::Exists { url: url.to_string() }));
+    }
+    let Some(first) = objects.first() else { return Ok(store) };
+    let begun = |key: &str| key == "RESTORE.txt" || key.starts_with("config/") || key.starts_with("keys/");
+    if objects.iter().all(|object| begun(object.key.as_str())) {
+        return Err(JobError::blocked(format!("at {url} an init was interrupted: it holds the beginning of a repository"))
+            .hint("nothing was ever backed up into it: remove that folder, and the key folder of that init, then run it again"));
+    }
+    Err(from_repository(RepositoryError::NotEmpty { url: url.to_string(), first: first.key.to_string() }))
+}
+
+/// A repository holds what lifeboat wrote and nothing else; another one inside would be swept up with it.
+fn refuse_inside_another(url: &StoreUrl) -> Result<(), JobError> {
+    let StoreUrl::Local(path) = url;
+    let marker = layout::marker();
+    match path.ancestors().skip(1).find(|folder| folder.join(marker.as_str()).is_file()) {
+        None => Ok(()),
+        Some(outer) => Err(JobError::blocked(format!("{url} lies inside the repository at {}", outer.display()))
+            .hint("choose a folder beside it")),
+    }
+}
+
 fn role_keys(writer: PublicKey, prover: PublicKey, collector: PublicKey) -> Vec<(Role, PublicKey)> {
     vec![(Role::Writer, writer), (Role::Prover, prover), (Role::Collector, collector)]
 }
@@ -172,17 +206,20 @@ fn policy_name(url: &StoreUrl) -> Result<Name, JobError> {
     last.map_or_else(|| "main".parse().map_err(|error| JobError::failed("no name").because(error)), Ok)
 }
 
+fn refuse_taken(directory: &Path, files: &[Secretly]) -> Result<(), JobError> {
+    let mut paths = files.iter().map(|file| directory.join(file.name));
+    match paths.find(|path| path.symlink_metadata().is_ok()) {
+        None => Ok(()),
+        Some(path) => Err(JobError::blocked(format!("{} exists already", path.display()))
+            .hint("keys are never overwritten: name another folder with --generate-keys")),
+    }
+}
+
 /// Writes all of the files into a folder of our own, or none: nothing that is there is overwritten.
 fn write_files(directory: &Path, files: &[Secretly]) -> Result<Vec<InitFile>, JobError> {
     let failed = |path: &Path, error| JobError::failed(format!("cannot write {}", path.display())).because(error);
     fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(|error| failed(directory, error))?;
-    for file in files {
-        let path = directory.join(file.name);
-        if path.exists() {
-            return Err(JobError::blocked(format!("{} exists already", path.display()))
-                .hint("keys are never overwritten: name another folder with --generate-keys"));
-        }
-    }
+    refuse_taken(directory, files)?;
     let mut written = Vec::new();
     for file in files {
         let path: PathBuf = directory.join(file.name);
@@ -201,7 +238,11 @@ async fn from_policy(
     signing_key: Option<&Path>,
     cx: &Context,
 ) -> Result<InitReport, JobError> {
-    let needs = |what: &str| JobError::refused(format!("the policy lacks {what}, which a new repository needs"));
+    let needs = |what: &str| {
+        JobError::refused(format!("the policy lacks {what}, which a new repository needs")).hint(
+            "keys.signing.operator: {file: operator.key} (or --signing-key), and its public half under keys.trusted",
+        )
+    };
     let trusted = policy.keys.trusted.as_ref().ok_or_else(|| needs("keys.trusted"))?;
     let reference = match signing_key {
         Some(path) => crate::secret::SecretRef::File(path.to_owned()),
@@ -215,8 +256,8 @@ async fn from_policy(
     }
     let text = policy.keys.dedup.resolve().map_err(|error| refused("the dedup key").because(error))?;
     let dedup = DedupKey::parse(text.expose()).map_err(|error| refused("the dedup key").because(error))?;
-    let store = Store::create(url, cx.clock.clone()).await;
-    let store = store.map_err(|error| JobError::failed(format!("cannot make a repository at {url}")).because(error))?;
+    refuse_inside_another(url)?;
+    let store = create_store(url, cx).await?;
     let features = store.features();
     let id = policy.repository.id.unwrap_or_else(|| cx.clock.ulid().into());
     let mut keys = Vec::new();

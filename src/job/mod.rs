@@ -8,6 +8,7 @@ mod error;
 pub mod init;
 pub mod list;
 mod open;
+mod permissions;
 pub mod plan;
 pub mod proof;
 pub mod restore;

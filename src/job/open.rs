@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use crate::config::Policy;
 use crate::context::Context;
+use crate::job::permissions::open_to_others;
 use crate::job::types::{BackupRef, Place};
 use crate::job::{Exit, JobError};
-use crate::model::{Name, PublicKey, Role, Timestamp};
+use crate::model::{BackupStatus, Name, PublicKey, Role, Timestamp};
 use crate::repository::{
     Backup, Catalog, DedupKey, ErrorClass, Identities, Repository, RepositoryError, SelectError, SigningKey, Tuning,
     Writer,
@@ -57,6 +58,8 @@ fn from_store(error: &StoreError) -> JobError {
 /// The one place that decides how a repository's error ends the program.
 pub(in crate::job) fn from_repository(error: RepositoryError) -> JobError {
     let exit = match error.class() {
+        // Only `init` asks for an empty place.
+        _ if matches!(error, RepositoryError::Exists { .. } | RepositoryError::NotEmpty { .. }) => Exit::Blocked,
         ErrorClass::Failed => Exit::Failed,
         ErrorClass::Missing => Exit::Missing,
         ErrorClass::Refused => Exit::Refused,
@@ -64,10 +67,10 @@ pub(in crate::job) fn from_repository(error: RepositoryError) -> JobError {
     };
     let hint = match &error {
         RepositoryError::Missing { url } => return missing(url),
-        RepositoryError::Exists { url } => Some(format!("lifeboat list --repository {url}")),
-        RepositoryError::NotEmpty { .. } => {
-            Some("choose an empty folder, or remove what an interrupted init left there".into())
+        RepositoryError::Exists { url } => {
+            Some(format!("to see what is in it: lifeboat list --repository {url}; a new one needs another folder"))
         }
+        RepositoryError::NotEmpty { .. } => Some("choose an empty folder".into()),
         RepositoryError::Store { source, .. } => source.hint().map(str::to_owned),
         RepositoryError::Pins { .. } => {
             Some("somebody changed the repository or the policy: find out who before anything else".into())
@@ -100,8 +103,15 @@ pub(in crate::job) fn from_repository(error: RepositoryError) -> JobError {
 }
 
 fn read_secret_file(path: &Path, what: &str) -> Result<String, JobError> {
-    let secret = SecretRef::File(path.to_owned()).resolve();
-    let secret = secret.map_err(|error| JobError::refused(format!("cannot use {what}")).because(error))?;
+    let reference = SecretRef::File(path.to_owned());
+    if let Some(finding) = open_to_others(what, &reference) {
+        tracing::warn!("{}", finding.message);
+    }
+    let secret = reference.resolve();
+    let secret = secret.map_err(|error| {
+        let hint = "--identity FILE: the identity.txt (or escrow.txt) that init wrote; it belongs offline";
+        JobError::refused(format!("cannot use {what}")).because(error).hint(hint)
+    })?;
     Ok(secret.expose().clone())
 }
 
@@ -145,7 +155,10 @@ pub(in crate::job) fn signing_key(place: &Place, role: Role) -> Result<Option<Si
         (None, None) => None,
     };
     let Some(reference) = reference else { return Ok(None) };
-    let refused = || JobError::refused(format!("cannot use the {role}'s signing key"));
+    let refused = || {
+        JobError::refused(format!("cannot use the {role}'s signing key"))
+            .hint(format!("keys.signing.{role} in the policy, or --signing-key: the {role}.key that init wrote"))
+    };
     let pem = reference.resolve().map_err(|error| refused().because(error))?;
     SigningKey::from_pem(pem.expose()).map(Some).map_err(|error| refused().because(error))
 }
@@ -157,21 +170,47 @@ pub(in crate::job) fn writer(repository: &Repository, place: &Place) -> Result<W
         JobError::refused("the policy names no signing key for the writer")
             .hint("keys.signing.writer: {file: writer.key}")
     })?;
-    let refused = || JobError::refused("cannot use the dedup key");
+    let refused = || {
+        JobError::refused("cannot use the dedup key").hint("keys.dedup in the policy: the dedup.key that init wrote")
+    };
     let text = policy.keys.dedup.resolve().map_err(|error| refused().because(error))?;
     let dedup = DedupKey::parse(text.expose()).map_err(|error| refused().because(error))?;
+    known_as(repository, Role::Writer, &signing.public())?;
+    if dedup.check() != repository.config().dedup.check {
+        return Err(JobError::refused("the dedup key is not that of this repository").hint(
+            "keys.dedup in the policy: the dedup.key that init wrote; with another one nothing would be recognised",
+        ));
+    }
     repository.writer(dedup, signing, Tuning::default()).map_err(from_repository)
+}
+
+/// Refused if the key may not sign in that role here; says so if it is another role's.
+fn known_as(repository: &Repository, role: Role, key: &PublicKey) -> Result<(), JobError> {
+    if repository.is_current(role, key) {
+        return Ok(());
+    }
+    let known = repository.config().keys.iter().find(|known| known.key == *key);
+    let (message, hint) = match known.map(|known| known.role) {
+        Some(other) if other != role => {
+            (format!("this is the {other}'s key, not the {role}'s: {key}"), format!("name {role}.key"))
+        }
+        Some(_) => (
+            format!("this {role}'s key signs nothing new here, it is retired or not pinned: {key}"),
+            format!("name the {role}'s current key, and pin it under keys.trusted"),
+        ),
+        None => (
+            format!("this repository does not know this {role}'s key: {key}"),
+            format!("is it the {role}.key of another repository?"),
+        ),
+    };
+    Err(JobError::refused(message).hint(hint))
 }
 
 /// The prover's key, if one is given; refused if the repository does not know it.
 pub(in crate::job) fn prover(repository: &Repository, place: &Place) -> Result<Option<SigningKey>, JobError> {
     let Some(key) = signing_key(place, Role::Prover)? else { return Ok(None) };
-    let public: PublicKey = key.public();
-    if repository.is_current(Role::Prover, &public) {
-        Ok(Some(key))
-    } else {
-        Err(JobError::refused(format!("{public} is not a current, trusted prover key of this repository")))
-    }
+    known_as(repository, Role::Prover, &key.public())?;
+    Ok(Some(key))
 }
 
 /// Everything that the place means: of its policy, if it has one.
@@ -190,18 +229,24 @@ pub(in crate::job) fn select<'a>(
             let exit = if *class == ErrorClass::Refused { Exit::Refused } else { Exit::Damaged };
             return JobError::new(exit, error.to_string()).hint("lifeboat list shows the others");
         }
-        let hint =
-            match catalog.backups.iter().any(|b| matches!(b.manifest.status, crate::model::BackupStatus::Partial)) {
-                true => "lifeboat list shows them; a partial one is named by its run id",
-                false => "lifeboat list",
-            };
-        JobError::usage(error.to_string()).hint(hint)
+        let partial = catalog.backups.iter().any(|backup| backup.manifest.status == BackupStatus::Partial);
+        let hint = match (&error, partial) {
+            _ if catalog.backups.is_empty() => "there is no backup at all yet: lifeboat backup -f POLICY",
+            (SelectError::Ambiguous { .. }, _) => "type more of its letters",
+            (SelectError::NotFound { .. }, true) => "`lifeboat list` shows all; a partial one is named by its run id",
+            _ => "`lifeboat list` shows all",
+        };
+        // Words that are right, and nothing to answer them with yet, are no mistake of whoever typed them.
+        let nothing_yet =
+            matches!(&error, SelectError::NotFound { wanted, .. } if !matches!(wanted, BackupRef::Run(_)));
+        let exit = if nothing_yet { Exit::Failed } else { Exit::Usage };
+        JobError::new(exit, error.to_string()).hint(hint)
     })
 }
 
-/// Seconds from `then` to the store's time `now`, never negative.
+/// Seconds from `then` to the store's time `now`; negative if `then` is in the future, which is shown, not hidden.
 pub(in crate::job) fn age(now: Timestamp, then: Timestamp) -> i64 {
-    now.duration_since(then).as_secs().max(0)
+    now.duration_since(then).as_secs()
 }
 
 pub(in crate::job) async fn now(repository: &Repository) -> Result<Timestamp, JobError> {

@@ -10,9 +10,11 @@ use crate::job::list::{findings, is_damaged};
 use crate::job::open::{age, catalog, from_repository, identities, now, open, select};
 use crate::job::proof::row as proof_row;
 use crate::job::types::{ShowFailed, ShowReport, ShowRequest, ShowSource, ShowStream};
-use crate::model::{Detail, SourceEntry, Timestamp};
-use crate::repository::Backup;
+use crate::model::{Detail, FailedSource, Severity, SourceEntry, Timestamp, sha256};
+use crate::repository::{Backup, Identities, Repository, layout};
 use crate::store::Access;
+
+const MAX_DETAIL_BYTES: u64 = 64 << 20;
 
 pub async fn run(request: ShowRequest, cx: &Context) -> Result<ShowReport, JobError> {
     let place = &request.place;
@@ -40,6 +42,15 @@ pub async fn run(request: ShowRequest, cx: &Context) -> Result<ShowReport, JobEr
         return Err(JobError::refused("the files are sealed in the backup").hint("--identity FILE"));
     }
     let manifest = &backup.manifest;
+    let mut failed_sources = Vec::new();
+    for failed in &manifest.failed_sources {
+        let message = match &identities {
+            Some(identities) => why_it_failed(&repository, backup, failed, identities).await?,
+            None => None,
+        };
+        let FailedSource { name, class, attempt, .. } = failed.clone();
+        failed_sources.push(ShowFailed { name, class, attempt, message });
+    }
     let level = backup.proved_level();
     Ok(ShowReport {
         repository: repository.id(),
@@ -61,24 +72,35 @@ pub async fn run(request: ShowRequest, cx: &Context) -> Result<ShowReport, JobEr
         recipients: manifest.encryption.recipients.clone(),
         dedup: manifest.encryption.dedup_key.clone(),
         sources,
-        failed_sources: manifest
-            .failed_sources
-            .iter()
-            .map(|failed| ShowFailed {
-                name: failed.name.clone(),
-                class: failed.class,
-                attempt: failed.attempt,
-                message: None,
-            })
-            .collect(),
+        failed_sources,
         skipped_sources: manifest.skipped_sources.clone(),
         level: level.map(|(level, _)| level),
         level_age_seconds: level.map(|(_, at)| age(now, at)),
         damaged: !backup.damaged().is_empty(),
         proofs: backup.proofs.iter().rev().map(|proof| proof_row(proof, now, repository.is_pinned())).collect(),
         files,
-        findings: findings(&catalog),
+        findings: findings(&catalog).into_iter().filter(|finding| finding.severity > Severity::Ok).collect(),
     })
+}
+
+/// The text of a failure is sealed: tools quote rows in it. None if the attempt could not even write it down.
+async fn why_it_failed(
+    repository: &Repository,
+    backup: &Backup,
+    failed: &FailedSource,
+    identities: &Identities,
+) -> Result<Option<String>, JobError> {
+    let (Some(attempt), Some(object)) = (failed.attempt, &failed.detail) else { return Ok(None) };
+    let manifest = &backup.manifest;
+    let key = layout::detail(&manifest.policy, manifest.run, &failed.name, attempt);
+    let damaged = || JobError::damaged(format!("{key} cannot be read")).hint("lifeboat show without --identity");
+    let sealed = repository.store().get(&key, object.bytes).await.map_err(|error| damaged().because(error))?;
+    if sha256(&sealed) != object.sha256 {
+        return Err(damaged().because("its bytes are not those that were stored"));
+    }
+    let plain = identities.open(&sealed, MAX_DETAIL_BYTES).map_err(|error| damaged().because(error))?;
+    let detail: Detail = serde_json::from_slice(&plain).map_err(|error| damaged().because(error))?;
+    Ok(detail.failure.map(|failure| failure.message))
 }
 
 fn source(backup: &Backup, entry: &SourceEntry, detail: Option<Detail>, now: Timestamp) -> ShowSource {

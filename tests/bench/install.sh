@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the real servers and tools that tests use:  install.sh demo|test|bench
+# Installs the real servers and tools that tests use:  install.sh demo|test|check|bench
 #
 # Idempotent: what is there is not touched, and with nothing missing nothing is downloaded.
 #   Debian packages   by apt-get (sudo when not root); no system Postgres cluster is created or started.
@@ -71,6 +71,8 @@ sandbox_user() {
     useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin lifeboat-sandbox
 }
 
+shell_check() { packages shellcheck:shellcheck; }
+
 gnu_time() { packages /usr/bin/time:time; }
 
 build_restic() {
@@ -84,8 +86,9 @@ build_restic() {
 case ${1:-} in
   demo) parts="debian sandbox_user" ;;
   test) parts="debian sandbox_user postgres18" ;;
+  check) parts="shell_check" ;;
   bench) parts="debian sandbox_user gnu_time build_restic" ;;
-  *) die "usage: install.sh demo|test|bench" ;;
+  *) die "usage: install.sh demo|test|check|bench" ;;
 esac
 
 mkdir -p "$cache"

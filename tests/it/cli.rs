@@ -200,6 +200,24 @@ fn schema_and_completion_are_data() {
     }
 }
 
+#[test]
+fn bash_completes_verbs_options_and_values() {
+    let script = "source <(\"$0\" completion bash)
+        try() { COMP_WORDS=(\"$@\") COMP_CWORD=$(($# - 1)) COMPREPLY=(); _lifeboat lifeboat \"${@: -1}\" \"${@: -2:1}\"; echo \"${COMPREPLY[*]}\"; }
+        try lifeboat ver; try lifeboat plan re; try lifeboat verify latest --level o; try lifeboat list --reposi";
+    let output = Command::new("bash").args(["-c", script, env!("CARGO_BIN_EXE_lifeboat")]).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    assert_eq!(stdout(&output), "verify\nrestore\nopened\n--repository\n");
+}
+
+/// `lifeboat help VERB`, as git and kubectl users type it.
+#[test]
+fn help_is_a_verb_too() {
+    let short = stdout(&lifeboat(&["help"]));
+    assert!(short.contains("backup") && short.contains("A BACKUP is a run id"), "{short}");
+    assert_eq!(stdout(&lifeboat(&["help", "plan", "restore"])), stdout(&lifeboat(&["plan", "restore", "--help"])));
+}
+
 /// A reader that goes away (`| head -1`) is not a crash.
 #[test]
 fn a_broken_pipe_is_quiet() {

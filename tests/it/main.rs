@@ -12,12 +12,17 @@
 mod architecture;
 mod canary;
 mod cli;
+mod cli_json;
+mod cli_refusals;
+mod cli_signals;
 mod damage;
 mod forger;
 mod formats;
 mod hostile_backup;
 mod loop_format;
+mod many_backups;
 mod models;
+mod old_repository;
 mod policy_errors;
 mod postgres_archive;
 mod postgres_capture;

@@ -52,6 +52,25 @@ fn the_production_policy_shows_every_field() {
     }
 }
 
+/// What an editor shows beside a field is all that most people read.
+#[test]
+fn every_field_says_what_it_is() {
+    for schema in [config::policy_schema(), config::trust_schema()] {
+        silent_fields(&schema, "");
+    }
+}
+
+#[track_caller]
+fn silent_fields(schema: &serde_json::Value, path: &str) {
+    let Some(map) = schema.as_object() else { return };
+    for (name, field) in map.get("properties").and_then(|p| p.as_object()).into_iter().flatten() {
+        assert!(field["description"].is_string(), "{path}.{name} has no description");
+    }
+    for (name, below) in map {
+        silent_fields(below, &format!("{path}.{name}"));
+    }
+}
+
 fn collect_fields(schema: &serde_json::Value, fields: &mut Vec<String>) {
     match schema {
         serde_json::Value::Object(map) => {

@@ -3,6 +3,7 @@
 pub mod capture;
 pub mod forge;
 pub mod local;
+pub mod play;
 #[allow(dead_code, reason = "a helper for all tests of servers, now and later")]
 pub mod postgres;
 pub mod repository;
