@@ -29,6 +29,8 @@ pub async fn prepare(client: &Client) -> Result<(), Error> {
 #[derive(Debug, Clone)]
 pub struct Server {
     pub properties: ServerProperties,
+    /// Of the database that we connected to: `UTF8`.
+    pub encoding: String,
     /// `pg_authid` with the passwords of roles.
     pub reads_passwords: bool,
     /// Superuser, or a member of pg_read_all_data.
@@ -51,7 +53,8 @@ pub async fn server(client: &Client, address: String) -> Result<Server, Error> {
                     current_setting('password_encryption'),
                     has_table_privilege('pg_catalog.pg_authid', 'SELECT'),
                     coalesce((SELECT pg_has_role(m.oid, 'USAGE') FROM pg_catalog.pg_roles m
-                              WHERE m.rolname = 'pg_read_all_data'), false)
+                              WHERE m.rolname = 'pg_read_all_data'), false),
+                    current_setting('server_encoding')
              FROM pg_catalog.pg_roles r WHERE r.rolname = current_user",
             &[],
         )
@@ -71,6 +74,7 @@ pub async fn server(client: &Client, address: String) -> Result<Server, Error> {
             superuser,
             settings: ServerSettings { block_size: number(&row, 7)?, password_encryption: row.try_get(8)? },
         },
+        encoding: row.try_get(11)?,
         reads_passwords: row.try_get(9)?,
         reads_all: superuser || row.try_get(10)?,
         creates_databases: superuser || row.try_get(6)?,

@@ -42,6 +42,11 @@ impl Job {
         Held::open(&self.source.settings, database, &timeout, &self.source.seam, &self.cx).await
     }
 
+    /// The encoding in which a database keeps its texts.
+    pub fn encoding(&self, database: &str) -> &str {
+        self.databases.iter().find(|known| known.name == database).map_or("UTF8", |known| &known.encoding)
+    }
+
     pub fn ran(&self, what: &str, command: &str) {
         self.seen().commands.push(format!("{what}: {command}"));
     }

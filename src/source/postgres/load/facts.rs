@@ -6,6 +6,8 @@ use crate::context::Context;
 use crate::model::SourceFailure;
 use crate::source::postgres::load::globals::Present;
 use crate::source::postgres::load::session::{Session, get};
+use crate::source::postgres::load::spaces::{self, Spaces};
+use crate::source::postgres::properties::Properties;
 use crate::source::postgres::{ConnectSettings, chain};
 
 /// The server that is loaded into.
@@ -23,6 +25,8 @@ pub(super) struct Facts {
     /// libc locales that the server knows of, spelled without `-` in lower case.
     pub locales: BTreeSet<String>,
     pub icu: bool,
+    /// Tablespaces of the backup that it lacks.
+    pub spaces: Spaces,
 }
 
 /// A database that is already there.
@@ -37,7 +41,13 @@ impl Facts {
         self.version_num / 10_000
     }
 
-    pub(super) async fn look(settings: &ConnectSettings, cx: &Context) -> Result<Facts, SourceFailure> {
+    /// Whatever a load of that capture must know; `whole` if roles and tablespaces are loaded too.
+    pub(super) async fn look(
+        settings: &ConnectSettings,
+        properties: &Properties,
+        whole: bool,
+        cx: &Context,
+    ) -> Result<Facts, SourceFailure> {
         let session = Session::open(settings, &settings.database, cx).await?;
         let doing = "looking at the target";
         let row = session
@@ -45,7 +55,7 @@ impl Facts {
                 "SELECT current_setting('server_version'), current_setting('server_version_num')::int4, \
                  r.rolsuper, r.rolcreatedb OR r.rolsuper, current_user::text, \
                  (SELECT rolname::text FROM pg_catalog.pg_roles WHERE oid = 10), \
-                 EXISTS (SELECT 1 FROM pg_catalog.pg_collation WHERE collprovider = 'i') \
+                 EXISTS (SELECT 1 FROM pg_catalog.pg_collation WHERE collprovider = 'i' AND collversion IS NOT NULL) \
                  FROM pg_catalog.pg_roles r WHERE r.rolname = current_user",
                 &[],
                 doing,
@@ -53,13 +63,17 @@ impl Facts {
             .await?;
         let row = row.first().ok_or_else(|| nothing(settings))?;
         let version: String = get(row, 0)?;
-        let present = Present {
+        let version_num = get::<i32>(row, 1)?.unsigned_abs();
+        let mut present = Present {
             connecting: get(row, 4)?,
             bootstrap: get::<Option<String>>(row, 5)?.unwrap_or_default(),
             roles: names(&session, "SELECT rolname::text FROM pg_catalog.pg_roles").await?,
             memberships: memberships(&session).await?,
             tablespaces: names(&session, "SELECT spcname::text FROM pg_catalog.pg_tablespace").await?,
+            makeable: BTreeSet::new(),
         };
+        let spaces = spaces::look(&session, properties, &present.tablespaces, version_num / 10_000, whole).await?;
+        present.makeable.clone_from(&spaces.makeable);
         let mut databases = databases(&session).await?;
         for name in IN_PLACE {
             if let Some(existing) = databases.get_mut(name) {
@@ -68,7 +82,7 @@ impl Facts {
         }
         Ok(Facts {
             version: version.split_whitespace().next().unwrap_or_default().to_owned(),
-            version_num: get::<i32>(row, 1)?.unsigned_abs(),
+            version_num,
             superuser: get(row, 2)?,
             can_create_databases: get(row, 3)?,
             present,
@@ -84,6 +98,7 @@ impl Facts {
             .map(|name| plain_locale(name))
             .collect(),
             icu: get(row, 6)?,
+            spaces,
         })
     }
 }

@@ -161,6 +161,8 @@ pub(super) struct Present {
     /// (role, member)
     pub memberships: BTreeSet<(String, String)>,
     pub tablespaces: BTreeSet<String>,
+    /// Tablespaces of the backup that it lacks, and can be given.
+    pub makeable: BTreeSet<String>,
 }
 
 /// What a target gets, in order, and what it does not.
@@ -170,7 +172,6 @@ pub(super) struct Plan {
     pub creates: BTreeSet<String>,
     /// Roles of the backup that were already there.
     pub left: BTreeSet<String>,
-    pub tablespaces: BTreeSet<String>,
 }
 
 /// Decides. `source_bootstrap` is the role that initdb made on the captured server.
@@ -194,12 +195,7 @@ pub(super) fn plan(statements: &[Statement], source_bootstrap: &str, present: &P
             }
             Kind::Become { .. } => true,
             Kind::Parameter { role } => role == "public" || is_new(role),
-            Kind::Tablespace { name } => {
-                if !present.tablespaces.contains(name) {
-                    plan.tablespaces.insert(name.clone());
-                }
-                false
-            }
+            Kind::Tablespace { name } => present.makeable.contains(name),
         };
         if wanted {
             plan.run.push(for_target(statement, source_bootstrap, present));
@@ -280,7 +276,6 @@ mod tests {
             ],
         );
         assert_eq!(plan.left, ["app".to_owned(), "postgres".to_owned()].into());
-        assert_eq!(plan.tablespaces, ["ts".to_owned()].into());
     }
 
     #[test]

@@ -23,7 +23,8 @@ pub(super) async fn look(
         }
     }
     findings.push(rights(facts));
-    let mut steps = Vec::new();
+    findings.extend(facts.spaces.findings());
+    let mut steps = facts.spaces.steps();
     if target.database.is_none() {
         steps.push("create the roles that the target lacks; its own stay as they are".to_owned());
         if !properties.passwords {
@@ -97,7 +98,8 @@ fn check_job(target: &PostgresTarget, job: &Job<'_>, facts: &Facts, findings: &m
         );
     }
     let tablespace = &job.from.tablespace;
-    if tablespace != "pg_default" && !facts.present.tablespaces.contains(tablespace) {
+    let there = [&facts.present.tablespaces, &facts.present.makeable].iter().any(|known| known.contains(tablespace));
+    if tablespace != "pg_default" && !there {
         findings
             .push(Finding::warning(&subject, format!("was in tablespace {tablespace:?}; goes into the default one")));
     }
