@@ -120,6 +120,7 @@ impl PostgresSource {
         let all = inventory::databases(&client, &server).await.map_err(failed)?;
         let (databases, left_out) = self.choose(all, &server)?;
         let roles = inventory::roles(&client).await.map_err(failed)?;
+        let everyones_settings = inventory::everyones_settings(&client).await.map_err(failed)?;
         let tablespaces = inventory::tablespaces(&client).await.map_err(failed)?;
         for finding in probe::losses(&server).into_iter().chain(left_out) {
             cx.found(finding);
@@ -139,6 +140,7 @@ impl PostgresSource {
             tools,
             server,
             roles,
+            everyones_settings,
             tablespaces,
             databases,
             seen: std::sync::Mutex::default(),

@@ -5,6 +5,8 @@ SELECT current_setting('server_version_num')::int >= 150000 AS has15, current_se
        EXISTS (SELECT FROM pg_collation WHERE collprovider = 'i' AND collversion IS NOT NULL) AS icu \gset
 
 -- Roles ------------------------------------------------------------------------------------------------------------
+-- In the order of names where more than one is in a policy: pg_dump prints them in the order in which they were made.
+CREATE ROLE "-c x" LOGIN;
 CREATE ROLE anna LOGIN PASSWORD 'scram' VALID UNTIL 'infinity' CONNECTION LIMIT 3;
 SET password_encryption = 'md5';
 SET client_min_messages = error; -- newer servers warn of MD5
@@ -12,7 +14,6 @@ CREATE ROLE "select" LOGIN PASSWORD 'md5' VALID UNTIL '2038-01-19 03:14:08+00' N
 RESET client_min_messages;
 RESET password_encryption;
 CREATE ROLE "user" NOLOGIN BYPASSRLS REPLICATION;
-CREATE ROLE "-c x" LOGIN;
 CREATE ROLE "a=b host=evil" SUPERUSER;
 CREATE ROLE "odd; DROP ROLE anna; -- ""q"" 'q' \ % $x$ ${HOME} `id`";
 CREATE ROLE "granted by to on role" LOGIN CONNECTION LIMIT 0;
@@ -31,6 +32,8 @@ ALTER ROLE anna SET DateStyle = 'SQL, DMY';
 ALTER ROLE "select" SET default_transaction_read_only = on;
 ALTER ROLE "-c x" SET role = 'anna';
 ALTER ROLE "rôle ü 数据库 🛟" SET application_name = E'two\nlines; \\ ''';
+
+ALTER ROLE ALL SET "lifeboat.everyone" = 'all; ''x''';
 
 -- Memberships: options, grantors that are not owners, chains.
 GRANT anna TO "select" WITH ADMIN OPTION;
@@ -128,6 +131,8 @@ CREATE TABLE bytes (t text); INSERT INTO bytes VALUES (E'\xff\xfe broken \xc3'),
 \encoding SQL_ASCII
 SELECT format('CREATE TABLE %I (%I text)', convert_from('\x7461626cff65', 'SQL_ASCII'), convert_from('\xe4', 'SQL_ASCII')) \gexec
 SELECT format('INSERT INTO %I VALUES (''x'')', convert_from('\x7461626cff65', 'SQL_ASCII')) \gexec
+\connect "globals"
+DROP EXTENSION plpgsql; DROP SCHEMA public; CREATE SCHEMA app; CREATE TABLE app.t AS SELECT 1 AS i;
 \connect mould
 CREATE TABLE in_template AS SELECT g AS i FROM generate_series(1, 10) g;
 \connect spaced

@@ -96,6 +96,11 @@ impl Loader<'_> {
 
     /// pg_restore reads the stream as it comes; the stream fails, and pg_restore with it, on a byte that is not right.
     async fn fill(&self, job: &Job<'_>, streams: &dyn StreamReader, loaded: &mut Loaded) -> Result<(), SourceFailure> {
+        let inside = Session::open(self.settings, &job.temporary, self.cx).await?;
+        for sql in describe::drops(job.from) {
+            inside.run(sql, "dropping what the captured database had no more").await?;
+        }
+        drop(inside);
         let env = self.settings.client_env(&job.temporary)?;
         let subject = database(&job.temporary);
         let conninfo = format!("dbname={}", conninfo_value(&job.temporary));

@@ -7,7 +7,7 @@ use crate::model::SourceFailure;
 use crate::source::postgres::load::globals::Present;
 use crate::source::postgres::load::session::{Session, get};
 use crate::source::postgres::load::spaces::{self, Spaces};
-use crate::source::postgres::properties::Properties;
+use crate::source::postgres::properties::{DatabaseProperties, Properties};
 use crate::source::postgres::{ConnectSettings, chain};
 
 /// The server that is loaded into.
@@ -32,8 +32,28 @@ pub(super) struct Facts {
 /// A database that is already there.
 #[derive(Debug, Clone)]
 pub(super) struct Existing {
+    pub encoding: String,
+    pub collate: String,
+    pub ctype: String,
     /// Objects that a person made in it: only looked up for `postgres` and `template1`.
     pub user_objects: u64,
+}
+
+impl Existing {
+    /// What loading into it cannot change: a sentence, where it is not what was captured.
+    pub(super) fn keeps(&self, from: &DatabaseProperties) -> Option<String> {
+        let locale = &from.locale;
+        let (collate, ctype) = (plain_locale(&self.collate), plain_locale(&self.ctype));
+        let same = self.encoding == from.encoding
+            && collate == plain_locale(&locale.collate)
+            && ctype == plain_locale(&locale.ctype);
+        (!same).then(|| {
+            format!(
+                "is loaded into the one that is there, which stays {} with LC_COLLATE {:?} and LC_CTYPE {:?}; it was {} with {:?} and {:?}",
+                self.encoding, self.collate, self.ctype, from.encoding, locale.collate, locale.ctype
+            )
+        })
+    }
 }
 
 impl Facts {
@@ -128,9 +148,14 @@ async fn memberships(session: &Session) -> Result<BTreeSet<(String, String)>, So
 }
 
 async fn databases(session: &Session) -> Result<BTreeMap<String, Existing>, SourceFailure> {
-    let sql = "SELECT datname::text FROM pg_catalog.pg_database";
+    let sql = "SELECT datname::text, pg_encoding_to_char(encoding)::text, datcollate::text, datctype::text \
+               FROM pg_catalog.pg_database";
     let rows = session.rows(sql, &[], "looking at the target's databases").await?;
-    rows.iter().map(|row| Ok((get(row, 0)?, Existing { user_objects: 0 }))).collect()
+    let existing = |row| {
+        let (encoding, collate, ctype) = (get(row, 1)?, get(row, 2)?, get(row, 3)?);
+        Ok((get(row, 0)?, Existing { encoding, collate, ctype, user_objects: 0 }))
+    };
+    rows.iter().map(existing).collect()
 }
 
 async fn extensions(session: &Session) -> Result<BTreeMap<String, String>, SourceFailure> {

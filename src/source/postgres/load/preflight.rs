@@ -77,6 +77,13 @@ fn check_job(target: &PostgresTarget, job: &Job<'_>, facts: &Facts, findings: &m
         ),
         _ => {}
     }
+    if job.in_place()
+        && let Some(message) = job.existing.as_ref().and_then(|existing| existing.keeps(job.from))
+    {
+        findings.push(
+            Finding::warning(&subject, message).cure("to have it as it was, make the target's cluster with that locale: initdb --encoding, --locale"),
+        );
+    }
     let locale = &job.from.locale;
     let known =
         |name: &str| name.is_empty() || matches!(name, "C" | "POSIX") || facts.locales.contains(&plain_locale(name));

@@ -9,6 +9,7 @@ use futures::TryStreamExt as _;
 use crate::context::Context;
 use crate::model::{Detail, FailureClass, RunId, SourceEntry, SourceFailure, StreamDetail};
 use crate::source::postgres::load::database::Loader;
+use crate::source::postgres::load::describe;
 use crate::source::postgres::load::facts::{Existing, Facts, IN_PLACE};
 use crate::source::postgres::load::globals;
 use crate::source::postgres::load::names::{beside, old};
@@ -183,6 +184,9 @@ impl PostgresTarget {
         let session = Session::open(&self.settings, &self.settings.database, cx).await?;
         for statement in &plan.run {
             session.run(&statement.sql, &statement.what()).await?;
+        }
+        for sql in describe::everyones(&properties.everyones_settings) {
+            session.run(&sql, "ALTER ROLE ALL SET").await?;
         }
         Ok(plan.creates)
     }
