@@ -2,6 +2,10 @@
 SELECT current_setting('server_version_num')::int >= 150000 AS has15, current_setting('server_version_num')::int >= 180000 AS has18,
        current_setting('server_version_num')::int >= 140000 AS has14,
        EXISTS (SELECT FROM pg_available_extensions WHERE name = 'pgcrypto') AS pgcrypto \gset
+\if :{?portable}
+\set icu false
+\set pgcrypto false
+\endif
 CREATE SCHEMA o;
 SET search_path = o, public;
 -- Types over types.

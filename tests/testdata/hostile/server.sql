@@ -1,8 +1,13 @@
 -- Roles and databases with names, settings and privileges that break a program which is not careful.
--- For psql, as superuser, on an empty server. Variable `space`: an empty folder that the server may use.
+-- For psql, as superuser, on an empty server. Variable `space`: an empty folder that the server may use; `portable`, if set,
+-- leaves out what not every build of a server has.
 SELECT current_setting('server_version_num')::int >= 150000 AS has15, current_setting('server_version_num')::int >= 160000 AS has16,
        current_setting('server_version_num')::int >= 170000 AS has17,
        EXISTS (SELECT FROM pg_collation WHERE collprovider = 'i' AND collversion IS NOT NULL) AS icu \gset
+\if :{?portable}
+\set icu false
+\set pgcrypto false
+\endif
 
 -- Roles ------------------------------------------------------------------------------------------------------------
 -- In the order of names where more than one is in a policy: pg_dump prints them in the order in which they were made.

@@ -2,6 +2,10 @@
 SELECT current_setting('server_version_num')::int >= 150000 AS has15, current_setting('server_version_num')::int >= 180000 AS has18,
        current_setting('server_version_num')::int >= 140000 AS has14, current_setting('server_version_num')::int >= 170000 AS has17,
        EXISTS (SELECT FROM pg_collation WHERE collprovider = 'i' AND collversion IS NOT NULL) AS icu \gset
+\if :{?portable}
+\set icu false
+\set pgcrypto false
+\endif
 CREATE SCHEMA "odd ""schema"", x";
 CREATE SCHEMA "-c x"; CREATE SCHEMA "new
 line"; CREATE SCHEMA "123"; CREATE SCHEMA evil;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::context::Context;
-use crate::model::SourceFailure;
+use crate::model::{Finding, SourceFailure};
 use crate::source::postgres::load::globals::Present;
 use crate::source::postgres::load::session::{Session, get};
 use crate::source::postgres::load::spaces::{self, Spaces};
@@ -57,6 +57,16 @@ impl Existing {
 }
 
 impl Facts {
+    /// What of roles and tablespaces does not come over as it was.
+    pub(super) fn losses(&self, whole: bool) -> Vec<Finding> {
+        let mut findings = self.spaces.findings();
+        if whole && self.present.checks_grantors {
+            let message = "who granted a membership is not carried over from before 16: the role that restores is the grantor of all";
+            findings.push(Finding::warning("roles", message));
+        }
+        findings
+    }
+
     pub(super) fn major(&self) -> u32 {
         self.version_num / 10_000
     }
@@ -91,6 +101,7 @@ impl Facts {
             memberships: memberships(&session).await?,
             tablespaces: names(&session, "SELECT spcname::text FROM pg_catalog.pg_tablespace").await?,
             makeable: BTreeSet::new(),
+            checks_grantors: version_num >= 160_000 && properties.server.version_num < 160_000,
         };
         let spaces = spaces::look(&session, properties, &present.tablespaces, version_num / 10_000, whole).await?;
         present.makeable.clone_from(&spaces.makeable);

@@ -23,7 +23,7 @@ pub(super) async fn look(
         }
     }
     findings.push(rights(facts));
-    findings.extend(facts.spaces.findings());
+    findings.extend(facts.losses(target.database.is_none()));
     let mut steps = facts.spaces.steps();
     if target.database.is_none() {
         steps.push("create the roles that the target lacks; its own stay as they are".to_owned());
