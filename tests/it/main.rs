@@ -21,5 +21,6 @@ mod postgres_connect;
 mod postgres_failures;
 mod postgres_hostile;
 mod postgres_loop;
+mod postgres_majors;
 mod shipped_files;
 mod support;

@@ -125,6 +125,9 @@ impl PostgresSource {
         for finding in probe::losses(&server).into_iter().chain(left_out) {
             cx.found(finding);
         }
+        if tools.major > server.major() {
+            cx.found(probe::newer(&tools, &server));
+        }
         let names: Vec<String> = databases.iter().map(|database| database.name.clone()).collect();
         let ready: Vec<Ready> = stream::iter(names.clone())
             .map(|name| async move { Ready::open(&self.settings, &name, cx).await })

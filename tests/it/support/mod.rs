@@ -3,4 +3,5 @@
 pub mod capture;
 #[allow(dead_code, reason = "a helper for all tests of servers, now and later")]
 pub mod postgres;
+pub mod program;
 pub mod repository;

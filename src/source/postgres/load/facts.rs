@@ -7,6 +7,7 @@ use crate::model::{Finding, SourceFailure};
 use crate::source::postgres::load::globals::Present;
 use crate::source::postgres::load::session::{Session, get};
 use crate::source::postgres::load::spaces::{self, Spaces};
+use crate::source::postgres::probe::{SETS_NEW, loads_back};
 use crate::source::postgres::properties::{DatabaseProperties, Properties};
 use crate::source::postgres::{ConnectSettings, chain};
 
@@ -25,6 +26,10 @@ pub(super) struct Facts {
     /// libc locales that the server knows of, spelled without `-` in lower case.
     pub locales: BTreeSet<String>,
     pub icu: bool,
+    /// It is of a newer major than what was captured.
+    pub upgrade: bool,
+    /// The major of pg_dump that made the backup, where its archives cannot be loaded into this server.
+    pub too_old_for: Option<u32>,
     /// Tablespaces of the backup that it lacks.
     pub spaces: Spaces,
 }
@@ -60,6 +65,18 @@ impl Facts {
     /// What of roles and tablespaces does not come over as it was.
     pub(super) fn losses(&self, whole: bool) -> Vec<Finding> {
         let mut findings = self.spaces.findings();
+        if let Some(tools) = self.too_old_for {
+            let message = format!(
+                "is PostgreSQL {}, and the backup was made by pg_dump {tools}, whose archives load only into {SETS_NEW} and newer",
+                self.major()
+            );
+            let cure = format!("name a server of major {SETS_NEW} or newer");
+            findings.push(Finding::problem("target", message).cure(cure));
+        }
+        if self.upgrade {
+            let message = "options that the dump leaves to the old major's defaults take the new one's (streaming of subscriptions, for one)";
+            findings.push(Finding::warning("defaults", message));
+        }
         if whole && self.present.checks_grantors {
             let message = "who granted a membership is not carried over from before 16: the role that restores is the grantor of all";
             findings.push(Finding::warning("roles", message));
@@ -129,6 +146,8 @@ impl Facts {
             .map(|name| plain_locale(name))
             .collect(),
             icu: get(row, 6)?,
+            too_old_for: Some(properties.tools.major).filter(|tools| !loads_back(*tools, version_num / 10_000)),
+            upgrade: version_num / 10_000 > properties.server.version_num / 10_000,
             spaces,
         })
     }
