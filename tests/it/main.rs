@@ -22,5 +22,6 @@ mod postgres_failures;
 mod postgres_hostile;
 mod postgres_loop;
 mod postgres_majors;
+mod postgres_races;
 mod shipped_files;
 mod support;

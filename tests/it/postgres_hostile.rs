@@ -171,7 +171,12 @@ fn an_upgrade_into_a_server_with_another_first_role() {
     std::fs::remove_dir_all(source.socket_dir().join("space")).unwrap();
     let to = format!("postgres://ad%20min@127.0.0.1:{}", target.port);
     let plan = program.plan(&target, &to);
-    for said in ["an upgrade", "take the new one's", "who granted a membership is not carried over", "cannot be made on the target"] {
+    for said in [
+        "an upgrade",
+        "take the new one's",
+        "who granted a membership is not carried over",
+        "cannot be made on the target",
+    ] {
         assert!(plan.contains(said), "{said}: {plan}");
     }
     program.restore(&target, &to);

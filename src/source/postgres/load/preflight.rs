@@ -81,7 +81,8 @@ fn check_job(target: &PostgresTarget, job: &Job<'_>, facts: &Facts, findings: &m
         && let Some(message) = job.existing.as_ref().and_then(|existing| existing.keeps(job.from))
     {
         findings.push(
-            Finding::warning(&subject, message).cure("to have it as it was, make the target's cluster with that locale: initdb --encoding, --locale"),
+            Finding::warning(&subject, message)
+                .cure("to have it as it was, make the target's cluster with that locale: initdb --encoding, --locale"),
         );
     }
     let locale = &job.from.locale;

@@ -29,7 +29,9 @@ pub(super) async fn remove(
     }
     for row in rows {
         let subscription = ident(&get::<String>(&row, 0)?);
-        for what in ["ALTER SUBSCRIPTION {} DISABLE", "ALTER SUBSCRIPTION {} SET (slot_name = NONE)", "DROP SUBSCRIPTION {}"] {
+        for what in
+            ["ALTER SUBSCRIPTION {} DISABLE", "ALTER SUBSCRIPTION {} SET (slot_name = NONE)", "DROP SUBSCRIPTION {}"]
+        {
             inside.run(&what.replace("{}", &subscription), "dropping a subscription").await?;
         }
     }
