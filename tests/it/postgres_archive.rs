@@ -136,3 +136,97 @@ async fn archives_of_15_agree_with_copy() {
 async fn archives_of_18_agree_with_copy() {
     agrees_with_copy(Major::Eighteen).await;
 }
+
+/// Random tables and rows, made by the server from a printed seed: every part is what COPY sends. More of them, and longer
+/// damage, with LIFEBOAT_SOAK=1.
+#[tokio::test]
+async fn random_tables_agree_with_copy() {
+    let Some(server) = TestServer::start(Major::Fifteen) else { return };
+    let soak = std::env::var_os("LIFEBOAT_SOAK").is_some();
+    let rounds = if soak { 40 } else { 1 };
+    if !soak {
+        eprintln!("LEFT OUT: 39 of 40 random schemas and most mutations of archives; LIFEBOAT_SOAK=1 runs them");
+    }
+    let first = std::env::var("LIFEBOAT_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(rand_seed);
+    for seed in first..first + rounds {
+        eprintln!("LIFEBOAT_SEED={seed}");
+        server.sql("postgres", "DROP DATABASE IF EXISTS random");
+        server.sql("postgres", "CREATE DATABASE random");
+        server.sql("random", &format!("SELECT setseed({});{RANDOM}", (seed % 1_000_003) as f64 / 1_000_003.0));
+        let dump = server.run("pg_dump", &["-Fc", "-Z0", "--no-sync", "random"]);
+        let size = 1 + usize::try_from(seed % 100_000).unwrap();
+        let whole = parts(&dump, size).await.unwrap();
+        let tables = server.sql(
+            "random",
+            "SELECT encode(convert_to(format('\"public\".\"%s\"', replace(relname, '\"', '\"\"')), 'UTF8'), 'hex') FROM pg_class
+             WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace ORDER BY 1",
+        );
+        assert_eq!(whole.parts.len(), tables.lines().count(), "seed {seed}");
+        for table in tables.lines() {
+            let table = String::from_utf8(hex::decode(table).unwrap()).unwrap();
+            let table = table.as_str();
+            let bytes = server.run("psql", &["-XAtq", "-d", "random", "-c", &format!("COPY {table} TO STDOUT")]);
+            let rows = bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
+            assert_eq!(whole.parts[table], (rows, sha256(&bytes)), "seed {seed}, {table}");
+        }
+        mutate(&dump, &whole, seed, if soak { 2000 } else { 60 }).await;
+    }
+}
+
+/// Tables with odd names and up to six columns, up to 400 rows each, one in ten values null.
+const RANDOM: &str = r#"
+DO $do$
+DECLARE
+  name text; cols text; exprs text; n int;
+  types text[] := ARRAY['text', 'bytea', 'numeric', 'int[]', 'jsonb', 'timestamptz', 'float8', '"char"', 'text[]', 'varbit'];
+  makes text[] := ARRAY[
+    $$(SELECT string_agg(chr((1 + random() * 300)::int), '') FROM generate_series(1, (random() * 40 + g * 0)::int))$$,
+    $$decode(md5(random()::text || g), 'hex')$$, $$(random() * 10 ^ (random() * 300))::numeric * g$$,
+    $$ARRAY[g, NULL, -g]$$, $$jsonb_build_object(E'k\\"\n', random(), 'x', E'\\.')$$,
+    $$'2000-01-01'::timestamptz + g * random() * interval '1 year'$$, $$random() / g$$, $$chr((1 + random() * 100)::int)::"char"$$,
+    $$ARRAY[E'\\.', E'a\tb', '{', '"', NULL, repeat('x', g)]$$, $$(g::bit(20))::varbit$$];
+BEGIN
+  FOR t IN 1..12 LOOP
+    name := (SELECT string_agg(substr(E'ab\n\\"''. %$ü🛟-;', 1 + (random() * 15)::int, 1), '') FROM generate_series(1, 6)) || t;
+    n := (random() * 6)::int;
+    SELECT string_agg(format('c%s %s', c, types[k]), ', ' ORDER BY c),
+           string_agg(format('CASE WHEN random() < 0.1 THEN NULL ELSE %s END', makes[k]), ', ' ORDER BY c)
+      INTO cols, exprs FROM (SELECT c, 1 + floor(random() * 10)::int AS k FROM generate_series(1, n) c) x;
+    EXECUTE format('CREATE TABLE %I (%s)', name, coalesce(cols, ''));
+    EXECUTE format('INSERT INTO %I SELECT %s FROM generate_series(1, %s) g', name, coalesce(exprs, ''), (random() ^ 3 * 400)::int);
+  END LOOP;
+END $do$;"#;
+
+fn rand_seed() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    u64::from(since.subsec_nanos())
+}
+
+/// Bytes flipped, put in and taken out: the reader gives back what went in or says that it is damaged. It never panics.
+async fn mutate(dump: &[u8], whole: &Stream, seed: u64, times: u64) {
+    let mut state = seed | 1;
+    // xorshift64: only the seed has to be known to see it again.
+    let mut next = |below: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        usize::try_from(state % below as u64).unwrap()
+    };
+    for _ in 0..times {
+        let mut bytes = dump.to_vec();
+        for _ in 0..=next(3) {
+            let at = next(bytes.len());
+            match next(4) {
+                0 => bytes[at] ^= 1 << next(8),
+                1 => bytes[at] = 0xff,
+                2 => drop(bytes.drain(at..(at + 1 + next(9)).min(bytes.len()))),
+                _ => bytes.splice(at..at, [0, 0xff, 1, 0x7f].into_iter().take(1 + next(4))).for_each(drop),
+            }
+        }
+        match parts(&bytes, 1 + next(70_000)).await {
+            Ok(stream) => assert!(stream.bytes == bytes, "seed {seed}: other bytes came out than went in"),
+            Err(failure) => assert_eq!(failure.class, FailureClass::Damaged, "seed {seed}"),
+        }
+    }
+    assert_eq!(parts(dump, 65536).await.unwrap(), *whole);
+}

@@ -26,7 +26,8 @@ pub(super) async fn probe(source: &PostgresSource, cx: &Context) -> Result<Probe
     let (databases, left_out) = source.choose(all, &server)?;
     let mut findings = vec![rights(settings.subject(), &server)];
     findings.push(tools(source, &server, cx).await);
-    findings.extend(losses(&server, &left_out));
+    findings.extend(losses(&server));
+    findings.extend(left_out);
     if server.properties.in_recovery {
         findings.push(
             Finding::warning(
@@ -55,7 +56,7 @@ pub(super) async fn probe(source: &PostgresSource, cx: &Context) -> Result<Probe
 }
 
 /// What a backup of this server will not hold; said again by every capture.
-pub(super) fn losses(server: &Server, left_out: &[String]) -> Vec<Finding> {
+pub(super) fn losses(server: &Server) -> Vec<Finding> {
     let mut findings = Vec::new();
     let role = &server.properties.connecting_role;
     if !server.reads_passwords {
@@ -63,10 +64,6 @@ pub(super) fn losses(server: &Server, left_out: &[String]) -> Vec<Finding> {
         findings.push(Finding::warning("globals", message).cure(
             "back up as a superuser; where a managed service has none, keep the passwords elsewhere and set them after a restore",
         ));
-    }
-    for name in left_out {
-        let message = "belongs to the managed service, which lets nobody read it: not in the backup";
-        findings.push(Finding::warning(subject(name), message));
     }
     findings
 }
@@ -91,19 +88,29 @@ async fn tools(source: &PostgresSource, server: &Server, cx: &Context) -> Findin
         Ok(tools) if tools.major == server.major() => {
             Finding::ok("client tools", format!("{} in {}", tools.version, tools.dir.display()))
         }
-        Ok(tools) => {
-            let message = format!(
-                "{} in {} are newer than the server ({}): what they write loads into PostgreSQL {} and newer only for certain",
-                tools.version,
-                tools.dir.display(),
-                server.major(),
-                tools.major
-            );
-            Finding::warning("client tools", message)
-                .cure(format!("install the client tools of PostgreSQL {}", server.major()))
-        }
+        Ok(tools) => newer(&tools, server),
         Err(failure) => Finding { cure: failure.cure, ..Finding::problem(failure.subject, failure.message) },
     }
+}
+
+/// Since this major, pg_restore begins with `SET transaction_timeout`, which older servers do not know.
+pub(super) const SETS_NEW: u32 = 17;
+
+/// Whether an archive of pg_dump of one major can be loaded into a server of another one.
+pub(super) fn loads_back(tools: u32, server: u32) -> bool {
+    tools < SETS_NEW || server >= SETS_NEW
+}
+
+/// A newer pg_dump writes for its own major. Said by every capture: at the restore it is too late to hear of it.
+pub(super) fn newer(tools: &Tools, server: &Server) -> Finding {
+    let loads = if loads_back(tools.major, server.major()) {
+        format!("what they write loads into PostgreSQL {} and newer only for certain", tools.major)
+    } else {
+        format!("what they write does not load into PostgreSQL {} again, but into {SETS_NEW} and newer", server.major())
+    };
+    let message =
+        format!("{} in {} are newer than the server ({}): {loads}", tools.version, tools.dir.display(), server.major());
+    Finding::warning("client tools", message).cure(format!("install the client tools of PostgreSQL {}", server.major()))
 }
 
 async fn look(source: &PostgresSource, database: &DatabaseProperties, cx: &Context) -> Vec<Finding> {

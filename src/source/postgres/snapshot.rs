@@ -6,6 +6,7 @@
 //! 2. Every table that will be read is locked IN ACCESS SHARE MODE: from here on nobody can rewrite one.
 //! 3. The file of each table, as of now, is compared with the one that the snapshot sees: a difference is a rewrite
 //!    between 1 and 2, and the database starts again with a new snapshot.
+//!    So is something that was dropped or renamed meanwhile.
 //! 4. The session stays open until the dump has ended, and must still be alive then.
 
 use tokio_postgres::Client;
@@ -33,6 +34,29 @@ const TABLES: &str = "
         WHERE x.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND x.objid = c.oid AND x.deptype = 'e'
           AND x.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass
           AND NOT c.oid = ANY (coalesce(e.extconfig, '{}')))";
+
+/// Whether something that the snapshot sees is gone or has another name by now. pg_dump reads the catalogue under the
+/// snapshot, but asks the server to write definitions down as they are now: between the two lies an archive that does
+/// not load, or no archive. Every function here looks at the present, and gives null for what is not there.
+const GONE: &str = "
+    SELECT EXISTS (
+        SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+        WHERE c.relpersistence <> 't' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+          AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 'i', 'I')
+          AND c.oid::pg_catalog.regclass::text <> pg_catalog.format('%I.%I', n.nspname, c.relname))
+      OR EXISTS (
+        SELECT FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
+        WHERE a.attnum > 0 AND NOT a.attisdropped AND c.oid >= 16384 AND c.relkind IN ('r', 'p') AND c.relpersistence <> 't'
+          AND pg_catalog.has_column_privilege(c.oid, a.attname::text, 'SELECT') IS NULL)
+      OR EXISTS (
+        SELECT FROM pg_catalog.pg_constraint k
+        WHERE k.oid >= 16384 AND pg_catalog.pg_get_constraintdef(k.oid) IS NULL)
+      OR EXISTS (
+        SELECT FROM pg_catalog.pg_proc f
+        WHERE f.oid >= 16384 AND pg_catalog.has_function_privilege(f.oid, 'EXECUTE') IS NULL)
+      OR EXISTS (
+        SELECT FROM pg_catalog.pg_type t
+        WHERE t.oid >= 16384 AND t.typtype <> 'c' AND pg_catalog.has_type_privilege(t.oid, 'USAGE') IS NULL)";
 
 /// A session that holds a snapshot and its locks. Dropping it lets go.
 pub struct Held {
@@ -95,7 +119,7 @@ impl Taken {
     pub async fn lock(self, seam: &Seam) -> Result<Held, SourceFailure> {
         seam.at(Moment::Taken, &self.database).await;
         let name = subject(&self.database);
-        self.client.batch_execute(&lock_all()).await.map_err(|error| lock_failed(&name, &error))?;
+        self.lock_tables().await.map_err(|error| lock_failed(&name, &error))?;
         let failed = |error| query_failed(name.as_str(), "comparing files with the snapshot", &error);
         // A sequence has no locks to hold, but one that was reset meanwhile is seen here too.
         let rewritten = format!(
@@ -114,10 +138,35 @@ impl Taken {
                 &format!("rewritten or truncated while its snapshot was taken: {}", names.join(", ")),
             ));
         }
+        let gone = match self.client.query_one(GONE, &[]).await {
+            // A column that has another name now is an error, not a null.
+            Err(error) if error.code() == Some(&SqlState::UNDEFINED_COLUMN) => true,
+            result => result.and_then(|row| row.try_get(0)).map_err(failed)?,
+        };
+        if gone {
+            return Err(changed(&name, "something was dropped or renamed while its snapshot was taken"));
+        }
         let inside = inventory::inside(&self.client).await.map_err(failed)?;
         seam.at(Moment::Locked, &self.database).await;
         let Taken { client, database, snapshot, lsn, at } = self;
         Ok(Held { client, database, snapshot, lsn, at, inside })
+    }
+}
+
+impl Taken {
+    async fn lock_tables(&self) -> Result<(), tokio_postgres::Error> {
+        let language = "SELECT FROM pg_catalog.pg_language WHERE lanname = 'plpgsql'";
+        if self.client.query_opt(language, &[]).await?.is_some() {
+            return self.client.batch_execute(&lock_all()).await;
+        }
+        // Some drop that language. Then by name: a table that was renamed meanwhile is not found, and one that was
+        // dropped and made again is seen by its file.
+        let names = format!("SELECT c.oid::pg_catalog.regclass::text {TABLES} AND c.relkind IN ('r', 'p')");
+        for row in self.client.query(&names, &[]).await? {
+            let lock = format!("LOCK TABLE ONLY {} IN ACCESS SHARE MODE", row.try_get::<_, &str>(0)?);
+            self.client.batch_execute(&lock).await?;
+        }
+        Ok(())
     }
 }
 
@@ -173,7 +222,8 @@ fn lock_all() -> String {
 
 fn lock_failed(name: &str, error: &tokio_postgres::Error) -> SourceFailure {
     match error.code() {
-        Some(&SqlState::UNDEFINED_TABLE | &SqlState::INVALID_SCHEMA_NAME) => {
+        // The name of a table that is gone is its number, which cannot be locked.
+        Some(&SqlState::UNDEFINED_TABLE | &SqlState::INVALID_SCHEMA_NAME | &SqlState::SYNTAX_ERROR) => {
             changed(name, "a table was renamed or dropped while its snapshot was taken")
         }
         _ => query_failed(name, "locking the tables", error),

@@ -6,5 +6,6 @@ pub mod local;
 pub mod play;
 #[allow(dead_code, reason = "a helper for all tests of servers, now and later")]
 pub mod postgres;
+pub mod program;
 pub mod repository;
 pub mod reseal;

@@ -10,28 +10,48 @@ use std::sync::{Arc, Mutex, mpsc};
 /// Which installation to start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Major {
+    Twelve,
+    Thirteen,
+    Fourteen,
     Fifteen,
+    Sixteen,
+    Seventeen,
     Eighteen,
 }
 
 impl Major {
+    pub fn number(self) -> u32 {
+        match self {
+            Major::Twelve => 12,
+            Major::Thirteen => 13,
+            Major::Fourteen => 14,
+            Major::Fifteen => 15,
+            Major::Sixteen => 16,
+            Major::Seventeen => 17,
+            Major::Eighteen => 18,
+        }
+    }
+
     /// Folder of the server's programs, or None where only embedded tests were asked for.
     pub fn bin(self) -> Option<PathBuf> {
-        let (variable, default) = match self {
-            Major::Fifteen => ("LIFEBOAT_TEST_PG15_BIN", Some("/usr/lib/postgresql/15/bin")),
-            Major::Eighteen => ("LIFEBOAT_TEST_PG18_BIN", None),
-        };
-        let dir = std::env::var_os(variable).map(PathBuf::from).or(default.map(PathBuf::from));
+        let variable = format!("LIFEBOAT_TEST_PG{}_BIN", self.number());
+        let default = (self == Major::Fifteen).then_some("/usr/lib/postgresql/15/bin");
+        let dir = std::env::var_os(&variable).map(PathBuf::from).or(default.map(PathBuf::from));
         let found = dir.filter(|dir| dir.join("postgres").is_file());
         if found.is_none() {
             assert_eq!(
                 std::env::var("LIFEBOAT_BENCH").as_deref(),
                 Ok("embedded"),
-                "no PostgreSQL server in ${variable}: run `make bench-install`, or set LIFEBOAT_BENCH=embedded to leave such tests out",
+                "no PostgreSQL server in ${variable}: run `tests/bench/install.sh test` and `eval \"$(tests/bench/env.sh)\"`, or set LIFEBOAT_BENCH=embedded to leave such tests out",
             );
             eprintln!("LEFT OUT: a test that needs a real PostgreSQL server ({variable})");
         }
         found
+    }
+
+    /// Folder of the client programs: some installations are servers alone, and 18's talk to all.
+    pub fn clients(self) -> Option<PathBuf> {
+        self.bin().filter(|bin| bin.join("psql").is_file()).or_else(|| Major::Eighteen.bin())
     }
 }
 
@@ -66,6 +86,8 @@ impl Setup {
 /// A running server with the superuser `postgres`.
 pub struct TestServer {
     pub bin: PathBuf,
+    /// Where its client programs are.
+    pub clients: PathBuf,
     pub port: u16,
     pub password: String,
     dir: tempfile::TempDir,
@@ -79,7 +101,7 @@ impl TestServer {
     }
 
     pub fn start_with(setup: Setup) -> Option<Self> {
-        let bin = setup.major.bin()?;
+        let (bin, clients) = (setup.major.bin()?, setup.major.clients()?);
         let dir = tempfile::Builder::new().prefix("lbpg").tempdir().unwrap();
         let data = dir.path().join("data");
         std::fs::create_dir(&data).unwrap();
@@ -88,7 +110,7 @@ impl TestServer {
         give(&data);
         give(&dir.path().join("pw"));
         let initdb = as_server(&bin.join("initdb"))
-            .args(["--username=postgres", "--auth=scram-sha-256", "--no-sync", "--no-instructions"])
+            .args(["--username=postgres", "--auth=scram-sha-256", "--no-sync"])
             .args(["--encoding=UTF8", "--locale=C.UTF-8"])
             .args(&setup.initdb)
             .arg(format!("--pwfile={}", dir.path().join("pw").display()))
@@ -106,7 +128,7 @@ impl TestServer {
         }
         let port = free_port();
         let child = launch(&bin, dir.path(), port, &setup.settings);
-        Some(TestServer { bin, port, password: setup.password, dir, child })
+        Some(TestServer { bin, clients, port, password: setup.password, dir, child })
     }
 
     /// Folder of the Unix socket.
@@ -114,9 +136,17 @@ impl TestServer {
         self.dir.path()
     }
 
+    /// A new folder inside of the server's own, which its user may write to.
+    pub fn folder(&self, name: &str) -> PathBuf {
+        let path = self.dir.path().join(name);
+        std::fs::create_dir(&path).unwrap();
+        give(&path);
+        path
+    }
+
     /// One of the client programs, ready to talk to this server as superuser.
     pub fn tool(&self, name: &str) -> Command {
-        let mut command = command(&self.bin.join(name));
+        let mut command = command(&self.clients.join(name));
         command.env_clear().env("PATH", "/usr/bin:/bin").env("LC_ALL", "C.UTF-8").env("PGUSER", "postgres");
         command.env("PGHOST", self.socket_dir()).env("PGPORT", self.port.to_string());
         command.env("PGPASSWORD", &self.password);

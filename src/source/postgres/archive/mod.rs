@@ -21,4 +21,4 @@ mod toc;
 
 pub use error::ArchiveError;
 pub use split::{read_toc, split};
-pub use toc::{Section, Toc, TocEntry};
+pub use toc::{Section, Toc, TocEntry, table_part};

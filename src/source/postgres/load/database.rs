@@ -6,12 +6,14 @@ use crate::context::Context;
 use crate::exec::Command;
 use crate::model::Finding;
 use crate::model::SourceFailure;
+use crate::source::postgres::defaults;
 use crate::source::postgres::load::compare;
 use crate::source::postgres::load::describe;
 use crate::source::postgres::load::facts::Facts;
 use crate::source::postgres::load::quote::{ident, literal};
-use crate::source::postgres::load::session::{Session, get, options};
+use crate::source::postgres::load::session::{Session, get};
 use crate::source::postgres::load::target::Job;
+use crate::source::postgres::load::{statistics, subscriptions};
 use crate::source::postgres::{ConnectSettings, Tools, database};
 use crate::source::{Loaded, StreamReader};
 
@@ -56,6 +58,9 @@ impl Loader<'_> {
         if let Err(failure) = filled {
             // Only what this very run made is taken away again, known by its OID and not by its name.
             if self.oid(&server, name).await.is_ok_and(|now| now == oid) {
+                if let Err(error) = subscriptions::remove(&server, self.settings, name, self.cx).await {
+                    tracing::warn!(%error, database = name, "its subscriptions could not be dropped");
+                }
                 let dropped =
                     server.run(&format!("DROP DATABASE {}", ident(name)), "dropping what was half loaded").await;
                 if let Err(error) = dropped {
@@ -91,20 +96,27 @@ impl Loader<'_> {
 
     /// pg_restore reads the stream as it comes; the stream fails, and pg_restore with it, on a byte that is not right.
     async fn fill(&self, job: &Job<'_>, streams: &dyn StreamReader, loaded: &mut Loaded) -> Result<(), SourceFailure> {
+        let inside = Session::open(self.settings, &job.temporary, self.cx).await?;
+        for sql in describe::drops(job.from) {
+            inside.run(sql, "dropping what the captured database had no more").await?;
+        }
+        drop(inside);
         let env = self.settings.client_env(&job.temporary)?;
         let subject = database(&job.temporary);
         let conninfo = format!("dbname={}", conninfo_value(&job.temporary));
         let command = Command::new(&self.tools.pg_restore)
+            .args(self.facts.spaces.arguments())
             .args(["--exit-on-error", "--no-password", "--dbname"])
             .arg(conninfo)
-            .env("PGOPTIONS", options(self.facts.version_num, self.facts.superuser, &[]))
+            .env("PGOPTIONS", defaults::loading(self.facts.version_num, self.facts.superuser))
             .stdin(streams.read(job.stream.n))
             .stall_timeout(STALL);
         let restored = env.apply(command).output(MAX_OUTPUT_BYTES, self.cx).await;
         restored.map_err(|error| error.into_failure(subject))?;
         loaded.rows += compare::rows(self.settings, &job.temporary, job.stream, self.cx).await?;
         let session = Session::open(self.settings, &job.temporary, self.cx).await?;
-        session.run("ANALYZE", "gathering statistics").await
+        loaded.findings.extend(statistics::gather(&session, &job.name).await);
+        Ok(())
     }
 
     async fn describe(

@@ -9,7 +9,10 @@ mod names;
 mod preflight;
 mod quote;
 mod session;
+mod spaces;
 mod statements;
+mod statistics;
+mod subscriptions;
 mod target;
 
 pub use target::{Mode, PostgresTarget};

@@ -9,6 +9,7 @@ use futures::TryStreamExt as _;
 use crate::context::Context;
 use crate::model::{Detail, FailureClass, RunId, SourceEntry, SourceFailure, StreamDetail};
 use crate::source::postgres::load::database::Loader;
+use crate::source::postgres::load::describe;
 use crate::source::postgres::load::facts::{Existing, Facts, IN_PLACE};
 use crate::source::postgres::load::globals;
 use crate::source::postgres::load::names::{beside, old};
@@ -126,7 +127,7 @@ impl PostgresTarget {
 impl Target for PostgresTarget {
     async fn preflight(&self, _entry: &SourceEntry, detail: &Detail, cx: &Context) -> Result<Preflight, SourceFailure> {
         let properties = Self::properties(detail)?;
-        let facts = Facts::look(&self.settings, cx).await?;
+        let facts = Facts::look(&self.settings, &properties, self.database.is_none(), cx).await?;
         preflight::look(self, &properties, detail, &facts, cx).await
     }
 
@@ -143,13 +144,14 @@ impl Target for PostgresTarget {
             return Err(SourceFailure { cure: problem.cure, ..failure });
         }
         let properties = Self::properties(detail)?;
-        let mut facts = Facts::look(&self.settings, cx).await?;
+        let mut facts = Facts::look(&self.settings, &properties, self.database.is_none(), cx).await?;
         let tools = self.find_tools(&properties, &facts, cx).await?;
         let mut loaded = Loaded::default();
         if self.database.is_none() {
             let made = self.load_globals(&properties, detail, &facts, streams, cx).await?;
             loaded.made.extend(made.iter().map(|role| format!("role {role:?}")));
             facts.present.roles.extend(made);
+            facts.present.tablespaces.append(&mut facts.present.makeable);
         }
         let loader = Loader { settings: &self.settings, facts: &facts, tools: &tools, cx };
         for job in self.jobs(&properties, detail, &facts)? {
@@ -182,6 +184,9 @@ impl PostgresTarget {
         let session = Session::open(&self.settings, &self.settings.database, cx).await?;
         for statement in &plan.run {
             session.run(&statement.sql, &statement.what()).await?;
+        }
+        for sql in describe::everyones(&properties.everyones_settings) {
+            session.run(&sql, "ALTER ROLE ALL SET").await?;
         }
         Ok(plan.creates)
     }
