@@ -18,11 +18,19 @@ use crate::store::Access;
 use crate::verify::{CaptureStreams, ProblemKind, Request, verify};
 
 pub async fn run(request: RestoreRequest, confirm: &dyn Confirm, cx: &Context) -> Result<RestoreReport, JobError> {
-    tokio::select! {
+    let began = Instant::now();
+    let looking = async {
+        let repository = open_pinned(&request.place, Access::ReadOnly, cx).await?;
+        prepare(&request, &repository, cx).await
+    };
+    let prepared = tokio::select! {
         biased;
-        () = cx.cancel.cancelled() => Err(JobError::interrupted()),
-        report = restore(request, confirm, cx) => report,
-    }
+        () = cx.cancel.cancelled() => return Err(JobError::interrupted()),
+        prepared = looking => prepared?,
+    };
+    confirm.confirm(&prepared.plan).await?;
+    // From here on whoever loads also takes away what is half loaded: dropping it in the middle would leave it there.
+    restore(&request, prepared, began, cx).await
 }
 
 /// Exactly what a restore would do; also what it shows before it begins.
@@ -38,11 +46,13 @@ struct Prepared {
     target: PostgresTarget,
 }
 
-async fn restore(request: RestoreRequest, confirm: &dyn Confirm, cx: &Context) -> Result<RestoreReport, JobError> {
-    let began = Instant::now();
-    let repository = open_pinned(&request.place, Access::ReadOnly, cx).await?;
-    let Prepared { plan, entry, reader, target } = prepare(&request, &repository, cx).await?;
-    confirm.confirm(&plan).await?;
+async fn restore(
+    request: &RestoreRequest,
+    prepared: Prepared,
+    began: Instant,
+    cx: &Context,
+) -> Result<RestoreReport, JobError> {
+    let Prepared { plan, entry, reader, target } = prepared;
     if let Some(problem) = plan.findings.iter().find(|finding| finding.severity == crate::model::Severity::Problem) {
         let blocked = JobError::blocked(format!("{} {}", problem.subject, problem.message));
         return Err(match &problem.cure {
@@ -69,7 +79,7 @@ async fn restore(request: RestoreRequest, confirm: &dyn Confirm, cx: &Context) -
         rows: loaded.rows,
         seconds,
         findings: loaded.findings,
-        next: Vec::new(),
+        next: loaded.next,
     })
 }
 
@@ -81,7 +91,7 @@ async fn prepare(request: &RestoreRequest, repository: &Repository, cx: &Context
     check_present(repository, backup, &entry, cx).await?;
     let reader = repository.open_capture(backup, &entry, identities).await.map_err(from_repository)?;
     let target = target(request, cx)?;
-    let preflight = target.preflight(&entry, reader.detail(), cx).await?;
+    let preflight = target.preflight(&entry, reader.detail(), &CaptureStreams(reader.clone()), cx).await?;
     let now = now(repository).await?;
     let plan = RestorePlan {
         run: backup.manifest.run,
@@ -125,9 +135,6 @@ fn target(request: &RestoreRequest, cx: &Context) -> Result<PostgresTarget, JobE
         let cure = error.cure();
         JobError::usage(format!("`--to {}`", request.target)).because(error).hint(cure)
     })?;
-    if request.jobs > 1 {
-        return Err(JobError::usage("this version loads one stream at a time").hint("leave -j out"));
-    }
     let tools = request.place.policy.iter().flat_map(|policy| &policy.sources).filter(|s| s.name == request.source);
     let tools = tools.flat_map(|source| match &source.kind {
         config::SourceKind::Postgres(postgres) => postgres.tools.clone(),
@@ -142,6 +149,7 @@ fn target(request: &RestoreRequest, cx: &Context) -> Result<PostgresTarget, JobE
             RestoreMode::Replace => Mode::Replace,
         },
         restore: cx.clock.ulid().into(),
+        jobs: request.jobs,
         tools: tools.collect(),
     })
 }

@@ -169,9 +169,14 @@ fn text(cursor: &mut Cursor<'_>) -> Result<String, Stop> {
 fn part_name(desc: &str, namespace: &[u8], tag: &[u8]) -> String {
     match desc {
         "BLOBS" if tag == b"BLOBS" => "BLOBS".to_owned(),
-        "TABLE DATA" => format!("{}.{}", quoted(namespace), quoted(tag)),
+        "TABLE DATA" => table_part(namespace, tag),
         other => format!("{other} {}", quoted(tag)),
     }
+}
+
+/// Name of the part that holds a table's rows, from the bytes of its names.
+pub fn table_part(namespace: &[u8], tag: &[u8]) -> String {
+    format!("{}.{}", quoted(namespace), quoted(tag))
 }
 
 /// A name as SQL quotes it. Two names are never written alike, whatever their bytes.

@@ -3,12 +3,18 @@
 mod compare;
 mod database;
 mod describe;
+mod executes;
 mod facts;
 mod globals;
+mod live;
+mod marker;
 mod names;
+mod place;
 mod preflight;
 mod quote;
 mod session;
+mod spool;
+mod standing;
 mod statements;
 mod target;
 
