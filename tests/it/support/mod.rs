@@ -3,4 +3,6 @@
 pub mod capture;
 #[allow(dead_code, reason = "a helper for all tests of servers, now and later")]
 pub mod postgres;
+pub mod proxy;
 pub mod repository;
+pub mod restore;
