@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind, Write};
 
 use serde::Serialize;
 
+use crate::cli::text::harmless;
 use crate::job::{Exit, JobError};
 
 /// Writes a report: one JSON object on one line, or text. A reader that went away is not an error.
@@ -41,7 +42,7 @@ pub fn ask(prompt: &str) {
 
 /// What went wrong, why, and what to type next.
 pub fn error(json: bool, error: &JobError) {
-    talk(if json { error_json(error) } else { error_text(error) }.trim_end());
+    talk(if json { error_json(error) } else { harmless(&error_text(error)) }.trim_end());
 }
 
 fn error_text(error: &JobError) -> String {

@@ -14,8 +14,7 @@ impl Text {
     }
 
     pub fn line(&mut self, line: impl Display) -> &mut Self {
-        let line = line.to_string();
-        self.0.push_str(line.trim_end());
+        self.0.push_str(harmless(&line.to_string()).trim_end());
         self.0.push('\n');
         self
     }
@@ -56,6 +55,12 @@ impl Text {
     pub fn finish(self) -> String {
         self.0
     }
+}
+
+/// Text that cannot steer a terminal, whatever a server, a tool or a backup put into it.
+pub fn harmless(text: &str) -> String {
+    let turns = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.chars().map(|c| if c != '\n' && (c.is_control() || turns(c)) { '\u{fffd}' } else { c }).collect()
 }
 
 /// Severity in words of one width.

@@ -153,5 +153,8 @@ pub fn empty(target: &TestServer) {
         let name = name.replace('"', "\"\"");
         target.sql("postgres", &format!("DROP DATABASE IF EXISTS \"{name}\" WITH (FORCE)"));
     }
-    target.sql("postgres", "DROP TABLE IF EXISTS in_postgres; DROP ROLE IF EXISTS app; DROP ROLE IF EXISTS \"odd; role\"");
+    target.sql(
+        "postgres",
+        "DROP TABLE IF EXISTS in_postgres; DROP ROLE IF EXISTS app; DROP ROLE IF EXISTS \"odd; role\"",
+    );
 }

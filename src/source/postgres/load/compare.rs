@@ -69,10 +69,11 @@ fn damaged(name: &str, part: &PartDetail) -> SourceFailure {
     SourceFailure::new(FailureClass::Damaged, database(name), message)
 }
 
-/// Everything that holds rows of its own, by the name that the capture gave its part. Names come as bytes, since a
-/// database in SQL_ASCII may hold names that are no text.
+/// Everything that holds rows of its own, by the name that the capture gave its part. Names come as the bytes of the
+/// database's own encoding, as they stand in an archive: in SQL_ASCII they may be no text at all.
 async fn tables(session: &Session) -> Result<BTreeMap<String, Table>, SourceFailure> {
-    let sql = "SELECT pg_catalog.textsend(n.nspname::text), pg_catalog.textsend(c.relname::text), c.oid, \
+    let sql = "SELECT pg_catalog.convert_to(n.nspname::text, pg_catalog.getdatabaseencoding()), \
+               pg_catalog.convert_to(c.relname::text, pg_catalog.getdatabaseencoding()), c.oid, \
                EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.deptype = 'e' AND d.objid = c.oid \
                        AND d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass) \
                FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
@@ -89,10 +90,10 @@ async fn tables(session: &Session) -> Result<BTreeMap<String, Table>, SourceFail
 /// Rows of one table, without those of its children.
 async fn count(session: &Session, oid: u32, part: &str) -> Result<u64, SourceFailure> {
     let doing = format!("counting the rows of {part}");
-    if !part.starts_with("b\"") && !part.contains(".b\"") {
+    if part.is_ascii() && !part.starts_with("b\"") && !part.contains(".b\"") {
         return number(session, &format!("SELECT count(*) FROM ONLY {part}"), &doing).await;
     }
-    // A name that is no text cannot be sent: let the server itself write the query.
+    // Its bytes may be no text, or another text in our encoding: let the server itself write the query.
     let query = format!("'SELECT count(*) FROM ONLY ' || {oid}::pg_catalog.oid::pg_catalog.regclass");
     let body = format!(
         "DECLARE n pg_catalog.int8; BEGIN EXECUTE {query} INTO n; \

@@ -250,12 +250,17 @@ impl Loader<'_> {
     }
 
     /// Takes away what interrupted restores of the same capture left unfinished.
-    pub(super) async fn clear(&self, server: &Session, jobs: &[Job<'_>]) -> Result<(), SourceFailure> {
+    pub(super) async fn clear(
+        &self,
+        server: &Session,
+        census: &Census,
+        jobs: &[Job<'_>],
+    ) -> Result<(), SourceFailure> {
         for path in spool::sweep(&spool::parent()) {
             tracing::info!(path = %path.display(), "removed what a killed restore had spooled");
         }
         let wanted: Vec<_> = jobs.iter().map(|job| job.wanted(self.target.mode)).collect();
-        for (name, oid) in self.census.leftovers(&wanted) {
+        for (name, oid) in census.leftovers(&wanted) {
             if self.oid(server, &name).await? == oid {
                 self.drop_database(server, &name).await?;
             }

@@ -18,7 +18,7 @@ use crate::source::postgres::load::standing::Standing;
 use crate::source::postgres::load::target::Job;
 
 /// A rename waits five seconds for sessions to end; they are asked to all the while.
-const ATTEMPTS: usize = 4;
+const ATTEMPTS: usize = 2;
 const BETWEEN_ASKING: Duration = Duration::from_millis(50);
 
 impl Loader<'_> {

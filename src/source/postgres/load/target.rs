@@ -263,7 +263,7 @@ impl Target for PostgresTarget {
             facts.present.roles.extend(made);
         }
         let loader = Loader { target: self, source: &entry.name, facts: &facts, census: &census, tools: &tools, cx };
-        loader.clear(&server, &jobs).await?;
+        loader.clear(&server, &census, &jobs).await?;
         let mut begun = Vec::new();
         if let Err(failure) = self.load_all(&loader, &server, &jobs, streams, &mut begun, &mut loaded).await {
             return Err(self.undone(&loader, &begun, failure).await);
@@ -271,6 +271,8 @@ impl Target for PostgresTarget {
         // Nothing stops it from here on: it is quick, and half of it would help nobody.
         cx.event(Event::StepStarted { source: entry.name.clone(), name: "putting in place".into() });
         loader.place(&server, &jobs, &mut loaded).await?;
+        // Once more: what a restore asked for that was killed a moment ago, the server may have made meanwhile.
+        loader.clear(&server, &Census::look(&server).await?, &jobs).await?;
         for job in &jobs {
             loaded.made.push(format!("database {:?}", job.name));
             if let Some(aside) = &job.aside {
