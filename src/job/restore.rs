@@ -15,8 +15,8 @@ use crate::job::types::{Confirm, RestoreMode, RestorePlan, RestoreReport, Restor
 use crate::job::{Exit, JobError};
 use crate::model::{ByteStream, Level, Name, SourceEntry, Timestamp};
 use crate::repository::{Backup, CaptureReader, Repository};
-use crate::source::postgres::TargetUrl;
 use crate::source::postgres::load::{Mode, PostgresTarget};
+use crate::source::postgres::{TargetUrl, TargetUrlError};
 use crate::source::{StreamReader, Target};
 use crate::store::Access;
 use crate::verify::{CaptureStreams, ProblemKind, Request, verify};
@@ -160,9 +160,14 @@ async fn check_present(
 }
 
 fn target(request: &RestoreRequest, cx: &Context) -> Result<PostgresTarget, JobError> {
-    let url: TargetUrl = request.target.parse().map_err(|error: crate::source::postgres::TargetUrlError| {
+    let url: TargetUrl = request.target.parse().map_err(|error: TargetUrlError| {
         let cure = error.cure();
-        JobError::usage(format!("`--to {}`", request.target)).because(error).hint(cure)
+        // What may hold a password is not said again.
+        let what = match error {
+            TargetUrlError::PasswordInUrl => "`--to`".to_owned(),
+            _ => format!("`--to {}`", request.target),
+        };
+        JobError::usage(what).because(error).hint(cure)
     })?;
     let tools = request.place.policy.iter().flat_map(|policy| &policy.sources).filter(|s| s.name == request.source);
     let tools = tools.flat_map(|source| match &source.kind {
@@ -194,6 +199,8 @@ fn loses(request: &RestoreRequest, committed: Timestamp, age_seconds: i64) -> Ve
     if request.mode != RestoreMode::Replace {
         return Vec::new();
     }
+    // Whole seconds are enough for a person.
+    let committed = Timestamp::from_second(committed.as_second()).unwrap_or(committed);
     let (hours, minutes) = (age_seconds / 3600, age_seconds % 3600 / 60);
     vec![format!(
         "what was written after {committed}, about {hours} h {minutes} min: it stays in the old one, which is kept aside"

@@ -23,6 +23,7 @@ mod postgres_loop;
 mod postgres_restore_errors;
 mod postgres_restore_killed;
 mod postgres_restore_place;
+mod postgres_restore_plan;
 mod postgres_restore_spool;
 mod shipped_files;
 mod support;

@@ -38,7 +38,7 @@ fn points(total: u64, count: u64) -> Vec<u64> {
 }
 
 fn trials() -> u64 {
-    std::env::var("LIFEBOAT_SOAK_TRIALS").ok().and_then(|count| count.parse().ok()).unwrap_or(6)
+    std::env::var("LIFEBOAT_SOAK_TRIALS").ok().and_then(|count| count.parse().ok()).unwrap_or(4)
 }
 
 fn whole_server_on(major: Major, more: &[&str]) {

@@ -250,12 +250,7 @@ impl Loader<'_> {
     }
 
     /// Takes away what interrupted restores of the same capture left unfinished.
-    pub(super) async fn clear(
-        &self,
-        server: &Session,
-        census: &Census,
-        jobs: &[Job<'_>],
-    ) -> Result<(), SourceFailure> {
+    pub(super) async fn clear(&self, server: &Session, census: &Census, jobs: &[Job<'_>]) -> Result<(), SourceFailure> {
         for path in spool::sweep(&spool::parent()) {
             tracing::info!(path = %path.display(), "removed what a killed restore had spooled");
         }

@@ -41,7 +41,8 @@ pub(super) async fn holders(job: &Job<'_>, server: &Session) -> Result<Vec<Findi
 pub(super) async fn beyond(target: &PostgresTarget, job: &Job<'_>, cx: &Context) -> Option<Finding> {
     let session = Session::open(&target.settings, &job.name, cx).await.ok()?;
     let sql = "SELECT pg_catalog.textsend(schemaname::text), pg_catalog.textsend(relname::text), n_live_tup \
-               FROM pg_catalog.pg_stat_user_tables ORDER BY 1, 2";
+               FROM pg_catalog.pg_stat_user_tables \
+               WHERE relid IN (SELECT oid FROM pg_catalog.pg_class WHERE relkind = 'r') ORDER BY 1, 2";
     let rows = session.rows(sql, &[], "asking the statistics").await.ok()?;
     let captured = |part: &str| job.stream.parts.iter().find(|known| known.name == part).and_then(|part| part.rows);
     let mut differing = Vec::new();
@@ -50,10 +51,10 @@ pub(super) async fn beyond(target: &PostgresTarget, job: &Job<'_>, cx: &Context)
         let part = table_part(schema, table);
         match captured(&part) {
             Some(rows) if rows != live.unsigned_abs() => {
-                differing.push(format!("{part:?} has about {live} rows, the backup {rows}"));
+                differing.push(format!("{part} has about {live} rows, the backup {rows}"));
             }
             Some(_) => {}
-            None if live > 0 => differing.push(format!("{part:?} has about {live} rows, and is not in the backup")),
+            None if live > 0 => differing.push(format!("{part} has about {live} rows, and is not in the backup")),
             None => {}
         }
     }
