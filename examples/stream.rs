@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -19,7 +19,6 @@ use lifeboat::repository::{
     AttemptSpec, CommitRequest, DedupKey, Identities, NewRepository, Repository, SigningKey, Tuning, generate_identity,
 };
 use lifeboat::store::{Access, Store};
-use tokio::io::AsyncReadExt as _;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -103,7 +102,7 @@ async fn backup(directory: &Path, file: &Path) -> Result<()> {
     };
     let asked = vec![spec.source.clone()];
     let mut attempt = repository.begin(&run, spec, &writer, &cx).await?;
-    let items = pieces(tokio::fs::File::open(file).await?).boxed();
+    let items = pieces(std::fs::File::open(file)?).boxed();
     attempt.write(SourceStream { name: "stream".into(), media: "application/octet-stream".into(), items }).await?;
     let consistency = Consistency { kind: "none".into(), from: started, to: cx.clock.now(), marker: None };
     let (properties, commands, stderr) = (serde_json::Value::Null, Vec::new(), String::new());
@@ -113,18 +112,24 @@ async fn backup(directory: &Path, file: &Path) -> Result<()> {
     Ok(())
 }
 
-fn pieces(file: tokio::fs::File) -> impl futures::Stream<Item = std::result::Result<StreamItem, SourceFailure>> {
-    futures::stream::try_unfold(file, |mut file| async move {
-        let mut piece = bytes::BytesMut::with_capacity(PIECE_BYTES);
-        let failed = |error: std::io::Error| SourceFailure::new(FailureClass::Unreachable, "file", error.to_string());
-        while piece.len() < PIECE_BYTES {
-            if file.read_buf(&mut piece).await.map_err(failed)? == 0 {
-                break;
+/// Read by a thread of its own straight into each piece, as a child's output is.
+fn pieces(mut file: std::fs::File) -> impl futures::Stream<Item = std::result::Result<StreamItem, SourceFailure>> {
+    let (send, receive) = tokio::sync::mpsc::channel(4);
+    std::thread::spawn(move || {
+        loop {
+            let mut piece = Vec::with_capacity(PIECE_BYTES);
+            let read = (&mut file).take(PIECE_BYTES as u64).read_to_end(&mut piece);
+            let failed =
+                |error: std::io::Error| SourceFailure::new(FailureClass::Unreachable, "file", error.to_string());
+            match read {
+                Ok(0) => return,
+                Ok(_) if send.blocking_send(Ok(StreamItem::Bytes(piece.into()))).is_err() => return,
+                Ok(_) => {}
+                Err(error) => _ = send.blocking_send(Err(failed(error))),
             }
         }
-        let item = (!piece.is_empty()).then(|| StreamItem::Bytes(piece.freeze()));
-        Ok(item.map(|item| (item, file)))
-    })
+    });
+    futures::stream::unfold(receive, |mut receive| async { receive.recv().await.map(|item| (item, receive)) })
 }
 
 async fn cat(directory: &Path) -> Result<()> {

@@ -15,7 +15,6 @@ use crate::model::{
     ListHeader, Name, ObjectRef, Part, PartDetail, PartRecorder, PartsOverlap, RunId, SourceEntry, SourceFailure,
     SourceStream, Stats, StreamDetail, StreamEntry, StreamItem,
 };
-use crate::repository::chunker::Gear;
 use crate::repository::keys::LineageKeys;
 use crate::repository::pipeline::{Cutter, PlacedChunk, Placer, StoredChunk};
 use crate::repository::segment::SegmentWriter;
@@ -42,7 +41,6 @@ pub struct Attempt {
     spec: AttemptSpec,
     cx: Context,
     keys: Arc<LineageKeys>,
-    gear: Arc<Gear>,
     chunking: Chunking,
     base_runs: Vec<RunId>,
     placer: Arc<Placer>,
@@ -78,13 +76,12 @@ impl Repository {
             dedup_key: writer.encryption.dedup_key.clone(),
             recipients: writer.encryption.recipients.clone(),
         };
-        let placer = Placer::new(self.clone(), run.policy.clone(), &spec, keys.clone(), writer, base.chunks);
+        let placer = Placer::new(self.clone(), run.policy.clone(), &spec, writer, base.chunks);
         Ok(Attempt {
             repository: self.clone(),
             run: run.clone(),
             writer: writer.clone(),
             cx: cx.clone(),
-            gear: Arc::new(keys.gear()),
             keys,
             chunking,
             base_runs: base.runs,
@@ -106,7 +103,7 @@ impl Attempt {
     pub async fn write(&mut self, stream: SourceStream) -> Result<(), RepositoryError> {
         let n = self.entries.len() as u32;
         self.cx.event(Event::StepStarted { source: self.spec.source.clone(), name: stream.name.clone() });
-        let Cutter { input, chunks, hash } = Cutter::start(self.chunking, self.gear.clone());
+        let Cutter { input, chunks, hash } = Cutter::start(self.chunking, self.keys.clone(), self.placer.plain.clone());
         let source = self.spec.source.clone();
         let read = read_items(stream.items, input, source);
         let placed = self.placer.clone().place_all(chunks);

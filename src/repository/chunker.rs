@@ -6,10 +6,11 @@
 use std::fmt;
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use crate::model::Chunking;
 
+use super::buffers::Buffers;
 use super::keys::hmac;
 
 /// 256 words, one for each value of a byte.
@@ -83,11 +84,17 @@ pub struct Chunker {
     /// ... and below this one after it.
     loose: u64,
     hash: u64,
-    buffer: Vec<u8>,
+    buffer: BytesMut,
+    buffers: Arc<Buffers>,
 }
 
 impl Chunker {
     pub fn new(chunking: Chunking, gear: Arc<Gear>) -> Self {
+        Self::with_buffers(chunking, gear, Arc::default())
+    }
+
+    /// Fills buffers that somebody gives back.
+    pub(in crate::repository) fn with_buffers(chunking: Chunking, gear: Arc<Gear>, buffers: Arc<Buffers>) -> Self {
         // Sizes out of order cannot make an endless chunk or an empty one.
         let max = chunking.max.max(2);
         let avg = chunking.avg.clamp(2, max);
@@ -101,7 +108,8 @@ impl Chunker {
             strict: 1 << (64 - (bits + 1)),
             loose: 1 << (64 - (bits - 1)).min(63),
             hash: 0,
-            buffer: Vec::new(),
+            buffer: BytesMut::new(),
+            buffers,
         }
     }
 
@@ -111,7 +119,7 @@ impl Chunker {
             let filled = self.buffer.len();
             if filled == 0 {
                 // The whole chunk fits, so nothing is copied a second time. Pages that stay unused are not touched.
-                self.buffer.reserve_exact(self.max);
+                self.buffer = self.buffers.take(self.max);
             }
             let (end, limit) = match filled {
                 _ if filled < self.min => (self.min, None),
@@ -136,10 +144,7 @@ impl Chunker {
 
     fn take(&mut self) -> Bytes {
         self.hash = 0;
-        let mut chunk = std::mem::take(&mut self.buffer);
-        // Gives the unused tail back in place.
-        chunk.shrink_to_fit();
-        Bytes::from(chunk)
+        self.buffer.split().freeze()
     }
 }
 

@@ -15,17 +15,21 @@ use super::chunker::Gear;
 
 /// HMAC-SHA-256 of the parts, one after the other, under a key of at most 64 bytes.
 pub(super) fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
+    let mut mac = keyed(key);
+    for part in parts {
+        mac.update(part);
+    }
+    mac.finalize().into_bytes().into()
+}
+
+fn keyed(key: &[u8]) -> Hmac<Sha256> {
     debug_assert!(key.len() <= 64, "a longer key would have to be hashed first");
     // HMAC itself fills a short key up with zeros; doing it here leaves nothing that could fail.
     let mut block = Zeroizing::new([0; 64]);
     for (to, from) in block.iter_mut().zip(key) {
         *to = *from;
     }
-    let mut mac = Hmac::<Sha256>::new((&*block).into());
-    for part in parts {
-        mac.update(part);
-    }
-    mac.finalize().into_bytes().into()
+    Hmac::new((&*block).into())
 }
 
 /// HKDF-SHA-256 (RFC 5869) with an output of one block: extract, then the first round of expand.
@@ -118,6 +122,11 @@ impl LineageKeys {
     /// The name of a chunk: HMAC-SHA-256 under K(id) of its plain bytes.
     pub fn chunk_id(&self, plain: &[u8]) -> Digest {
         Digest(hmac(&*self.id, &[plain]))
+    }
+
+    /// The same, to be fed piece by piece.
+    pub(super) fn chunk_mac(&self) -> Hmac<Sha256> {
+        keyed(&*self.id)
     }
 
     /// HMAC-SHA-256 under K(mac) of the 32 bytes of a stream's SHA-256: safe to show, where the hash itself is not.

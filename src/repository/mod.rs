@@ -5,6 +5,7 @@
 mod adopt;
 mod attempt;
 mod base;
+mod buffers;
 mod catalog;
 mod chunker;
 mod commit;
@@ -23,6 +24,7 @@ mod seal;
 mod segment;
 mod select;
 mod signing;
+mod stream_hash;
 mod unseal;
 mod writer;
 

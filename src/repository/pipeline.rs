@@ -1,21 +1,23 @@
 //! From plain bytes to stored chunks: cut, recognise, seal, store, in the order of the stream.
 //!
-//! One blocking thread cuts and hashes the stream; a few seal; uploads overlap. Memory is bounded by the number of
-//! chunks between cutting and collecting.
+//! One blocking thread cuts and hashes the stream; a few seal; uploads overlap. Memory is bounded: a chunk leaves the
+//! cutter only when a worker is free for it, so plain chunks are held by the queue and the workers alone, and sealed
+//! ones by the uploads.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures::StreamExt as _;
-use sha2::Digest as _;
-use tokio::sync::{OnceCell, Semaphore, mpsc};
+use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore, mpsc};
 
-use crate::model::{AttemptId, Digest, Key, Name, Version, sha256};
-use crate::repository::chunker::{Chunker, Gear};
+use crate::model::{AttemptId, Chunking, Digest, Key, Name, Version, sha256};
+use crate::repository::buffers::Buffers;
+use crate::repository::chunker::Chunker;
 use crate::repository::error::During as _;
 use crate::repository::keys::LineageKeys;
 use crate::repository::seal::{ChunkSealer, SealError, Sealer};
+use crate::repository::stream_hash::StreamHash;
 use crate::repository::{AttemptSpec, Repository, RepositoryError, Writer, layout};
 
 /// Where one chunk lies: what a line of the chunk list says, without its place in a stream.
@@ -37,35 +39,36 @@ pub(in crate::repository) struct PlacedChunk {
     pub new: bool,
 }
 
-/// Cuts a stream in a thread of its own. Feed it with bytes, take chunks; the end gives the stream's SHA-256.
+/// Cuts a stream in a thread of its own. Feed it with bytes, take chunks and their ids; the end gives the stream's
+/// SHA-256.
 pub(in crate::repository) struct Cutter {
     pub input: mpsc::Sender<Bytes>,
-    pub chunks: mpsc::Receiver<Bytes>,
+    pub chunks: mpsc::Receiver<(Digest, Bytes)>,
     pub hash: tokio::task::JoinHandle<Digest>,
 }
 
 impl Cutter {
-    pub(in crate::repository) fn start(chunking: crate::model::Chunking, gear: Arc<Gear>) -> Self {
+    /// Fills buffers that somebody gives back.
+    pub(in crate::repository) fn start(chunking: Chunking, keys: Arc<LineageKeys>, buffers: Arc<Buffers>) -> Self {
         let (input, mut from_source) = mpsc::channel::<Bytes>(4);
-        let (to_workers, chunks) = mpsc::channel::<Bytes>(2);
+        let (to_workers, chunks) = mpsc::channel(2);
         let hash = tokio::task::spawn_blocking(move || {
-            let mut hash = sha2::Sha256::new();
-            let mut chunker = Chunker::new(chunking, gear);
+            let mut hash = StreamHash::default();
+            let mut chunker = Chunker::with_buffers(chunking, Arc::new(keys.gear()), buffers);
             let mut cut = Vec::new();
             while let Some(bytes) = from_source.blocking_recv() {
-                hash.update(&bytes);
                 chunker.push(&bytes, &mut cut);
                 for chunk in cut.drain(..) {
                     // A closed channel means that the attempt failed elsewhere: nobody will ask for the hash.
-                    if to_workers.blocking_send(chunk).is_err() {
+                    if to_workers.blocking_send((hash.chunk(&chunk, &keys), chunk)).is_err() {
                         return Digest([0; 32]);
                     }
                 }
             }
             if let Some(last) = chunker.finish() {
-                let _ = to_workers.blocking_send(last);
+                let _ = to_workers.blocking_send((hash.chunk(&last, &keys), last));
             }
-            Digest(hash.finalize().into())
+            hash.finish()
         });
         Self { input, chunks, hash }
     }
@@ -77,13 +80,14 @@ pub(in crate::repository) struct Placer {
     policy: Name,
     source: Name,
     attempt: AttemptId,
-    keys: Arc<LineageKeys>,
     sealers: Arc<Sealers>,
+    /// Where plain chunks lie on their way from the cutter.
+    pub(in crate::repository) plain: Arc<Buffers>,
     /// Chunks that earlier captures and attempts hold, by id.
     base: HashMap<Digest, StoredChunk>,
     /// Single flight: a chunk that comes twice is sealed and stored once.
     mine: Mutex<HashMap<Digest, Arc<OnceCell<StoredChunk>>>>,
-    cpus: Semaphore,
+    cpus: Arc<Semaphore>,
     depth: usize,
 }
 
@@ -92,7 +96,6 @@ impl Placer {
         repository: Repository,
         policy: Name,
         spec: &AttemptSpec,
-        keys: Arc<LineageKeys>,
         writer: &Writer,
         base: HashMap<Digest, StoredChunk>,
     ) -> Self {
@@ -102,11 +105,11 @@ impl Placer {
             policy,
             source: spec.source.clone(),
             attempt: spec.attempt,
-            keys,
             sealers: Arc::new(Sealers::new(writer.sealer.clone())),
+            plain: Arc::default(),
             base,
             mine: Mutex::default(),
-            cpus: Semaphore::new(tuning.workers),
+            cpus: Arc::new(Semaphore::new(tuning.workers)),
             depth: tuning.workers + tuning.uploads,
         }
     }
@@ -114,23 +117,28 @@ impl Placer {
     /// Places every chunk that comes, and yields them in the order in which they came.
     pub(in crate::repository) fn place_all(
         self: Arc<Self>,
-        chunks: mpsc::Receiver<Bytes>,
+        chunks: mpsc::Receiver<(Digest, Bytes)>,
     ) -> impl futures::Stream<Item = Result<PlacedChunk, RepositoryError>> {
-        let depth = self.depth;
-        let chunks =
-            futures::stream::unfold(
-                chunks,
-                |mut chunks| async move { chunks.recv().await.map(|chunk| (chunk, chunks)) },
-            );
-        chunks.map(move |plain| self.clone().place(plain)).buffered(depth)
+        let (depth, cpus) = (self.depth, self.cpus.clone());
+        let chunks = futures::stream::unfold(chunks, move |mut chunks| {
+            let cpus = cpus.clone();
+            async move {
+                let cpu = cpus.acquire_owned().await.ok()?;
+                chunks.recv().await.map(|(id, plain)| ((id, plain, cpu), chunks))
+            }
+        });
+        chunks.map(move |(id, plain, cpu)| self.clone().place(id, plain, cpu)).buffered(depth)
     }
 
-    async fn place(self: Arc<Self>, plain: Bytes) -> Result<PlacedChunk, RepositoryError> {
-        let id = {
-            let (keys, plain) = (self.keys.clone(), plain.clone());
-            self.on_cpu(move || keys.chunk_id(&plain)).await?
-        };
+    /// `cpu` is the right to one processor; it is given back before the upload begins.
+    async fn place(
+        self: Arc<Self>,
+        id: Digest,
+        plain: Bytes,
+        cpu: OwnedSemaphorePermit,
+    ) -> Result<PlacedChunk, RepositoryError> {
         if let Some(chunk) = self.base.get(&id) {
+            self.plain.give(plain);
             return Ok(PlacedChunk { id, chunk: chunk.clone(), new: false });
         }
         let cell = self.mine.lock().unwrap_or_else(PoisonError::into_inner).entry(id).or_default().clone();
@@ -138,27 +146,29 @@ impl Placer {
         let chunk = cell
             .get_or_try_init(|| {
                 new = true;
-                self.store(id, plain)
+                self.store(id, plain, cpu)
             })
             .await?;
         Ok(PlacedChunk { id, chunk: chunk.clone(), new })
     }
 
-    async fn store(&self, id: Digest, plain: Bytes) -> Result<StoredChunk, RepositoryError> {
+    async fn store(&self, id: Digest, plain: Bytes, cpu: OwnedSemaphorePermit) -> Result<StoredChunk, RepositoryError> {
         let len = u32::try_from(plain.len()).map_err(|_| RepositoryError::Worker("chunker"))?;
-        let sealers = self.sealers.clone();
-        let sealed = self.on_cpu(move || sealers.seal(&plain).map(|sealed| (sha256(&sealed), sealed))).await?;
+        let (sealers, buffers) = (self.sealers.clone(), self.plain.clone());
+        let seal = move || {
+            let sealed = sealers.seal(&plain)?;
+            buffers.give(plain);
+            Ok((sha256(&sealed), sealed))
+        };
+        let sealed = tokio::task::spawn_blocking(seal).await.map_err(|_| RepositoryError::Worker("sealing"))?;
+        drop(cpu);
         let (sha256, sealed) = sealed.map_err(|source| RepositoryError::Seal { what: "chunk".into(), source })?;
         let size = u32::try_from(sealed.len()).map_err(|_| RepositoryError::Worker("sealer"))?;
         let key: Key = layout::chunk(&self.policy, &self.source, &id, self.attempt);
-        let stored = self.repository.put(&key, sealed).await?;
+        let stored = self.repository.store().put_hashed(&key, sealed.clone(), sha256).await;
+        self.sealers.sealed.give(sealed);
+        let stored = stored.during(format!("write {key}"))?;
         Ok(StoredChunk { attempt: self.attempt, len, size, sha256, version: stored.version })
-    }
-
-    /// Runs on a blocking thread, never more of them than there are workers.
-    async fn on_cpu<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, RepositoryError> {
-        let _permit = self.cpus.acquire().await.map_err(|_| RepositoryError::Worker("semaphore"))?;
-        tokio::task::spawn_blocking(work).await.map_err(|_| RepositoryError::Worker("sealing"))
     }
 
     /// Reads up to `sample` of this attempt's new objects back from the store, evenly spread by id, and compares.
@@ -187,17 +197,19 @@ impl Placer {
 struct Sealers {
     sealer: Sealer,
     idle: Mutex<Vec<ChunkSealer>>,
+    /// Where sealed chunks lie on their way to the store.
+    sealed: Buffers,
 }
 
 impl Sealers {
     fn new(sealer: Sealer) -> Self {
-        Self { sealer, idle: Mutex::default() }
+        Self { sealer, idle: Mutex::default(), sealed: Buffers::default() }
     }
 
     fn seal(&self, plain: &[u8]) -> Result<Bytes, SealError> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut chunk_sealer = idle.map_or_else(|| self.sealer.chunk_sealer(), Ok)?;
-        let sealed = chunk_sealer.seal_chunk(plain);
+        let sealed = chunk_sealer.seal_chunk_into(plain, &self.sealed);
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(chunk_sealer);
         sealed
     }

@@ -4,9 +4,11 @@ use std::io::Write as _;
 use std::sync::Arc;
 
 use age::x25519::Recipient;
-use bytes::Bytes;
+use bytes::{BufMut as _, Bytes, BytesMut};
 use zstd::bulk::Compressor;
 use zstd::zstd_safe::compress_bound;
+
+use crate::repository::buffers::Buffers;
 
 /// More would not fit into the largest header that a reader takes.
 pub const MAX_RECIPIENTS: usize = 100;
@@ -82,13 +84,22 @@ impl Sealer {
 
     /// One age file of `plain` as it is.
     pub fn seal(&self, plain: &[u8]) -> Result<Bytes, SealError> {
+        self.seal_into(plain, BytesMut::with_capacity(self.sealed_bound(plain.len())))
+    }
+
+    fn seal_into(&self, plain: &[u8], sealed: BytesMut) -> Result<Bytes, SealError> {
         let recipients = self.recipients.iter().map(|recipient| recipient as &dyn age::Recipient);
         let encryptor = age::Encryptor::with_recipients(recipients).map_err(SealError::Encrypt)?;
         let in_memory = |error| SealError::Encrypt(age::EncryptError::Io(error));
-        let sealed = Vec::with_capacity(sealed_bound(plain.len(), self.recipients.len()));
-        let mut writer = encryptor.wrap_output(sealed).map_err(in_memory)?;
+        let mut writer = encryptor.wrap_output(sealed.writer()).map_err(in_memory)?;
         writer.write_all(plain).map_err(in_memory)?;
-        writer.finish().map(Bytes::from).map_err(in_memory)
+        writer.finish().map(|sealed| sealed.into_inner().freeze()).map_err(in_memory)
+    }
+
+    /// At least the length of the age file of so many bytes: version, MAC and a stanza of random length that the crate
+    /// adds; two lines for each recipient; nonce; and a tag per 64 KiB.
+    fn sealed_bound(&self, plain: usize) -> usize {
+        384 + 112 * self.recipients.len() + 16 + plain + 16 * (plain / (64 << 10) + 1)
     }
 
     /// A worker's own sealer for chunks.
@@ -110,17 +121,21 @@ pub struct ChunkSealer {
 impl ChunkSealer {
     /// One zstd frame, with content size and checksum, in one age file.
     pub fn seal_chunk(&mut self, plain: &[u8]) -> Result<Bytes, SealError> {
+        self.seal_chunk_into(plain, &Buffers::default())
+    }
+
+    /// The same, in a buffer that somebody gives back.
+    pub(in crate::repository) fn seal_chunk_into(
+        &mut self,
+        plain: &[u8],
+        buffers: &Buffers,
+    ) -> Result<Bytes, SealError> {
         self.frame.clear();
         self.frame.reserve(compress_bound(plain.len()));
         self.compressor.compress_to_buffer(plain, &mut self.frame).map_err(SealError::Compress)?;
-        self.sealer.seal(&self.frame)
+        let sealed = buffers.take(self.sealer.sealed_bound(self.frame.len()));
+        self.sealer.seal_into(&self.frame, sealed)
     }
-}
-
-/// At least the length of the age file: version, MAC and a stanza of random length that the crate adds; two lines for
-/// each recipient; nonce; and a tag per 64 KiB.
-fn sealed_bound(plain: usize, recipients: usize) -> usize {
-    384 + 112 * recipients + 16 + plain + 16 * (plain / (64 << 10) + 1)
 }
 
 #[cfg(test)]
@@ -154,7 +169,7 @@ mod tests {
             let sealer = Sealer::new(&many[..recipients]).unwrap();
             for length in [0, 1, 65535, 65536, 65537, 200_000] {
                 let sealed = sealer.seal(&vec![7; length]).unwrap().len();
-                let bound = sealed_bound(length, recipients);
+                let bound = sealer.sealed_bound(length);
                 assert!((sealed..sealed + 2000).contains(&bound), "{bound} for {sealed}");
             }
         }

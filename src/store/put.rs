@@ -25,7 +25,14 @@ impl Store {
     /// If a reply gets lost, the call is repeated, and an object of the same bytes under that name is ours.
     /// If the name was taken before, [`StoreError::AlreadyExists`]: what that means, the caller knows.
     pub async fn put_new(&self, key: &Key, body: Bytes) -> Result<Stored, StoreError> {
-        let sha256 = self.admit(key, &body).await?;
+        let sha256 = self.hash(key, &body).await?;
+        self.put_hashed(key, body, sha256).await
+    }
+
+    /// Like [`Store::put_new`], for who knows the SHA-256 of the body already: a third hash of all that is stored would
+    /// cost as much as encrypting it.
+    pub async fn put_hashed(&self, key: &Key, body: Bytes, sha256: Digest) -> Result<Stored, StoreError> {
+        self.admit(key)?;
         let mut pauses = retry::pauses(self.clock.as_ref());
         let mut lost = false;
         loop {
@@ -48,7 +55,8 @@ impl Store {
     ///
     /// After `Unavailable` the object may exist all the same.
     pub async fn put_new_once(&self, key: &Key, body: Bytes) -> Result<Stored, StoreError> {
-        let sha256 = self.admit(key, &body).await?;
+        self.admit(key)?;
+        let sha256 = self.hash(key, &body).await?;
         self.try_put(key, &body, sha256).await.map_err(|error| self.put_error(key, error))
     }
 
@@ -58,11 +66,14 @@ impl Store {
         Ok(Stored { version, sha256, bytes: body.len() as u64 })
     }
 
-    /// Refuses what may not be stored, and hashes the rest.
-    async fn admit(&self, key: &Key, body: &Bytes) -> Result<Digest, StoreError> {
-        if self.access == Access::ReadOnly {
-            return Err(StoreError::ReadOnly { key: key.clone(), store: self.url.to_string() });
+    fn admit(&self, key: &Key) -> Result<(), StoreError> {
+        match self.access {
+            Access::ReadWrite => Ok(()),
+            Access::ReadOnly => Err(StoreError::ReadOnly { key: key.clone(), store: self.url.to_string() }),
         }
+    }
+
+    async fn hash(&self, key: &Key, body: &Bytes) -> Result<Digest, StoreError> {
         if body.len() < HASH_ASIDE_BYTES {
             return Ok(sha256(body));
         }
