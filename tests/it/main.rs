@@ -19,6 +19,7 @@ mod postgres_archive;
 mod postgres_capture;
 mod postgres_connect;
 mod postgres_failures;
+mod postgres_hostile;
 mod postgres_loop;
 mod postgres_restore_errors;
 mod postgres_restore_killed;

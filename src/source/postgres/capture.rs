@@ -10,7 +10,7 @@ use futures::future::try_join_all;
 use futures::stream::{self, StreamExt, TryStreamExt};
 
 use crate::context::Context;
-use crate::model::{CaptureItem, FailureClass, MEDIA_PG_ARCHIVE, MEDIA_SQL, SourceFailure, SourceStream};
+use crate::model::{CaptureItem, FailureClass, Finding, MEDIA_PG_ARCHIVE, MEDIA_SQL, SourceFailure, SourceStream};
 use crate::source::postgres::connect::connect;
 use crate::source::postgres::dump;
 use crate::source::postgres::failure::{database as subject, query_failed};
@@ -75,22 +75,26 @@ impl PostgresSource {
         format!("{}ms", self.lock_timeout.as_millis())
     }
 
-    /// Which of the server's databases are read, and which of them are left out because nobody could.
+    /// Which of the server's databases are read, and which of them are left out because nobody could, and why.
     pub(super) fn choose(
         &self,
         all: Vec<DatabaseProperties>,
         server: &Server,
-    ) -> Result<(Vec<DatabaseProperties>, Vec<String>), SourceFailure> {
-        let open = all.into_iter().filter(|database| database.allow_connections);
+    ) -> Result<(Vec<DatabaseProperties>, Vec<Finding>), SourceFailure> {
         match &self.databases {
             Databases::All => {
-                let owned = |database: &DatabaseProperties| {
-                    !server.properties.superuser && SERVICE_OWNED.contains(&database.name.as_str())
-                };
-                let (left_out, chosen): (Vec<_>, Vec<_>) = open.partition(owned);
-                Ok((chosen, left_out.into_iter().map(|database| database.name).collect()))
+                let mut left_out = Vec::new();
+                let chosen = all.into_iter().filter(|database| match unreadable(database, server) {
+                    None => true,
+                    Some(finding) => {
+                        left_out.extend(finding);
+                        false
+                    }
+                });
+                Ok((chosen.collect(), left_out))
             }
             Databases::List(names) => {
+                let open = all.into_iter().filter(|database| database.allow_connections);
                 let chosen: Vec<_> = open.filter(|database| names.contains(&database.name)).collect();
                 match names.iter().find(|name| !chosen.iter().any(|database| database.name == **name)) {
                     None => Ok((chosen, Vec::new())),
@@ -116,8 +120,9 @@ impl PostgresSource {
         let all = inventory::databases(&client, &server).await.map_err(failed)?;
         let (databases, left_out) = self.choose(all, &server)?;
         let roles = inventory::roles(&client).await.map_err(failed)?;
+        let everyones_settings = inventory::everyones_settings(&client).await.map_err(failed)?;
         let tablespaces = inventory::tablespaces(&client).await.map_err(failed)?;
-        for finding in probe::losses(&server, &left_out) {
+        for finding in probe::losses(&server).into_iter().chain(left_out) {
             cx.found(finding);
         }
         let names: Vec<String> = databases.iter().map(|database| database.name.clone()).collect();
@@ -135,6 +140,7 @@ impl PostgresSource {
             tools,
             server,
             roles,
+            everyones_settings,
             tablespaces,
             databases,
             seen: std::sync::Mutex::default(),
@@ -148,6 +154,22 @@ impl PostgresSource {
         let held = try_join_all(locking).await?;
         Ok((job, held))
     }
+}
+
+/// Whether a database cannot be read, and what there is to say about that: nothing of the one that `initdb` makes and
+/// nobody may change.
+fn unreadable(database: &DatabaseProperties, server: &Server) -> Option<Option<Finding>> {
+    if !database.allow_connections {
+        let message = "allows no connections, so it cannot be read: not in the backup";
+        let finding = Finding::warning(subject(&database.name), message)
+            .cure("ALTER DATABASE ... ALLOW_CONNECTIONS true, or drop it if it is not needed");
+        return Some((database.name != "template0").then_some(finding));
+    }
+    if !server.properties.superuser && SERVICE_OWNED.contains(&database.name.as_str()) {
+        let message = "belongs to the managed service, which lets nobody read it: not in the backup";
+        return Some(Some(Finding::warning(subject(&database.name), message)));
+    }
+    None
 }
 
 #[async_trait]

@@ -10,6 +10,7 @@ use tracing::{debug, warn};
 use crate::clock::pause;
 use crate::context::Context;
 use crate::model::{FailureClass, SourceFailure};
+use crate::source::postgres::defaults;
 use crate::source::postgres::failure::{chain, connect_failed};
 use crate::source::postgres::settings::{ConnectSettings, Host, TlsMode};
 use crate::source::postgres::tls;
@@ -27,7 +28,7 @@ pub async fn connect(settings: &ConnectSettings, database: &str, cx: &Context) -
         Host::Socket(dir) => config.host_path(dir),
     };
     config.port(settings.port).user(&settings.user).dbname(database);
-    config.application_name(APPLICATION_NAME).connect_timeout(CONNECT_TIMEOUT);
+    config.options(defaults::startup()).application_name(APPLICATION_NAME).connect_timeout(CONNECT_TIMEOUT);
     config.keepalives_idle(Duration::from_secs(60)).keepalives_interval(Duration::from_secs(15));
     if let Some(password) = &settings.password {
         let password = password.resolve().map_err(|error| unresolved(settings, "password", &error))?;

@@ -10,6 +10,7 @@ use futures::{StreamExt, TryStreamExt};
 use crate::exec::{Command, Stderr};
 use crate::model::{FailureClass, SourceFailure, StreamItem};
 use crate::source::postgres::archive::split;
+use crate::source::postgres::defaults;
 use crate::source::postgres::failure::database as subject;
 use crate::source::postgres::job::Job;
 use crate::source::postgres::libpq::ClientEnv;
@@ -28,7 +29,9 @@ pub(super) fn globals(job: Arc<Job>) -> Items {
         let conninfo = format!("dbname={}", conninfo_value(&job.source.settings.database));
         let mut command = Command::new(&job.tools.pg_dumpall)
             .args(["--globals-only", "--no-sync", "--no-password"])
-            .arg(format!("--database={conninfo}"));
+            .arg(format!("--database={conninfo}"))
+            // The load side reads UTF-8; nothing can be converted out of SQL_ASCII.
+            .arg(if job.server.encoding == "SQL_ASCII" { "--encoding=SQL_ASCII" } else { "--encoding=UTF8" });
         if !job.server.reads_passwords {
             command = command.arg("--no-role-passwords");
         }
@@ -101,7 +104,9 @@ async fn begin(job: &Arc<Job>, mut held: Held) -> Result<(StreamItem, Dump, Held
         let command = Command::new(&job.tools.pg_dump)
             .args(["--format=custom", "--compress=0", "--no-sync", "--no-password"])
             .arg(format!("--lock-wait-timeout={}", job.source.lock_timeout_text()))
-            .arg(format!("--snapshot={}", held.snapshot));
+            .arg(format!("--snapshot={}", held.snapshot))
+            // A role or database may have another `client_encoding`, in which not every value can be written.
+            .arg(format!("--encoding={}", job.encoding(&database)));
         let (bytes, stderr) = start(job, &subject(&database), &env, command)?;
         let mut items = split(subject(&database), bytes);
         match items.next().await {
@@ -129,7 +134,8 @@ fn start(
     env: &ClientEnv,
     command: Command,
 ) -> Result<(BoxStream<'static, Result<Bytes, SourceFailure>>, Stderr), SourceFailure> {
-    let command = env.apply(command.stall_timeout(job.source.stall_timeout));
+    let options = defaults::reading(job.server.properties.version_num);
+    let command = env.apply(command.stall_timeout(job.source.stall_timeout).env("PGOPTIONS", options));
     job.ran(what, &command.display());
     let running = command.start(&job.cx).map_err(|error| error.into_failure(what))?;
     let stderr = running.stderr();

@@ -135,6 +135,10 @@ fn refused(
             fail(FailureClass::Unreachable, format!("too many connections: {}", db.message()))
                 .cure("raise max_connections or the role's limit, or end idle sessions; a backup needs one session for each database and two more")
         }
+        _ if db.message().contains("unsupported startup parameter") => {
+            fail(FailureClass::Configuration, format!("a connection pooler answers there: {}", db.message()))
+                .cure("connect to the server itself: a pooler cannot hold a snapshot and its locks")
+        }
         SqlState::CANNOT_CONNECT_NOW => {
             fail(FailureClass::Unreachable, format!("not ready: {}", db.message())).cure("try again when the server is up")
         }

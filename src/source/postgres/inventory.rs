@@ -9,7 +9,7 @@ use tokio_postgres::{Client, Error, Row};
 use crate::model::Timestamp;
 use crate::source::postgres::properties::{
     AclEntry, DatabaseProperties, DatabaseSetting, ExtensionProperties, Locale, LocaleProvider, RoleProperties,
-    ServerProperties, ServerSettings, TablespaceProperties,
+    ServerProperties, ServerSettings, Standard, TablespaceProperties,
 };
 
 /// Settings of every session that reads: nothing of the server's defaults may change what bytes mean, and no timeout
@@ -29,6 +29,8 @@ pub async fn prepare(client: &Client) -> Result<(), Error> {
 #[derive(Debug, Clone)]
 pub struct Server {
     pub properties: ServerProperties,
+    /// Of the database that we connected to: `UTF8`.
+    pub encoding: String,
     /// `pg_authid` with the passwords of roles.
     pub reads_passwords: bool,
     /// Superuser, or a member of pg_read_all_data.
@@ -51,7 +53,8 @@ pub async fn server(client: &Client, address: String) -> Result<Server, Error> {
                     current_setting('password_encryption'),
                     has_table_privilege('pg_catalog.pg_authid', 'SELECT'),
                     coalesce((SELECT pg_has_role(m.oid, 'USAGE') FROM pg_catalog.pg_roles m
-                              WHERE m.rolname = 'pg_read_all_data'), false)
+                              WHERE m.rolname = 'pg_read_all_data'), false),
+                    current_setting('server_encoding')
              FROM pg_catalog.pg_roles r WHERE r.rolname = current_user",
             &[],
         )
@@ -71,6 +74,7 @@ pub async fn server(client: &Client, address: String) -> Result<Server, Error> {
             superuser,
             settings: ServerSettings { block_size: number(&row, 7)?, password_encryption: row.try_get(8)? },
         },
+        encoding: row.try_get(11)?,
         reads_passwords: row.try_get(9)?,
         reads_all: superuser || row.try_get(10)?,
         creates_databases: superuser || row.try_get(6)?,
@@ -115,7 +119,7 @@ pub async fn databases(client: &Client, server: &Server) -> Result<Vec<DatabaseP
          WHERE d.datconnlimit <> -2 ORDER BY d.datname"
     );
     let mut acls = acls(client).await?;
-    let mut settings = settings(client).await?;
+    let mut settings = settings(client, "s.setdatabase <> 0").await?;
     client
         .query(&sql, &[])
         .await?
@@ -155,6 +159,7 @@ pub async fn databases(client: &Client, server: &Server) -> Result<Vec<DatabaseP
                 snapshot_at: Timestamp::UNIX_EPOCH,
                 size_bytes: u64::try_from(row.try_get::<_, i64>(17)?).unwrap_or(0),
                 large_objects: 0,
+                dropped: Vec::new(),
             })
         })
         .collect()
@@ -179,13 +184,20 @@ async fn acls(client: &Client) -> Result<BTreeMap<u32, Vec<AclEntry>>, Error> {
     Ok(all)
 }
 
-async fn settings(client: &Client) -> Result<BTreeMap<u32, Vec<DatabaseSetting>>, Error> {
-    let sql = "SELECT s.setdatabase, CASE WHEN s.setrole <> 0 THEN pg_get_userbyid(s.setrole)::text END,
-                      split_part(c.pair, '=', 1), substr(c.pair, strpos(c.pair, '=') + 1)
-               FROM pg_catalog.pg_db_role_setting s, unnest(s.setconfig) WITH ORDINALITY AS c(pair, n)
-               WHERE s.setdatabase <> 0 ORDER BY 1, 2 NULLS FIRST, c.n";
+/// `ALTER ROLE ALL SET`: settings of no role and no database, which no tool of PostgreSQL dumps.
+pub async fn everyones_settings(client: &Client) -> Result<Vec<DatabaseSetting>, Error> {
+    Ok(settings(client, "s.setdatabase = 0 AND s.setrole = 0").await?.remove(&0).unwrap_or_default())
+}
+
+async fn settings(client: &Client, which: &str) -> Result<BTreeMap<u32, Vec<DatabaseSetting>>, Error> {
+    let sql = format!(
+        "SELECT s.setdatabase, CASE WHEN s.setrole <> 0 THEN pg_get_userbyid(s.setrole)::text END,
+                split_part(c.pair, '=', 1), substr(c.pair, strpos(c.pair, '=') + 1)
+         FROM pg_catalog.pg_db_role_setting s, unnest(s.setconfig) WITH ORDINALITY AS c(pair, n)
+         WHERE {which} ORDER BY 1, 2 NULLS FIRST, c.n"
+    );
     let mut all: BTreeMap<u32, Vec<DatabaseSetting>> = BTreeMap::new();
-    for row in client.query(sql, &[]).await? {
+    for row in client.query(&sql, &[]).await? {
         all.entry(row.try_get(0)?).or_default().push(DatabaseSetting {
             role: row.try_get(1)?,
             name: row.try_get(2)?,
@@ -201,6 +213,8 @@ async fn settings(client: &Client) -> Result<BTreeMap<u32, Vec<DatabaseSetting>>
 pub struct Inside {
     pub extensions: Vec<ExtensionProperties>,
     pub large_objects: u64,
+    /// Of what every new database has, what this one has no more.
+    pub dropped: Vec<Standard>,
 }
 
 pub async fn inside(client: &Client) -> Result<Inside, Error> {
@@ -209,9 +223,18 @@ pub async fn inside(client: &Client) -> Result<Inside, Error> {
     let extension = |row: &Row| {
         Ok(ExtensionProperties { name: row.try_get(0)?, version: row.try_get(1)?, schema: row.try_get(2)? })
     };
-    let extensions = client.query(sql, &[]).await?.iter().map(extension).collect::<Result<_, Error>>()?;
+    let rows = client.query(sql, &[]).await?;
+    let extensions: Vec<ExtensionProperties> = rows.iter().map(extension).collect::<Result<_, Error>>()?;
     let large_objects = count(client, "SELECT count(*) FROM pg_catalog.pg_largeobject_metadata").await?;
-    Ok(Inside { extensions, large_objects })
+    let public = count(client, "SELECT count(*) FROM pg_catalog.pg_namespace WHERE nspname = 'public'").await?;
+    let mut dropped = Vec::new();
+    if public == 0 {
+        dropped.push(Standard::PublicSchema);
+    }
+    if !extensions.iter().any(|extension| extension.name == "plpgsql") {
+        dropped.push(Standard::Plpgsql);
+    }
+    Ok(Inside { extensions, large_objects, dropped })
 }
 
 /// What a person should know about a database before it is captured.

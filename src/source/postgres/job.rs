@@ -9,7 +9,7 @@ use crate::model::{CaptureSummary, Consistency, FailureClass, SourceFailure, Tim
 use crate::source::postgres::capture::PostgresSource;
 use crate::source::postgres::inventory::{Inside, Server};
 use crate::source::postgres::properties::{
-    DatabaseProperties, Properties, RoleProperties, TablespaceProperties, ToolProperties,
+    DatabaseProperties, DatabaseSetting, Properties, RoleProperties, TablespaceProperties, ToolProperties,
 };
 use crate::source::postgres::snapshot::Held;
 use crate::source::postgres::tools::Tools;
@@ -20,6 +20,7 @@ pub(super) struct Job {
     pub tools: Tools,
     pub server: Server,
     pub roles: Vec<RoleProperties>,
+    pub everyones_settings: Vec<DatabaseSetting>,
     pub tablespaces: Vec<TablespaceProperties>,
     /// Those that this capture reads.
     pub databases: Vec<DatabaseProperties>,
@@ -40,6 +41,11 @@ impl Job {
     pub async fn hold(&self, database: &str) -> Result<Held, SourceFailure> {
         let timeout = self.source.lock_timeout_text();
         Held::open(&self.source.settings, database, &timeout, &self.source.seam, &self.cx).await
+    }
+
+    /// The encoding in which a database keeps its texts.
+    pub fn encoding(&self, database: &str) -> &str {
+        self.databases.iter().find(|known| known.name == database).map_or("UTF8", |known| &known.encoding)
     }
 
     pub fn ran(&self, what: &str, command: &str) {
@@ -79,6 +85,7 @@ impl Job {
                 database.snapshot_at = *at;
                 database.extensions.clone_from(&inside.extensions);
                 database.large_objects = inside.large_objects;
+                database.dropped.clone_from(&inside.dropped);
             }
         }
         let now = self.cx.clock.now();
@@ -94,6 +101,7 @@ impl Job {
             tools: ToolProperties { version: self.tools.version.clone(), major: self.tools.major },
             passwords: self.server.reads_passwords,
             roles: self.roles.clone(),
+            everyones_settings: self.everyones_settings.clone(),
             tablespaces: self.tablespaces.clone(),
             databases,
         };

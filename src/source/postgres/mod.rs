@@ -3,6 +3,7 @@
 pub mod archive;
 mod capture;
 mod connect;
+mod defaults;
 mod dump;
 mod failure;
 mod inventory;

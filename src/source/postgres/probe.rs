@@ -26,7 +26,8 @@ pub(super) async fn probe(source: &PostgresSource, cx: &Context) -> Result<Probe
     let (databases, left_out) = source.choose(all, &server)?;
     let mut findings = vec![rights(settings.subject(), &server)];
     findings.push(tools(source, &server, cx).await);
-    findings.extend(losses(&server, &left_out));
+    findings.extend(losses(&server));
+    findings.extend(left_out);
     if server.properties.in_recovery {
         findings.push(
             Finding::warning(
@@ -55,7 +56,7 @@ pub(super) async fn probe(source: &PostgresSource, cx: &Context) -> Result<Probe
 }
 
 /// What a backup of this server will not hold; said again by every capture.
-pub(super) fn losses(server: &Server, left_out: &[String]) -> Vec<Finding> {
+pub(super) fn losses(server: &Server) -> Vec<Finding> {
     let mut findings = Vec::new();
     let role = &server.properties.connecting_role;
     if !server.reads_passwords {
@@ -63,10 +64,6 @@ pub(super) fn losses(server: &Server, left_out: &[String]) -> Vec<Finding> {
         findings.push(Finding::warning("globals", message).cure(
             "back up as a superuser; where a managed service has none, keep the passwords elsewhere and set them after a restore",
         ));
-    }
-    for name in left_out {
-        let message = "belongs to the managed service, which lets nobody read it: not in the backup";
-        findings.push(Finding::warning(subject(name), message));
     }
     findings
 }

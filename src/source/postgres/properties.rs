@@ -15,6 +15,9 @@ pub struct Properties {
     /// Whether the `globals` stream holds the passwords of roles. False on servers that hide `pg_authid`.
     pub passwords: bool,
     pub roles: Vec<RoleProperties>,
+    /// `ALTER ROLE ALL SET`, which `pg_dumpall` leaves out.
+    #[serde(default)]
+    pub everyones_settings: Vec<DatabaseSetting>,
     pub tablespaces: Vec<TablespaceProperties>,
     pub databases: Vec<DatabaseProperties>,
 }
@@ -96,6 +99,19 @@ pub struct DatabaseProperties {
     pub snapshot_at: Timestamp,
     pub size_bytes: u64,
     pub large_objects: u64,
+    /// Of what every new database has, what this one had no more. `pg_dump` does not say it.
+    #[serde(default)]
+    pub dropped: Vec<Standard>,
+}
+
+/// What `template0` holds and an owner may drop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standard {
+    /// Schema `public`.
+    PublicSchema,
+    /// Extension `plpgsql`.
+    Plpgsql,
 }
 
 /// One privilege of one grantee on the database, as `aclexplode` gives it.

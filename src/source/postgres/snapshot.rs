@@ -95,7 +95,7 @@ impl Taken {
     pub async fn lock(self, seam: &Seam) -> Result<Held, SourceFailure> {
         seam.at(Moment::Taken, &self.database).await;
         let name = subject(&self.database);
-        self.client.batch_execute(&lock_all()).await.map_err(|error| lock_failed(&name, &error))?;
+        self.lock_tables().await.map_err(|error| lock_failed(&name, &error))?;
         let failed = |error| query_failed(name.as_str(), "comparing files with the snapshot", &error);
         // A sequence has no locks to hold, but one that was reset meanwhile is seen here too.
         let rewritten = format!(
@@ -118,6 +118,23 @@ impl Taken {
         seam.at(Moment::Locked, &self.database).await;
         let Taken { client, database, snapshot, lsn, at } = self;
         Ok(Held { client, database, snapshot, lsn, at, inside })
+    }
+}
+
+impl Taken {
+    async fn lock_tables(&self) -> Result<(), tokio_postgres::Error> {
+        let language = "SELECT FROM pg_catalog.pg_language WHERE lanname = 'plpgsql'";
+        if self.client.query_opt(language, &[]).await?.is_some() {
+            return self.client.batch_execute(&lock_all()).await;
+        }
+        // Some drop that language. Then by name: a table that was renamed meanwhile is not found, and one that was
+        // dropped and made again is seen by its file.
+        let names = format!("SELECT c.oid::pg_catalog.regclass::text {TABLES} AND c.relkind IN ('r', 'p')");
+        for row in self.client.query(&names, &[]).await? {
+            let lock = format!("LOCK TABLE ONLY {} IN ACCESS SHARE MODE", row.try_get::<_, &str>(0)?);
+            self.client.batch_execute(&lock).await?;
+        }
+        Ok(())
     }
 }
 

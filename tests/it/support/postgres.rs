@@ -114,6 +114,14 @@ impl TestServer {
         self.dir.path()
     }
 
+    /// A new folder inside of the server's own, which its user may write to.
+    pub fn folder(&self, name: &str) -> PathBuf {
+        let path = self.dir.path().join(name);
+        std::fs::create_dir(&path).unwrap();
+        give(&path);
+        path
+    }
+
     /// One of the client programs, ready to talk to this server as superuser.
     pub fn tool(&self, name: &str) -> Command {
         let mut command = command(&self.bin.join(name));

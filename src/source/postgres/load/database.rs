@@ -7,15 +7,17 @@ use crate::context::Context;
 use crate::event::Event;
 use crate::exec::Command;
 use crate::model::{ByteStream, FailureClass, Name, SourceFailure};
+use crate::source::postgres::defaults;
 use crate::source::postgres::load::compare;
 use crate::source::postgres::load::describe;
 use crate::source::postgres::load::facts::{Facts, user_objects};
 use crate::source::postgres::load::marker::{Marker, State, comment};
 use crate::source::postgres::load::quote::ident;
-use crate::source::postgres::load::session::{Session, options};
+use crate::source::postgres::load::session::Session;
 use crate::source::postgres::load::spool::{self, Spool};
 use crate::source::postgres::load::standing::{Census, Standing};
 use crate::source::postgres::load::target::{Job, PostgresTarget};
+use crate::source::postgres::load::{statistics, subscriptions};
 use crate::source::postgres::properties::DatabaseProperties;
 use crate::source::postgres::{Tools, database};
 use crate::source::{Loaded, StreamReader};
@@ -102,10 +104,11 @@ impl Loader<'_> {
             }
             let rows = self.rows(job, &job.temporary).await?;
             let inside = Session::open(&self.target.settings, &job.temporary, self.cx).await?;
-            inside.run("ANALYZE", "gathering statistics").await?;
-            Ok(rows)
+            Ok((rows, statistics::gather(&inside, &job.name).await))
         };
-        loaded.rows += self.stoppable(work).await?;
+        let (rows, finding) = self.stoppable(work).await?;
+        loaded.rows += rows;
+        loaded.findings.extend(finding);
         marker.state = State::Loaded;
         server.run(&marker.comment(&job.temporary), "marking the database as loaded").await?;
         begun.retain(|one| !(one.in_place && one.oid == oid));
@@ -141,6 +144,11 @@ impl Loader<'_> {
     }
 
     async fn fill(&self, job: &Job<'_>, streams: &dyn StreamReader) -> Result<(), SourceFailure> {
+        let inside = Session::open(&self.target.settings, &job.temporary, self.cx).await?;
+        for sql in describe::drops(job.from) {
+            inside.run(sql, "dropping what the captured database had no more").await?;
+        }
+        drop(inside);
         let bytes = streams.read(job.stream.n);
         if self.target.spools(job) {
             let spool = Spool::create()?;
@@ -156,9 +164,10 @@ impl Loader<'_> {
         let env = self.target.settings.client_env(&job.temporary)?;
         let conninfo = format!("dbname={}", conninfo_value(&job.temporary));
         let mut command = Command::new(&self.tools.pg_restore)
+            .args(self.facts.spaces.arguments())
             .args(["--exit-on-error", "--no-password", "--dbname"])
             .arg(conninfo)
-            .env("PGOPTIONS", options(self.facts.version_num, self.facts.superuser, &[]))
+            .env("PGOPTIONS", defaults::loading(self.facts.version_num, self.facts.superuser))
             .stall_timeout(STALL);
         command = match archive {
             Archive::Passing(bytes) => command.stdin(bytes),
@@ -234,14 +243,15 @@ impl Loader<'_> {
                 let before = comment(&one.name, one.comment_before.as_deref());
                 server.run(&before, "putting the old comment back").await?;
             } else {
-                self.drop_database(&server, &one.name).await?;
+                self.drop_database(&server, &one.name, &cx).await?;
             }
         }
         Ok(())
     }
 
     /// Ends what sessions it has, ours included that were killed a moment ago, and drops it.
-    pub(super) async fn drop_database(&self, server: &Session, name: &str) -> Result<(), SourceFailure> {
+    async fn drop_database(&self, server: &Session, name: &str, cx: &Context) -> Result<(), SourceFailure> {
+        subscriptions::remove(server, &self.target.settings, name, cx).await?;
         // From 13 on the server itself ends them; before, they may need a moment to go.
         let force = if self.facts.version_num >= 130_000 { " WITH (FORCE)" } else { "" };
         self.end_sessions(server, &[name]).await;
@@ -257,7 +267,7 @@ impl Loader<'_> {
         let wanted: Vec<_> = jobs.iter().map(|job| job.wanted(self.target.mode)).collect();
         for (name, oid) in census.leftovers(&wanted) {
             if self.oid(server, &name).await? == oid {
-                self.drop_database(server, &name).await?;
+                self.drop_database(server, &name, self.cx).await?;
             }
         }
         Ok(())

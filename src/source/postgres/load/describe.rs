@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use crate::source::postgres::load::quote::{ident, literal, setting};
-use crate::source::postgres::properties::{AclEntry, DatabaseProperties, LocaleProvider};
+use crate::source::postgres::properties::{AclEntry, DatabaseProperties, DatabaseSetting, LocaleProvider, Standard};
 
 /// `CREATE DATABASE` for a target of that version. `tablespace` is None for the default one.
 pub(super) fn create(name: &str, from: &DatabaseProperties, tablespace: Option<&str>, version_num: u32) -> String {
@@ -41,6 +41,20 @@ pub(super) fn create(name: &str, from: &DatabaseProperties, tablespace: Option<&
         sql.push_str(&format!(" TABLESPACE {}", ident(tablespace)));
     }
     sql
+}
+
+/// What a new database has and the captured one had no more; run inside of it, before anything is loaded.
+pub(super) fn drops(from: &DatabaseProperties) -> Vec<&'static str> {
+    let drop = |what: &Standard| match what {
+        Standard::PublicSchema => "DROP SCHEMA IF EXISTS public",
+        Standard::Plpgsql => "DROP EXTENSION IF EXISTS plpgsql",
+    };
+    from.dropped.iter().map(drop).collect()
+}
+
+/// Settings that hold for every role in every database.
+pub(super) fn everyones(settings: &[DatabaseSetting]) -> Vec<String> {
+    settings.iter().map(|set| format!("ALTER ROLE ALL SET {}", setting(&set.name, &set.value))).collect()
 }
 
 /// Everything of a database but its content, for the database `name` that now holds that content. Names of roles

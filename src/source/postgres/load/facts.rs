@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::context::Context;
-use crate::model::SourceFailure;
+use crate::model::{Finding, SourceFailure};
 use crate::source::postgres::load::globals::Present;
 use crate::source::postgres::load::session::{Session, get};
+use crate::source::postgres::load::spaces::{self, Spaces};
+use crate::source::postgres::properties::{DatabaseProperties, Properties};
 use crate::source::postgres::{ConnectSettings, chain};
 
 /// The server that is loaded into.
@@ -23,21 +25,59 @@ pub(super) struct Facts {
     /// libc locales that the server knows of, spelled without `-` in lower case.
     pub locales: BTreeSet<String>,
     pub icu: bool,
+    /// Tablespaces of the backup that it lacks.
+    pub spaces: Spaces,
 }
 
 /// A database that is already there.
 #[derive(Debug, Clone)]
 pub(super) struct Existing {
+    pub encoding: String,
+    pub collate: String,
+    pub ctype: String,
     /// Objects that a person made in it: only looked up for `postgres` and `template1`.
     pub user_objects: u64,
 }
 
+impl Existing {
+    /// What loading into it cannot change: a sentence, where it is not what was captured.
+    pub(super) fn keeps(&self, from: &DatabaseProperties) -> Option<String> {
+        let locale = &from.locale;
+        let (collate, ctype) = (plain_locale(&self.collate), plain_locale(&self.ctype));
+        let same = self.encoding == from.encoding
+            && collate == plain_locale(&locale.collate)
+            && ctype == plain_locale(&locale.ctype);
+        (!same).then(|| {
+            format!(
+                "is loaded into the one that is there, which stays {} with LC_COLLATE {:?} and LC_CTYPE {:?}; it was {} with {:?} and {:?}",
+                self.encoding, self.collate, self.ctype, from.encoding, locale.collate, locale.ctype
+            )
+        })
+    }
+}
+
 impl Facts {
+    /// What of roles and tablespaces does not come over as it was.
+    pub(super) fn losses(&self, whole: bool) -> Vec<Finding> {
+        let mut findings = self.spaces.findings();
+        if whole && self.present.checks_grantors {
+            let message = "who granted a membership is not carried over from before 16: the role that restores is the grantor of all";
+            findings.push(Finding::warning("roles", message));
+        }
+        findings
+    }
+
     pub(super) fn major(&self) -> u32 {
         self.version_num / 10_000
     }
 
-    pub(super) async fn look(settings: &ConnectSettings, cx: &Context) -> Result<Facts, SourceFailure> {
+    /// Whatever a load of that capture must know; `whole` if roles and tablespaces are loaded too.
+    pub(super) async fn look(
+        settings: &ConnectSettings,
+        properties: &Properties,
+        whole: bool,
+        cx: &Context,
+    ) -> Result<Facts, SourceFailure> {
         let session = Session::open(settings, &settings.database, cx).await?;
         let doing = "looking at the target";
         let row = session
@@ -45,7 +85,7 @@ impl Facts {
                 "SELECT current_setting('server_version'), current_setting('server_version_num')::int4, \
                  r.rolsuper, r.rolcreatedb OR r.rolsuper, current_user::text, \
                  (SELECT rolname::text FROM pg_catalog.pg_roles WHERE oid = 10), \
-                 EXISTS (SELECT 1 FROM pg_catalog.pg_collation WHERE collprovider = 'i') \
+                 EXISTS (SELECT 1 FROM pg_catalog.pg_collation WHERE collprovider = 'i' AND collversion IS NOT NULL) \
                  FROM pg_catalog.pg_roles r WHERE r.rolname = current_user",
                 &[],
                 doing,
@@ -53,13 +93,18 @@ impl Facts {
             .await?;
         let row = row.first().ok_or_else(|| nothing(settings))?;
         let version: String = get(row, 0)?;
-        let present = Present {
+        let version_num = get::<i32>(row, 1)?.unsigned_abs();
+        let mut present = Present {
             connecting: get(row, 4)?,
             bootstrap: get::<Option<String>>(row, 5)?.unwrap_or_default(),
             roles: names(&session, "SELECT rolname::text FROM pg_catalog.pg_roles").await?,
             memberships: memberships(&session).await?,
             tablespaces: names(&session, "SELECT spcname::text FROM pg_catalog.pg_tablespace").await?,
+            makeable: BTreeSet::new(),
+            checks_grantors: version_num >= 160_000 && properties.server.version_num < 160_000,
         };
+        let spaces = spaces::look(&session, properties, &present.tablespaces, version_num / 10_000, whole).await?;
+        present.makeable.clone_from(&spaces.makeable);
         let mut databases = databases(&session).await?;
         for name in IN_PLACE {
             if let Some(existing) = databases.get_mut(name) {
@@ -68,7 +113,7 @@ impl Facts {
         }
         Ok(Facts {
             version: version.split_whitespace().next().unwrap_or_default().to_owned(),
-            version_num: get::<i32>(row, 1)?.unsigned_abs(),
+            version_num,
             superuser: get(row, 2)?,
             can_create_databases: get(row, 3)?,
             present,
@@ -84,6 +129,7 @@ impl Facts {
             .map(|name| plain_locale(name))
             .collect(),
             icu: get(row, 6)?,
+            spaces,
         })
     }
 }
@@ -113,9 +159,14 @@ async fn memberships(session: &Session) -> Result<BTreeSet<(String, String)>, So
 }
 
 async fn databases(session: &Session) -> Result<BTreeMap<String, Existing>, SourceFailure> {
-    let sql = "SELECT datname::text FROM pg_catalog.pg_database";
+    let sql = "SELECT datname::text, pg_encoding_to_char(encoding)::text, datcollate::text, datctype::text \
+               FROM pg_catalog.pg_database";
     let rows = session.rows(sql, &[], "looking at the target's databases").await?;
-    rows.iter().map(|row| Ok((get(row, 0)?, Existing { user_objects: 0 }))).collect()
+    let existing = |row| {
+        let (encoding, collate, ctype) = (get(row, 1)?, get(row, 2)?, get(row, 3)?);
+        Ok((get(row, 0)?, Existing { encoding, collate, ctype, user_objects: 0 }))
+    };
+    rows.iter().map(existing).collect()
 }
 
 async fn extensions(session: &Session) -> Result<BTreeMap<String, String>, SourceFailure> {

@@ -49,10 +49,11 @@ pub(super) enum Kind {
     },
 }
 
-/// `GRANTED BY role`: the name and where it stands in the statement.
+/// `GRANTED BY role`, which ends a statement: the name, and where that phrase and the name begin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Grantor {
     role: String,
+    by: usize,
     at: usize,
 }
 
@@ -119,8 +120,8 @@ fn classify(number: usize, sql: String) -> Result<Statement, GlobalsError> {
         // From the fifth word on: a role may be called `granted`, or `by`.
         let by = (4..plain.len()).find(|at| is(*at, "granted") && is(at + 1, "by"));
         let grantor = by.and_then(|by| {
-            let (at, word) = words.get(by + 2)?;
-            Some(Grantor { role: word.name()?.to_owned(), at: *at })
+            let ((by, _), (at, word)) = (words.get(by)?, words.get(by + 2)?);
+            Some(Grantor { role: word.name()?.to_owned(), by: *by, at: *at })
         });
         match (name(1), name(3)) {
             (Some(role), Some(member)) => Some(Kind::GrantRole { role, member, grantor }),
@@ -161,6 +162,10 @@ pub(super) struct Present {
     /// (role, member)
     pub memberships: BTreeSet<(String, String)>,
     pub tablespaces: BTreeSet<String>,
+    /// Tablespaces of the backup that it lacks, and can be given.
+    pub makeable: BTreeSet<String>,
+    /// It is 16 or newer, and what was captured is older.
+    pub checks_grantors: bool,
 }
 
 /// What a target gets, in order, and what it does not.
@@ -170,7 +175,6 @@ pub(super) struct Plan {
     pub creates: BTreeSet<String>,
     /// Roles of the backup that were already there.
     pub left: BTreeSet<String>,
-    pub tablespaces: BTreeSet<String>,
 }
 
 /// Decides. `source_bootstrap` is the role that initdb made on the captured server.
@@ -194,12 +198,7 @@ pub(super) fn plan(statements: &[Statement], source_bootstrap: &str, present: &P
             }
             Kind::Become { .. } => true,
             Kind::Parameter { role } => role == "public" || is_new(role),
-            Kind::Tablespace { name } => {
-                if !present.tablespaces.contains(name) {
-                    plan.tablespaces.insert(name.clone());
-                }
-                false
-            }
+            Kind::Tablespace { name } => present.makeable.contains(name),
         };
         if wanted {
             plan.run.push(for_target(statement, source_bootstrap, present));
@@ -209,14 +208,15 @@ pub(super) fn plan(statements: &[Statement], source_bootstrap: &str, present: &P
     plan
 }
 
-/// From 16 on only a role with ADMIN OPTION, or the bootstrap role, can be a grantor: the captured server's bootstrap
-/// role is an ordinary role on a target whose own has another name.
+/// From 16 on only a role with ADMIN OPTION, or the bootstrap role, can be a grantor. Older servers kept any, in an order
+/// that tells nothing: then the grantor is left out. And the captured server's bootstrap role is an ordinary role on a
+/// target whose own has another name.
 fn for_target(statement: &Statement, source_bootstrap: &str, present: &Present) -> Statement {
     let mut statement = statement.clone();
-    if let Kind::GrantRole { grantor: Some(grantor), .. } = &statement.kind
-        && grantor.role == source_bootstrap
-        && source_bootstrap != present.bootstrap
-    {
+    let Kind::GrantRole { grantor: Some(grantor), .. } = &statement.kind else { return statement };
+    if present.checks_grantors {
+        statement.sql.truncate(grantor.by);
+    } else if grantor.role == source_bootstrap && source_bootstrap != present.bootstrap {
         statement.sql = format!("{}{}", &statement.sql[..grantor.at], ident(&present.bootstrap));
     }
     statement
@@ -280,7 +280,6 @@ mod tests {
             ],
         );
         assert_eq!(plan.left, ["app".to_owned(), "postgres".to_owned()].into());
-        assert_eq!(plan.tablespaces, ["ts".to_owned()].into());
     }
 
     #[test]
@@ -291,6 +290,15 @@ mod tests {
         assert!(plan.creates.contains("postgres"));
         let grant = plan.run.iter().find(|s| s.what() == "GRANT \"app\" TO \"postgres\"").unwrap();
         assert_eq!(grant.sql, "GRANT app TO postgres GRANTED BY \"ad min\"");
+    }
+
+    /// As it failed: "permission denied to grant privileges as role", in an upgrade from 15.
+    #[test]
+    fn grantors_of_old_servers_are_left_out_where_they_are_checked() {
+        let statements = parse("GRANT a TO b WITH ADMIN OPTION GRANTED BY \"granted by\";GRANT a TO c;").unwrap();
+        let present = Present { checks_grantors: true, ..Present::default() };
+        let sql: Vec<_> = plan(&statements, "postgres", &present).run.into_iter().map(|s| s.sql).collect();
+        assert_eq!(sql, ["GRANT a TO b WITH ADMIN OPTION ", "GRANT a TO c"]);
     }
 
     #[test]

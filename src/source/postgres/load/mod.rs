@@ -13,9 +13,12 @@ mod place;
 mod preflight;
 mod quote;
 mod session;
+mod spaces;
 mod spool;
 mod standing;
 mod statements;
+mod statistics;
+mod subscriptions;
 mod target;
 
 pub use target::{Mode, PostgresTarget};

@@ -28,7 +28,8 @@ pub(super) async fn look(
         }
     }
     findings.push(rights(facts));
-    let mut steps = Vec::new();
+    findings.extend(facts.losses(target.database.is_none()));
+    let mut steps = facts.spaces.steps();
     let wanted: Vec<_> = jobs.iter().map(|job| job.wanted(target.mode)).collect();
     findings.extend(census.findings(&wanted, target.database.is_none()));
     steps.extend(
@@ -146,6 +147,14 @@ fn check_job(target: &PostgresTarget, job: &Job<'_>, facts: &Facts, findings: &m
             "has more objects than one transaction can hold on this server: interrupted, it has to be emptied by hand";
         findings.push(Finding::warning(&subject, message).cure("raise max_locks_per_transaction"));
     }
+    if job.in_place()
+        && let Some(message) = job.existing.as_ref().and_then(|existing| existing.keeps(job.from))
+    {
+        findings.push(
+            Finding::warning(&subject, message)
+                .cure("to have it as it was, make the target's cluster with that locale: initdb --encoding, --locale"),
+        );
+    }
     let locale = &job.from.locale;
     let known =
         |name: &str| name.is_empty() || matches!(name, "C" | "POSIX") || facts.locales.contains(&plain_locale(name));
@@ -167,7 +176,8 @@ fn check_job(target: &PostgresTarget, job: &Job<'_>, facts: &Facts, findings: &m
         );
     }
     let tablespace = &job.from.tablespace;
-    if tablespace != "pg_default" && !facts.present.tablespaces.contains(tablespace) {
+    let there = [&facts.present.tablespaces, &facts.present.makeable].iter().any(|known| known.contains(tablespace));
+    if tablespace != "pg_default" && !there {
         findings
             .push(Finding::warning(&subject, format!("was in tablespace {tablespace:?}; goes into the default one")));
     }

@@ -10,6 +10,7 @@ use crate::context::Context;
 use crate::event::Event;
 use crate::model::{AttemptId, Detail, FailureClass, RunId, Severity, SourceEntry, SourceFailure, StreamDetail};
 use crate::source::postgres::load::database::{Begun, Loader};
+use crate::source::postgres::load::describe;
 use crate::source::postgres::load::facts::{Existing, Facts, IN_PLACE};
 use crate::source::postgres::load::globals;
 use crate::source::postgres::load::marker::lock_key;
@@ -225,7 +226,7 @@ impl Target for PostgresTarget {
         cx: &Context,
     ) -> Result<Preflight, SourceFailure> {
         let properties = Self::properties(detail)?;
-        let facts = Facts::look(&self.settings, cx).await?;
+        let facts = Facts::look(&self.settings, &properties, self.database.is_none(), cx).await?;
         let session = Session::open(&self.settings, self.maintenance(), cx).await?;
         let census = Census::look(&session).await?;
         let jobs = self.jobs(&properties, entry, detail, &facts, &census)?;
@@ -247,7 +248,7 @@ impl Target for PostgresTarget {
         let server = Session::open(&self.settings, self.maintenance(), cx).await?;
         let lock = format!("SELECT pg_catalog.pg_advisory_lock({})", lock_key(self.restore));
         server.run(&lock, "announcing the restore").await?;
-        let mut facts = Facts::look(&self.settings, cx).await?;
+        let mut facts = Facts::look(&self.settings, &properties, self.database.is_none(), cx).await?;
         let census = Census::look(&server).await?;
         let jobs = self.jobs(&properties, entry, detail, &facts, &census)?;
         let looked = preflight::look(self, &properties, &jobs, &facts, &census, cx).await;
@@ -261,6 +262,7 @@ impl Target for PostgresTarget {
             let made = self.load_globals(&properties, detail, &facts, streams, cx).await?;
             loaded.made.extend(made.iter().map(|role| format!("role {role:?}")));
             facts.present.roles.extend(made);
+            facts.present.tablespaces.append(&mut facts.present.makeable);
         }
         let loader = Loader { target: self, source: &entry.name, facts: &facts, census: &census, tools: &tools, cx };
         loader.clear(&server, &census, &jobs).await?;
@@ -374,10 +376,19 @@ impl PostgresTarget {
         // Its end without COMMIT, for whatever reason, takes everything back.
         let session = Session::open(&self.settings, self.maintenance(), cx).await?;
         session.run("BEGIN", "beginning with the roles").await?;
-        for statement in &plan.run {
+        // The server makes no tablespace within a transaction.
+        let (spaces, roles): (Vec<_>, Vec<_>) =
+            plan.run.iter().partition(|statement| matches!(statement.kind, globals::Kind::Tablespace { .. }));
+        for statement in roles {
             session.run(&statement.sql, &statement.what()).await?;
         }
+        for sql in describe::everyones(&properties.everyones_settings) {
+            session.run(&sql, "ALTER ROLE ALL SET").await?;
+        }
         session.run("COMMIT", "making the roles").await?;
+        for statement in spaces {
+            session.run(&statement.sql, &statement.what()).await?;
+        }
         Ok(plan.creates)
     }
 }
