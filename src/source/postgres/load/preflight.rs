@@ -185,18 +185,17 @@ fn check_job(target: &PostgresTarget, job: &Job<'_>, facts: &Facts, findings: &m
 
 fn load_step(target: &PostgresTarget, job: &Job<'_>) -> String {
     let (name, temporary, bytes) = (database(&job.name), database(&job.temporary), job.stream.bytes);
-    let tables = job.stream.parts.len();
     match job.standing {
         Standing::Placed { .. } => format!("compare {name}, which is in place already"),
         Standing::Loaded { .. } => format!("compare {temporary}, which is loaded already"),
         Standing::Unclear { .. } => format!("compare {name}, and load {bytes} bytes into it if it is empty"),
-        Standing::Absent if job.in_place() => format!("load {bytes} bytes into {name}, and compare {tables} parts"),
+        Standing::Absent if job.in_place() => format!("load {bytes} bytes into {name}, and compare it"),
         Standing::Absent if target.spools(job) => format!(
-            "spool {bytes} bytes to {}, load them by {} workers into a new {temporary}, and compare {tables} parts",
+            "spool {bytes} bytes to {}, load them by {} workers into a new {temporary}, and compare it",
             spool::parent().display(),
             target.jobs,
         ),
-        Standing::Absent => format!("load {bytes} bytes into a new {temporary}, and compare {tables} parts"),
+        Standing::Absent => format!("load {bytes} bytes into a new {temporary}, and compare it"),
     }
 }
 

@@ -15,8 +15,8 @@ use crate::source::postgres::load::facts::{Existing, Facts, IN_PLACE};
 use crate::source::postgres::load::globals;
 use crate::source::postgres::load::marker::lock_key;
 use crate::source::postgres::load::names::{beside, old};
+use crate::source::postgres::load::next;
 use crate::source::postgres::load::preflight;
-use crate::source::postgres::load::quote::{ident, shell};
 use crate::source::postgres::load::session::Session;
 use crate::source::postgres::load::standing::{Census, Standing, Wanted};
 use crate::source::postgres::properties::{DatabaseProperties, Properties};
@@ -279,7 +279,7 @@ impl Target for PostgresTarget {
             loaded.made.push(format!("database {:?}", job.name));
             if let Some(aside) = &job.aside {
                 loaded.kept.push(format!("database {aside:?}"));
-                loaded.next.extend(self.next(&job.name, aside));
+                loaded.next.extend(next::commands(&self.settings, self.maintenance(), &job.name, aside));
             }
         }
         Ok(loaded)
@@ -311,44 +311,6 @@ impl PostgresTarget {
         let message = format!("{}; and what was half loaded could not be taken away: {error}", failure.message);
         SourceFailure { message, ..failure }
             .cure("mend that and run the same command again: it takes up or takes away what this one left")
-    }
-
-    /// How to go back, and how to drop the old one.
-    fn next(&self, name: &str, aside: &str) -> [String; 2] {
-        let restored = aside.replacen("__old_", "__undone_", 1);
-        let psql = self.psql();
-        let back = [
-            format!("ALTER DATABASE {} RENAME TO {}", ident(name), ident(&restored)),
-            format!("ALTER DATABASE {} RENAME TO {}", ident(aside), ident(name)),
-            format!("ALTER DATABASE {} ALLOW_CONNECTIONS true", ident(name)),
-        ];
-        let back = back.map(|sql| format!("-c {}", shell(&sql))).join(" ");
-        let drop = shell(&format!("DROP DATABASE {}", ident(aside)));
-        [
-            format!("{psql} --single-transaction {back}   # back to what was before"),
-            format!("{psql} -c {drop}   # when nobody misses it"),
-        ]
-    }
-
-    /// `psql` with the target's address, from another database than those that are renamed.
-    fn psql(&self) -> String {
-        let encode = |text: &str| {
-            let plain = |c: u8| c.is_ascii_alphanumeric() || b"-._~".contains(&c);
-            text.bytes()
-                .map(|c| if plain(c) { char::from(c).to_string() } else { format!("%{c:02X}") })
-                .collect::<String>()
-        };
-        let host = match &self.settings.host {
-            crate::source::postgres::Host::Tcp(host) if host.contains(':') => format!("[{host}]"),
-            crate::source::postgres::Host::Tcp(host) => host.clone(),
-            crate::source::postgres::Host::Socket(dir) => encode(&dir.to_string_lossy()),
-        };
-        let (user, port) = (encode(&self.settings.user), self.settings.port);
-        let tls = self.settings.tls.mode.as_str();
-        format!(
-            "psql {}",
-            shell(&format!("postgres://{user}@{host}:{port}/{}?sslmode={tls}", encode(self.maintenance())))
-        )
     }
 
     /// Roles and what belongs to them, without those that the target has. Returns the roles that were made.
