@@ -129,6 +129,9 @@ fn what_is_not_provably_ours_is_left_alone() {
     // By its name and owner it could be ours; somebody put something there.
     target.sql("postgres", &format!("CREATE DATABASE \"{ours}\""));
     target.sql(&ours, "CREATE TABLE precious (a int)");
+    // Small and closed, too.
+    let closed = format!("closed__lb_{id}");
+    target.sql("postgres", &format!("CREATE DATABASE \"{closed}\" ALLOW_CONNECTIONS false"));
     // A marker of the same text on another database.
     let forged = format!("forged__lb_{id}");
     let (killed, _) = killed_at(&world, &target, "", &[], 200);
@@ -144,7 +147,8 @@ fn what_is_not_provably_ours_is_left_alone() {
     ok(world.restore(&target, "", &[]).output().unwrap());
     assert_eq!(target.sql(&ours, "SELECT count(*) FROM precious"), "0");
     assert_eq!(target.sql(&forged, "SELECT 1"), "1");
-    for name in [ours, forged] {
+    target.sql("postgres", &format!("ALTER DATABASE \"{closed}\" ALLOW_CONNECTIONS true"));
+    for name in [ours, closed, forged] {
         target.sql("postgres", &format!("DROP DATABASE \"{name}\""));
     }
     assert_eq!(leftovers(&target), "");

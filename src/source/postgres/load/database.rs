@@ -123,20 +123,20 @@ impl Loader<'_> {
         // Ours until it is put in place: its owner could come in, and a marker counts only on what is ours.
         let from = DatabaseProperties { owner: present.connecting.clone(), ..job.from.clone() };
         let create = describe::create(&job.temporary, &from, tablespace, self.facts.version_num);
-        let create = format!("{create} ALLOW_CONNECTIONS false");
+        let create = format!("{create} ALLOW_CONNECTIONS false CONNECTION LIMIT 0");
         server.run(&create, &format!("creating {}", database(&job.temporary))).await?;
         self.oid(server, &job.temporary).await
     }
 
-    /// Puts the marker on, and lets ourselves in. Nobody else: PUBLIC may not connect, nothing was granted yet, and a
-    /// limit of no connections holds for everybody but superusers, whatever is granted.
+    /// Puts the marker on, and lets ourselves in. Nobody else: PUBLIC may not connect, nothing was granted yet, and the
+    /// limit of no connections that it was made with holds for everybody but superusers, whatever is granted.
     async fn open(&self, server: &Session, job: &Job<'_>, marker: &Marker) -> Result<(), SourceFailure> {
         let name = ident(&job.temporary);
         let mut sql = vec![marker.comment(&job.temporary)];
         if !job.in_place() {
             sql.push(format!("REVOKE CONNECT ON DATABASE {name} FROM PUBLIC"));
-            if self.facts.superuser {
-                sql.push(format!("ALTER DATABASE {name} CONNECTION LIMIT 0"));
+            if !self.facts.superuser {
+                sql.push(format!("ALTER DATABASE {name} CONNECTION LIMIT -1"));
             }
             sql.push(format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true"));
         }

@@ -14,7 +14,7 @@ use crate::source::postgres::load::quote::ident;
 use crate::source::postgres::load::session::{Session, get};
 
 /// A database that nobody ever entered is as large as the template that it was copied from, give or take this.
-const TEMPLATE_SLACK_BYTES: i64 = 1 << 20;
+const TEMPLATE_SLACK_BYTES: i64 = 256 << 10;
 
 /// How a database that is to be loaded stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,7 +55,9 @@ pub(super) struct Database {
     /// Belongs to the role that we connect as.
     pub ours: bool,
     pub comment: Option<String>,
-    open: bool,
+    /// Closed, without a single connection allowed and with no privileges said: as a restore makes it, and never as one
+    /// leaves it, since putting it in place says all privileges.
+    as_made: bool,
     marker: Option<Marker>,
 }
 
@@ -77,13 +79,14 @@ impl Census {
     pub(super) async fn look(session: &Session) -> Result<Self, SourceFailure> {
         let doing = "looking for what earlier restores left";
         let mut census = Census::default();
-        let sql = "SELECT d.datname::text, d.oid, d.datdba = r.oid, d.datallowconn, \
+        let sql = "SELECT d.datname::text, d.oid, d.datdba = r.oid, \
+                   NOT d.datallowconn AND d.datconnlimit = 0 AND d.datacl IS NULL, \
                    pg_catalog.shobj_description(d.oid, 'pg_database') \
                    FROM pg_catalog.pg_database d JOIN pg_catalog.pg_roles r ON r.rolname = current_user";
         for row in session.rows(sql, &[], doing).await? {
             let (oid, comment): (u32, Option<String>) = (get(&row, 1)?, get(&row, 4)?);
             let marker = comment.as_deref().and_then(|comment| Marker::read(comment, oid));
-            let found = Database { oid, ours: get(&row, 2)?, open: get(&row, 3)?, comment, marker };
+            let found = Database { oid, ours: get(&row, 2)?, as_made: get(&row, 3)?, comment, marker };
             census.databases.insert(get(&row, 0)?, found);
         }
         let restores: BTreeSet<RunId> = census
@@ -111,11 +114,11 @@ impl Census {
     }
 
     /// A restore makes a database closed to everybody, and opens it in the transaction that puts the marker on it.
-    /// One of ours that has no marker, was never open and is no larger than the template holds nothing of anybody.
+    /// One of ours that has no marker, is as it was made and no larger than the template holds nothing of anybody.
     async fn look_for_never_entered(&self, session: &Session) -> Result<BTreeMap<String, u32>, SourceFailure> {
         let mut empty = BTreeMap::new();
         for (name, found) in &self.databases {
-            let candidate = found.ours && !found.open && found.comment.is_none();
+            let candidate = found.ours && found.as_made && found.comment.is_none();
             if !candidate || restore_in(name).is_none_or(|restore| self.at_work.contains_key(&restore)) {
                 continue;
             }

@@ -8,7 +8,9 @@ use futures::TryStreamExt as _;
 
 use crate::context::Context;
 use crate::event::Event;
-use crate::model::{AttemptId, Detail, FailureClass, RunId, Severity, SourceEntry, SourceFailure, StreamDetail};
+use crate::model::{
+    AttemptId, Detail, FailureClass, Finding, RunId, Severity, SourceEntry, SourceFailure, StreamDetail,
+};
 use crate::source::postgres::load::database::{Begun, Loader};
 use crate::source::postgres::load::describe;
 use crate::source::postgres::load::facts::{Existing, Facts, IN_PLACE};
@@ -274,7 +276,11 @@ impl Target for PostgresTarget {
         cx.event(Event::StepStarted { source: entry.name.clone(), name: "putting in place".into() });
         loader.place(&server, &jobs, &mut loaded).await?;
         // Once more: what a restore asked for that was killed a moment ago, the server may have made meanwhile.
-        loader.clear(&server, &Census::look(&server).await?, &jobs).await?;
+        // Everything is in place: what cannot be taken away is no failure any more.
+        let late = async { loader.clear(&server, &Census::look(&server).await?, &jobs).await };
+        if let Err(failure) = late.await {
+            loaded.findings.push(Finding::warning(failure.subject, failure.message));
+        }
         for job in &jobs {
             loaded.made.push(format!("database {:?}", job.name));
             if let Some(aside) = &job.aside {
