@@ -25,8 +25,8 @@ impl Confirm for Ask {
         if !self.quiet || asking.is_some() {
             output::talk(restore_text(plan).trim_end());
         }
-        if plan.blocked() {
-            return Err(JobError::blocked("the plan has problems; nothing was changed"));
+        if let Some(blocked) = plan.block() {
+            return Err(blocked);
         }
         let Some(name) = asking else { return Ok(()) };
         if !std::io::stdin().is_terminal() {

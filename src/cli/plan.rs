@@ -90,10 +90,8 @@ pub fn restore_text(plan: &RestorePlan) -> String {
         }
         None => format!("{} to load", human::bytes(plan.estimate_bytes)),
     };
-    text.line(format!(
-        "backup of {}; everything after it is not in it: about {age}; {estimate}",
-        human::time(plan.committed)
-    ));
+    let after = if plan.confirm.is_some() { "everything after it is lost" } else { "everything after it is not in it" };
+    text.line(format!("backup of {}; {after}: about {age}; {estimate}", human::time(plan.committed)));
     if plan.blocked() {
         text.line("BLOCKED: the problems above come first");
     }

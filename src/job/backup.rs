@@ -43,7 +43,8 @@ async fn backup(request: &BackupRequest, cx: &Context) -> Result<BackupReport, J
     for source in asked {
         let files = BTreeMap::from([("policy.yaml".to_owned(), policy.text.clone())]);
         let worker = Worker { repository: &repository, run: &run, writer: &writer, name: &source.name, files, cx };
-        if let Err((row, failure)) = worker.capture(&*sources::source(source)).await {
+        let word = writer.word(sources::RESTRICT, &repository, &policy.name, &source.name);
+        if let Err((row, failure)) = worker.capture(&*sources::source(source, Some(word))).await {
             let (class, message, cure) = (failure.class, failure.to_string(), failure.cure.clone());
             cx.event(Event::SourceFailed { source: source.name.clone(), class, message, cure });
             failures.push(failure_report(&source.name, failure));

@@ -25,7 +25,7 @@ pub async fn run(request: CheckRequest, cx: &Context) -> Result<CheckReport, Job
         Err(error) => groups.push(group("repository", vec![problem("repository", &error)])),
     }
     for source in &policy.sources {
-        let findings = match sources::source(source).probe(cx).await {
+        let findings = match sources::source(source, None).probe(cx).await {
             Ok(probe) => {
                 let seen = Finding::ok("server", format!("{}, {} streams", probe.version, probe.streams.len()));
                 [seen].into_iter().chain(probe.findings).collect()

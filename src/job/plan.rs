@@ -45,7 +45,7 @@ pub async fn backup(request: PlanBackupRequest, cx: &Context) -> Result<PlanBack
 }
 
 async fn plan_source(source: &config::Source, catalog: &Catalog, cx: &Context) -> PlanSource {
-    let probed = sources::source(source);
+    let probed = sources::source(source, None);
     let base = catalog.backups.iter().find(|b| b.manifest.sources.iter().any(|entry| entry.name == source.name));
     let mut plan = PlanSource {
         name: source.name.clone(),

@@ -1,6 +1,10 @@
 //! `lifeboat restore`: plan, ask, load beside, compare, put in place. Prove first, destroy second.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
+
+use futures::TryStreamExt as _;
 
 use crate::config;
 use crate::context::Context;
@@ -9,20 +13,31 @@ use crate::job::cat::source_of;
 use crate::job::open::{age, catalog, from_repository, now, open_pinned, required_identities, select};
 use crate::job::types::{Confirm, RestoreMode, RestorePlan, RestoreReport, RestoreRequest};
 use crate::job::{Exit, JobError};
-use crate::model::{Level, SourceEntry, Timestamp};
+use crate::model::{ByteStream, Level, Name, SourceEntry, Timestamp};
 use crate::repository::{Backup, CaptureReader, Repository};
-use crate::source::Target;
 use crate::source::postgres::load::{Mode, PostgresTarget};
 use crate::source::postgres::{TargetUrl, TargetUrlError};
+use crate::source::{StreamReader, Target};
 use crate::store::Access;
 use crate::verify::{CaptureStreams, ProblemKind, Request, verify};
 
 pub async fn run(request: RestoreRequest, confirm: &dyn Confirm, cx: &Context) -> Result<RestoreReport, JobError> {
-    tokio::select! {
+    let began = Instant::now();
+    let looking = async {
+        let repository = open_pinned(&request.place, Access::ReadOnly, cx).await?;
+        prepare(&request, &repository, cx).await
+    };
+    let prepared = tokio::select! {
         biased;
-        () = cx.cancel.cancelled() => Err(JobError::interrupted()),
-        report = restore(request, confirm, cx) => report,
+        () = cx.cancel.cancelled() => return Err(JobError::interrupted()),
+        prepared = looking => prepared?,
+    };
+    confirm.confirm(&prepared.plan).await?;
+    if let Some(blocked) = prepared.plan.block() {
+        return Err(blocked);
     }
+    // From here on whoever loads also takes away what is half loaded: dropping it in the middle would leave it there.
+    restore(&request, prepared, began, cx).await
 }
 
 /// Exactly what a restore would do; also what it shows before it begins.
@@ -38,23 +53,19 @@ struct Prepared {
     target: PostgresTarget,
 }
 
-async fn restore(request: RestoreRequest, confirm: &dyn Confirm, cx: &Context) -> Result<RestoreReport, JobError> {
-    let began = Instant::now();
-    let repository = open_pinned(&request.place, Access::ReadOnly, cx).await?;
-    let Prepared { plan, entry, reader, target } = prepare(&request, &repository, cx).await?;
-    confirm.confirm(&plan).await?;
-    if let Some(problem) = plan.findings.iter().find(|finding| finding.severity == crate::model::Severity::Problem) {
-        let blocked = JobError::blocked(format!("{} {}", problem.subject, problem.message));
-        return Err(match &problem.cure {
-            Some(cure) => blocked.hint(cure.clone()),
-            None => blocked,
-        });
-    }
+async fn restore(
+    request: &RestoreRequest,
+    prepared: Prepared,
+    began: Instant,
+    cx: &Context,
+) -> Result<RestoreReport, JobError> {
+    let Prepared { plan, entry, reader, target } = prepared;
     let (run, source) = (plan.run, plan.source.clone());
     let estimate_bytes = plan.estimate_bytes;
     cx.event(Event::RestoreStarted { run, source: source.clone(), target: plan.target.clone(), estimate_bytes });
     let detail = reader.detail().clone();
-    let streams = CaptureStreams(reader);
+    let streams =
+        Told { streams: CaptureStreams(reader), source: source.clone(), estimate_bytes, read: Arc::default(), cx };
     let loaded = target.load(&entry, &detail, &streams, cx).await?;
     let seconds = began.elapsed().as_secs_f64();
     cx.event(Event::RestoreFinished { run, source: source.clone(), target: plan.target.clone(), seconds });
@@ -69,7 +80,7 @@ async fn restore(request: RestoreRequest, confirm: &dyn Confirm, cx: &Context) -
         rows: loaded.rows,
         seconds,
         findings: loaded.findings,
-        next: Vec::new(),
+        next: loaded.next,
     })
 }
 
@@ -81,7 +92,7 @@ async fn prepare(request: &RestoreRequest, repository: &Repository, cx: &Context
     check_present(repository, backup, &entry, cx).await?;
     let reader = repository.open_capture(backup, &entry, identities).await.map_err(from_repository)?;
     let target = target(request, cx)?;
-    let preflight = target.preflight(&entry, reader.detail(), cx).await?;
+    let preflight = target.preflight(&entry, reader.detail(), &CaptureStreams(reader.clone()), cx).await?;
     let now = now(repository).await?;
     let plan = RestorePlan {
         run: backup.manifest.run,
@@ -100,6 +111,34 @@ async fn prepare(request: &RestoreRequest, repository: &Repository, cx: &Context
             .then(|| target.database.clone().unwrap_or_else(|| target.settings.subject())),
     };
     Ok(Prepared { plan, entry, reader, target })
+}
+
+/// Says how far the reading is. What the server does with the bytes can not be seen.
+struct Told<'a> {
+    streams: CaptureStreams,
+    source: Name,
+    estimate_bytes: u64,
+    read: Arc<AtomicU64>,
+    cx: &'a Context,
+}
+
+/// Bytes between two events.
+const TELL_EVERY: u64 = 16 << 20;
+
+impl StreamReader for Told<'_> {
+    fn read(&self, stream: u32) -> ByteStream {
+        let (read, cx, source, estimate_bytes) =
+            (self.read.clone(), self.cx.clone(), self.source.clone(), self.estimate_bytes);
+        let tell = move |bytes: &bytes::Bytes| {
+            let bytes = bytes.len() as u64;
+            let before = read.fetch_add(bytes, Ordering::Relaxed);
+            if before == 0 || before / TELL_EVERY != (before + bytes) / TELL_EVERY {
+                let (source, read_bytes) = (source.clone(), before + bytes);
+                cx.event(Event::Progress { source, read_bytes, stored_bytes: 0, reused_bytes: 0, estimate_bytes });
+            }
+        };
+        Box::pin(self.streams.read(stream).inspect_ok(tell))
+    }
 }
 
 /// Nothing is loaded from a backup of which something is missing.
@@ -123,14 +162,13 @@ async fn check_present(
 fn target(request: &RestoreRequest, cx: &Context) -> Result<PostgresTarget, JobError> {
     let url: TargetUrl = request.target.parse().map_err(|error: TargetUrlError| {
         let cure = error.cure();
-        // What holds a password is not said again.
-        let secret = matches!(error, TargetUrlError::PasswordInUrl);
-        let shown = if secret { "`--to`".into() } else { format!("`--to {}`", request.target) };
-        JobError::usage(shown).because(error).hint(cure)
+        // What may hold a password is not said again.
+        let what = match error {
+            TargetUrlError::PasswordInUrl => "`--to`".to_owned(),
+            _ => format!("`--to {}`", request.target),
+        };
+        JobError::usage(what).because(error).hint(cure)
     })?;
-    if request.jobs > 1 {
-        return Err(JobError::usage("this version loads one stream at a time").hint("leave -j out"));
-    }
     let tools = request.place.policy.iter().flat_map(|policy| &policy.sources).filter(|s| s.name == request.source);
     let tools = tools.flat_map(|source| match &source.kind {
         config::SourceKind::Postgres(postgres) => postgres.tools.clone(),
@@ -145,6 +183,7 @@ fn target(request: &RestoreRequest, cx: &Context) -> Result<PostgresTarget, JobE
             RestoreMode::Replace => Mode::Replace,
         },
         restore: cx.clock.ulid().into(),
+        jobs: request.jobs,
         tools: tools.collect(),
     })
 }
@@ -160,6 +199,10 @@ fn loses(request: &RestoreRequest, committed: Timestamp, age_seconds: i64) -> Ve
     if request.mode != RestoreMode::Replace {
         return Vec::new();
     }
+    // Whole seconds are enough for a person.
+    let committed = Timestamp::from_second(committed.as_second()).unwrap_or(committed);
     let (hours, minutes) = (age_seconds / 3600, age_seconds % 3600 / 60);
-    vec![format!("backup of {committed}; everything written after it is not in it: about {hours} h {minutes} min")]
+    vec![format!(
+        "what was written after {committed}, about {hours} h {minutes} min: it stays in the old one, which is kept aside"
+    )]
 }

@@ -4,7 +4,11 @@ use crate::config;
 use crate::source::Source;
 use crate::source::postgres::{ConnectSettings, Credential, Databases, Host, PostgresSource, TlsMode, TlsSettings};
 
-pub(in crate::job) fn source(source: &config::Source) -> Box<dyn Source> {
+/// How the word is derived that fences the globals, see [`PostgresSource::restrict_key`].
+pub(in crate::job) const RESTRICT: &str = "restrict";
+
+/// `restrict_key` is for a capture; whoever only looks needs none.
+pub(in crate::job) fn source(source: &config::Source, restrict_key: Option<String>) -> Box<dyn Source> {
     match &source.kind {
         config::SourceKind::Postgres(postgres) => {
             let mut source = PostgresSource::new(settings(postgres));
@@ -13,6 +17,7 @@ pub(in crate::job) fn source(source: &config::Source) -> Box<dyn Source> {
                 config::Databases::Named(names) => Databases::List(names.clone()),
             };
             source.tools.clone_from(&postgres.tools);
+            source.restrict_key = restrict_key;
             if let Some(period) = postgres.stall_timeout {
                 source.stall_timeout = period.duration();
             }

@@ -94,6 +94,14 @@ impl DedupKey {
             |usage: &str| hkdf(&self.0, salt.as_bytes(), &[b"lifeboat/1/", usage.as_bytes(), lineage.as_bytes()]);
         LineageKeys { id: derive("id"), mac: derive("mac"), gear: derive("gear") }
     }
+
+    /// A word of 32 letters and digits for a source that wants one which does not change from run to run, and which
+    /// nobody knows who has not the dedup key. No part of the format: it tells nothing about the other keys.
+    pub fn word(&self, usage: &str, repository: &RepositoryId, policy: &Name, source: &Name) -> String {
+        let (salt, lineage) = (repository.to_string(), format!("/{policy}.{source}"));
+        let key = hkdf(&self.0, salt.as_bytes(), &[b"lifeboat/1/", usage.as_bytes(), lineage.as_bytes()]);
+        hex::encode(&key[..16])
+    }
 }
 
 impl fmt::Debug for DedupKey {
@@ -187,6 +195,19 @@ pub(super) mod tests {
             id("01JD7Z9T3Q5R6S7T8V9W0X1Y2Z", "shop", "postgres2"),
         ]);
         assert_eq!(ids.len(), 4);
+    }
+
+    #[test]
+    fn words_differ_by_usage_and_lineage_and_stay() {
+        let word = |usage: &str, source: &str| {
+            let repository = "01JD7Z9T3Q5R6S7T8V9W0X1Y2Z".parse().unwrap();
+            dedup_key().word(usage, &repository, &"shop".parse().unwrap(), &source.parse().unwrap())
+        };
+        let restrict = word("restrict", "postgres");
+        assert_eq!(restrict, word("restrict", "postgres"));
+        assert!(restrict.len() == 32 && restrict.chars().all(|c| c.is_ascii_alphanumeric()));
+        assert_ne!(restrict, word("restrict", "postgres2"));
+        assert_ne!(word("id", "postgres"), restrict);
     }
 
     #[test]

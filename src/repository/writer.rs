@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::model::{Encryption, Role};
+use crate::model::{Encryption, Name, Role};
 use crate::repository::keys::DedupKey;
 use crate::repository::seal::Sealer;
 use crate::repository::signing::SigningKey;
@@ -59,5 +59,12 @@ impl Repository {
             dedup_key: config.dedup.id.clone(),
         };
         Ok(Writer { dedup, signing: Arc::new(signing), sealer, encryption, tuning })
+    }
+}
+
+impl Writer {
+    /// A word for `usage` that only who writes this source knows, the same at each run.
+    pub fn word(&self, usage: &str, repository: &Repository, policy: &Name, source: &Name) -> String {
+        self.dedup.word(usage, &repository.id(), policy, source)
     }
 }

@@ -44,7 +44,14 @@ pub struct Probe {
 #[async_trait]
 pub trait Target: Send + Sync {
     /// Looks without changing anything: what would be done, what stands in the way, what would run while loading.
-    async fn preflight(&self, entry: &SourceEntry, detail: &Detail, cx: &Context) -> Result<Preflight, SourceFailure>;
+    /// Reads no more of the streams than it takes to say what would run.
+    async fn preflight(
+        &self,
+        entry: &SourceEntry,
+        detail: &Detail,
+        streams: &dyn StreamReader,
+        cx: &Context,
+    ) -> Result<Preflight, SourceFailure>;
     /// Loads, compares with what was captured, and only then puts in place. A failure leaves nothing live touched.
     async fn load(
         &self,
@@ -79,6 +86,8 @@ pub struct Loaded {
     /// Rows counted in the target after loading.
     pub rows: u64,
     pub findings: Vec<Finding>,
+    /// Commands to type next, as a shell takes them.
+    pub next: Vec<String>,
 }
 
 /// Reads a stored stream as its own format says, and finds its parts anew: the same parser that captured it.

@@ -95,6 +95,18 @@ impl RestorePlan {
         self.findings.iter().any(|finding| finding.severity == Severity::Problem)
     }
 
+    /// The first problem as an error; None if nothing stands in the way.
+    pub fn block(&self) -> Option<JobError> {
+        let mut problems = self.findings.iter().filter(|finding| finding.severity == Severity::Problem);
+        let problem = problems.next()?;
+        let more = match problems.count() {
+            0 => String::new(),
+            more => format!(", and {more} more"),
+        };
+        let message = format!("{} {}{more}; nothing was changed", problem.subject, problem.message);
+        Some(JobError { hint: problem.cure.clone(), ..JobError::blocked(message) })
+    }
+
     pub fn exit(&self) -> Exit {
         if self.blocked() { Exit::Blocked } else { Exit::Ok }
     }

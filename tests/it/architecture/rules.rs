@@ -57,7 +57,8 @@ pub const CRATES: [(&str, &[&str]); 23] = [
     ("indicatif", &["cli/"]),
     ("memchr", &["repository/", "source/"]),
     ("percent_encoding", &["source/"]),
-    ("rustix", &["store/", "exec/", "sandbox/", "job/", "secret.rs"]),
+    // In `load/spool.rs`: free space, and whose a left folder is.
+    ("rustix", &["store/", "exec/", "sandbox/", "job/", "secret.rs", "source/postgres/load/spool.rs"]),
     ("rustls", &["source/"]),
     ("schemars", &["config/", "model/", "secret.rs"]),
     ("serde_saphyr", &["config/"]),

@@ -7,5 +7,7 @@ pub mod play;
 #[allow(dead_code, reason = "a helper for all tests of servers, now and later")]
 pub mod postgres;
 pub mod program;
+pub mod proxy;
 pub mod repository;
 pub mod reseal;
+pub mod restore;

@@ -20,5 +20,5 @@ mod tests;
 mod toc;
 
 pub use error::ArchiveError;
-pub use split::{read_toc, split};
+pub use split::{read_toc, split, walk_toc};
 pub use toc::{Section, Toc, TocEntry, table_part};

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use super::cursor::{Cursor, MAX_ENTRY, Stop};
 use super::error::ArchiveError;
 use super::reader::Reader;
-use super::toc::{Header, Toc};
+use super::toc::{Header, Toc, TocEntry};
 use crate::model::{ByteStream, FailureClass, SourceFailure, StreamItem};
 
 /// Pieces that may wait for whoever reads.
@@ -50,38 +50,57 @@ pub fn split(subject: String, mut input: ByteStream) -> BoxStream<'static, Resul
 /// Reads the table of contents with its statements. The stream that comes back begins at the first byte again.
 pub async fn read_toc(subject: &str, mut input: ByteStream) -> Result<(Toc, ByteStream), SourceFailure> {
     let mut read: Vec<Bytes> = Vec::new();
+    let mut entries = Vec::new();
+    let header = contents(subject, &mut input, |piece| read.push(piece), |entry| entries.push(entry)).await?;
+    Ok((header.into_toc(entries), stream::iter(read.into_iter().map(Ok)).chain(input).boxed()))
+}
+
+/// Shows every entry of the table of contents, with its statements, and keeps none. It lies at the front: no more of
+/// the archive is read than that.
+pub async fn walk_toc(subject: &str, mut input: ByteStream, visit: impl FnMut(TocEntry)) -> Result<(), SourceFailure> {
+    contents(subject, &mut input, drop, visit).await.map(drop)
+}
+
+async fn contents(
+    subject: &str,
+    input: &mut ByteStream,
+    mut keep: impl FnMut(Bytes),
+    mut visit: impl FnMut(TocEntry),
+) -> Result<Header, SourceFailure> {
     let mut pending = BytesMut::new();
     let mut header: Option<Header> = None;
-    let mut entries = Vec::new();
-    let mut kept = 0;
+    let mut seen = 0;
+    let mut used_bytes = 0;
     let bad = |error: ArchiveError| damaged(subject, &error);
-    let toc = loop {
+    loop {
         let mut cursor = Cursor::new(&pending);
         let step = match &header {
             None => Header::read(&mut cursor).map(|found| header = Some(found)),
-            Some(found) if found.entries == entries.len() as u64 => break found.clone().into_toc(entries),
-            Some(found) => found.read_entry(&mut cursor, true).map(|entry| entries.push(entry)),
+            Some(found) if found.entries == seen => return Ok(found.clone()),
+            Some(found) => found.read_entry(&mut cursor, true).map(|entry| {
+                seen += 1;
+                visit(entry);
+            }),
         };
         match step {
             Ok(()) => {
                 let used = cursor.at;
-                kept += used;
+                used_bytes += used;
                 let _ = pending.split_to(used);
             }
             Err(Stop::Bad(error)) => return Err(bad(error)),
-            Err(Stop::Incomplete) if pending.len() > MAX_ENTRY || kept > MAX_TOC => {
+            Err(Stop::Incomplete) if pending.len() > MAX_ENTRY || used_bytes > MAX_TOC => {
                 return Err(bad(ArchiveError::EntryTooLarge));
             }
             Err(Stop::Incomplete) => match input.try_next().await? {
                 Some(piece) => {
                     pending.extend_from_slice(&piece);
-                    read.push(piece);
+                    keep(piece);
                 }
                 None => return Err(bad(ArchiveError::Truncated("table of contents"))),
             },
         }
-    };
-    Ok((toc, stream::iter(read.into_iter().map(Ok)).chain(input).boxed()))
+    }
 }
 
 fn damaged(subject: &str, error: &ArchiveError) -> SourceFailure {

@@ -1,20 +1,25 @@
-//! One database: made anew, filled, compared, and only then put in place.
+//! One database: made anew, filled, compared.
 
+use std::path::Path;
 use std::time::Duration;
 
 use crate::context::Context;
+use crate::event::Event;
 use crate::exec::Command;
-use crate::model::Finding;
-use crate::model::SourceFailure;
+use crate::model::{ByteStream, FailureClass, Name, SourceFailure};
 use crate::source::postgres::defaults;
 use crate::source::postgres::load::compare;
 use crate::source::postgres::load::describe;
-use crate::source::postgres::load::facts::Facts;
-use crate::source::postgres::load::quote::{ident, literal};
-use crate::source::postgres::load::session::{Session, get};
-use crate::source::postgres::load::target::Job;
+use crate::source::postgres::load::facts::{Facts, user_objects};
+use crate::source::postgres::load::marker::{Marker, State, comment};
+use crate::source::postgres::load::quote::ident;
+use crate::source::postgres::load::session::Session;
+use crate::source::postgres::load::spool::{self, Spool};
+use crate::source::postgres::load::standing::{Census, Standing};
+use crate::source::postgres::load::target::{Job, PostgresTarget};
 use crate::source::postgres::load::{statistics, subscriptions};
-use crate::source::postgres::{ConnectSettings, Tools, database};
+use crate::source::postgres::properties::DatabaseProperties;
+use crate::source::postgres::{Tools, database};
 use crate::source::{Loaded, StreamReader};
 
 /// pg_restore is silent while it builds an index of a large table.
@@ -22,177 +27,250 @@ const STALL: Duration = Duration::from_secs(6 * 3600);
 const MAX_OUTPUT_BYTES: usize = 1 << 20;
 
 pub(super) struct Loader<'a> {
-    pub settings: &'a ConnectSettings,
+    pub target: &'a PostgresTarget,
+    pub source: &'a Name,
     pub facts: &'a Facts,
+    pub census: &'a Census,
     pub tools: &'a Tools,
     pub cx: &'a Context,
 }
 
+/// What a restore began, and takes away again unless it comes to its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Begun {
+    pub name: String,
+    pub oid: u32,
+    /// It was there before: only the comment is put back, and what it was.
+    pub in_place: bool,
+    pub comment_before: Option<String>,
+}
+
+/// Where pg_restore reads an archive from.
+enum Archive<'a> {
+    /// As it comes, by one worker.
+    Passing(ByteStream),
+    /// From a file, by several.
+    Spooled(&'a Path),
+}
+
 impl Loader<'_> {
-    pub(super) async fn load(
-        &self,
-        job: &Job<'_>,
-        streams: &dyn StreamReader,
-        loaded: &mut Loaded,
-    ) -> Result<(), SourceFailure> {
-        let server = Session::open(self.settings, &self.settings.database, self.cx).await?;
-        let name = job.temporary.as_str();
-        if job.in_place() && job.existing.is_some() {
-            self.fill(job, streams, loaded).await?;
-            self.describe(&server, name, job, loaded).await?;
-            loaded.made.push(format!("database {name:?}"));
-            return Ok(());
-        }
-        let tablespace = Some(job.from.tablespace.as_str())
-            .filter(|tablespace| *tablespace != "pg_default" && self.facts.present.tablespaces.contains(*tablespace));
-        let mut from = job.from.clone();
-        if !self.facts.present.roles.contains(&from.owner) {
-            let message = format!("its owner {:?} does not exist on the target; it belongs to us now", from.owner);
-            loaded.findings.push(Finding::warning(format!("database {:?}", job.name), message));
-            from.owner = self.facts.present.connecting.clone();
-        }
-        let create = describe::create(name, &from, tablespace, self.facts.version_num);
-        server.run(&create, &format!("creating database {name:?}")).await?;
-        let oid = self.oid(&server, name).await?;
-        let filled = self.fill_and_place(&server, job, streams, loaded).await;
-        if let Err(failure) = filled {
-            // Only what this very run made is taken away again, known by its OID and not by its name.
-            if self.oid(&server, name).await.is_ok_and(|now| now == oid) {
-                if let Err(error) = subscriptions::remove(&server, self.settings, name, self.cx).await {
-                    tracing::warn!(%error, database = name, "its subscriptions could not be dropped");
-                }
-                let dropped =
-                    server.run(&format!("DROP DATABASE {}", ident(name)), "dropping what was half loaded").await;
-                if let Err(error) = dropped {
-                    tracing::warn!(%error, database = name, "what was half loaded could not be dropped");
-                }
-            }
-            return Err(failure);
-        }
-        Ok(())
+    /// A session that is in none of the databases to load.
+    pub(super) async fn session(&self) -> Result<Session, SourceFailure> {
+        Session::open(&self.target.settings, self.target.maintenance(), self.cx).await
     }
 
-    async fn fill_and_place(
+    /// Loads one database as far as it can be told from the live ones: complete, compared, and under its own name.
+    pub(super) async fn load(
         &self,
         server: &Session,
         job: &Job<'_>,
         streams: &dyn StreamReader,
+        begun: &mut Vec<Begun>,
         loaded: &mut Loaded,
     ) -> Result<(), SourceFailure> {
-        let name = ident(&job.temporary);
-        // Nobody else finds the way in while it is half full; the owner and superusers could, and know better.
-        server.run(&format!("REVOKE CONNECT ON DATABASE {name} FROM PUBLIC"), "keeping sessions out").await?;
-        self.fill(job, streams, loaded).await?;
-        self.describe(server, &job.temporary, job, loaded).await?;
-        if job.name != job.temporary {
-            self.place(server, job).await?;
+        self.cx.event(Event::StepStarted { source: self.source.clone(), name: job.from.stream.clone() });
+        let begin = |oid| Begun {
+            name: job.temporary.clone(),
+            oid,
+            in_place: job.in_place(),
+            comment_before: self.census.comment_before(&job.temporary),
+        };
+        let oid = match &job.standing {
+            Standing::Placed { .. } => {
+                loaded.rows += self.rows(job, &job.name).await?;
+                return Ok(());
+            }
+            Standing::Loaded { oid } | Standing::Unclear { oid } => *oid,
+            Standing::Absent if job.in_place() => self.oid(server, &job.temporary).await?,
+            Standing::Absent => self.create(server, job).await?,
+        };
+        // Where it is loaded in place and may be loaded already, its marker must stay whatever happens.
+        let undoable = job.standing == Standing::Absent || !job.in_place();
+        if undoable {
+            begun.push(begin(oid));
         }
-        loaded.made.push(format!("database {:?}", job.name));
-        if let Some(aside) = &job.aside {
-            loaded.kept.push(format!("database {aside:?}"));
-        }
+        let mut marker = self.marker(job, oid);
+        marker.state = if matches!(job.standing, Standing::Loaded { .. }) { State::Loaded } else { State::Loading };
+        self.open(server, job, &marker).await?;
+        let filled = match &job.standing {
+            Standing::Loaded { .. } => true,
+            // In one transaction, and empty before: either all of it is there, or nothing.
+            Standing::Unclear { .. } => user_objects(&self.target.settings, &job.temporary, self.cx).await? > 0,
+            _ => false,
+        };
+        let work = async {
+            if !filled {
+                self.fill(job, streams).await?;
+            }
+            let rows = self.rows(job, &job.temporary).await?;
+            let inside = Session::open(&self.target.settings, &job.temporary, self.cx).await?;
+            Ok((rows, statistics::gather(&inside, &job.name).await))
+        };
+        let (rows, finding) = self.stoppable(work).await?;
+        loaded.rows += rows;
+        loaded.findings.extend(finding);
+        marker.state = State::Loaded;
+        server.run(&marker.comment(&job.temporary), "marking the database as loaded").await?;
+        begun.retain(|one| !(one.in_place && one.oid == oid));
         Ok(())
     }
 
-    /// pg_restore reads the stream as it comes; the stream fails, and pg_restore with it, on a byte that is not right.
-    async fn fill(&self, job: &Job<'_>, streams: &dyn StreamReader, loaded: &mut Loaded) -> Result<(), SourceFailure> {
-        let inside = Session::open(self.settings, &job.temporary, self.cx).await?;
+    /// Closed to everybody at first: until the marker is on it, it can hold nothing.
+    async fn create(&self, server: &Session, job: &Job<'_>) -> Result<u32, SourceFailure> {
+        let present = &self.facts.present;
+        let tablespace = Some(job.from.tablespace.as_str())
+            .filter(|tablespace| *tablespace != "pg_default" && present.tablespaces.contains(*tablespace));
+        // Ours until it is put in place: its owner could come in, and a marker counts only on what is ours.
+        let from = DatabaseProperties { owner: present.connecting.clone(), ..job.from.clone() };
+        let create = describe::create(&job.temporary, &from, tablespace, self.facts.version_num);
+        let create = format!("{create} ALLOW_CONNECTIONS false CONNECTION LIMIT 0");
+        server.run(&create, &format!("creating {}", database(&job.temporary))).await?;
+        self.oid(server, &job.temporary).await
+    }
+
+    /// Puts the marker on, and lets ourselves in. Nobody else: PUBLIC may not connect, nothing was granted yet, and the
+    /// limit of no connections that it was made with holds for everybody but superusers, whatever is granted.
+    async fn open(&self, server: &Session, job: &Job<'_>, marker: &Marker) -> Result<(), SourceFailure> {
+        let name = ident(&job.temporary);
+        let mut sql = vec![marker.comment(&job.temporary)];
+        if !job.in_place() {
+            sql.push(format!("REVOKE CONNECT ON DATABASE {name} FROM PUBLIC"));
+            if !self.facts.superuser {
+                sql.push(format!("ALTER DATABASE {name} CONNECTION LIMIT -1"));
+            }
+            sql.push(format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true"));
+        }
+        server.run(&format!("BEGIN; {}; COMMIT", sql.join("; ")), "marking the new database").await
+    }
+
+    async fn fill(&self, job: &Job<'_>, streams: &dyn StreamReader) -> Result<(), SourceFailure> {
+        let inside = Session::open(&self.target.settings, &job.temporary, self.cx).await?;
         for sql in describe::drops(job.from) {
             inside.run(sql, "dropping what the captured database had no more").await?;
         }
         drop(inside);
-        let env = self.settings.client_env(&job.temporary)?;
-        let subject = database(&job.temporary);
+        let bytes = streams.read(job.stream.n);
+        if self.target.spools(job) {
+            let spool = Spool::create()?;
+            let archive = spool.write(bytes).await?;
+            self.pg_restore(job, Archive::Spooled(&archive.path)).await
+        } else {
+            self.pg_restore(job, Archive::Passing(bytes)).await
+        }
+    }
+
+    /// The one place that starts pg_restore. A passing stream fails, and pg_restore with it, on a byte that is not right.
+    async fn pg_restore(&self, job: &Job<'_>, archive: Archive<'_>) -> Result<(), SourceFailure> {
+        let env = self.target.settings.client_env(&job.temporary)?;
         let conninfo = format!("dbname={}", conninfo_value(&job.temporary));
-        let command = Command::new(&self.tools.pg_restore)
+        let mut command = Command::new(&self.tools.pg_restore)
             .args(self.facts.spaces.arguments())
             .args(["--exit-on-error", "--no-password", "--dbname"])
             .arg(conninfo)
             .env("PGOPTIONS", defaults::loading(self.facts.version_num, self.facts.superuser))
-            .stdin(streams.read(job.stream.n))
             .stall_timeout(STALL);
+        command = match archive {
+            Archive::Passing(bytes) => command.stdin(bytes),
+            Archive::Spooled(path) => command.arg(format!("--jobs={}", self.target.jobs)).arg(path),
+        };
+        if job.atomic {
+            command = command.arg("--single-transaction");
+        }
         let restored = env.apply(command).output(MAX_OUTPUT_BYTES, self.cx).await;
-        restored.map_err(|error| error.into_failure(subject))?;
-        loaded.rows += compare::rows(self.settings, &job.temporary, job.stream, self.cx).await?;
-        let session = Session::open(self.settings, &job.temporary, self.cx).await?;
-        loaded.findings.extend(statistics::gather(&session, &job.name).await);
-        Ok(())
+        restored.map(drop).map_err(|error| error.into_failure(database(&job.temporary)))
     }
 
-    async fn describe(
+    async fn rows(&self, job: &Job<'_>, name: &str) -> Result<u64, SourceFailure> {
+        compare::rows(&self.target.settings, name, job.stream, self.cx).await
+    }
+
+    /// Work that nobody waits for once a person said stop.
+    pub(super) async fn stoppable<T>(
         &self,
-        server: &Session,
-        name: &str,
-        job: &Job<'_>,
-        loaded: &mut Loaded,
-    ) -> Result<(), SourceFailure> {
-        let mut from = job.from.clone();
-        if !self.facts.present.roles.contains(&from.owner) {
-            from.owner = self.facts.present.connecting.clone();
+        work: impl Future<Output = Result<T, SourceFailure>>,
+    ) -> Result<T, SourceFailure> {
+        tokio::select! {
+            biased;
+            () = self.cx.cancel.cancelled() => Err(self.stopped()),
+            done = work => done,
         }
-        let (mut sql, missing) = describe::properties(name, &from, &self.facts.present.roles);
-        if job.in_place() && job.existing.is_some() {
-            sql.insert(0, format!("ALTER DATABASE {} OWNER TO {}", ident(name), ident(&from.owner)));
-        }
-        for role in missing {
-            let message =
-                format!("role {role:?} does not exist on the target: its privileges and settings were left out");
-            loaded.findings.push(Finding::warning(format!("database {:?}", job.name), message));
-        }
-        let script = format!("BEGIN; {}; COMMIT", sql.join("; "));
-        server.run(&script, &format!("setting owner, privileges and settings of database {name:?}")).await
     }
 
-    /// Both renames in one transaction: whoever connects finds the old one or the new one, never none.
-    async fn place(&self, server: &Session, job: &Job<'_>) -> Result<(), SourceFailure> {
-        let (temporary, name) = (ident(&job.temporary), ident(&job.name));
-        let Some(aside) = &job.aside else {
-            return server
-                .run(&format!("ALTER DATABASE {temporary} RENAME TO {name}"), "renaming the new database")
-                .await;
-        };
-        let closed = format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false");
-        server.run(&closed, "closing the old database").await?;
-        let swapped = async {
-            self.end_sessions(server, &job.name).await?;
-            self.end_sessions(server, &job.temporary).await?;
-            let swap = format!(
-                "BEGIN; ALTER DATABASE {name} RENAME TO {}; ALTER DATABASE {temporary} RENAME TO {name}; COMMIT",
-                ident(aside)
-            );
-            server.run(&swap, "swapping the databases").await
-        };
-        let swapped = swapped.await;
-        if swapped.is_err() {
-            // The old one is still the live one: let its users in again before saying what went wrong.
-            let _ = server.run("ROLLBACK", "undoing the swap").await;
-            server
-                .run(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true"), "opening the old database again")
-                .await?;
-        }
-        swapped
+    pub(super) fn stopped(&self) -> SourceFailure {
+        SourceFailure::new(FailureClass::Cancelled, self.target.settings.subject(), "stopped while loading")
     }
 
-    /// Asks the server to end every session of a database, and waits until they are gone.
-    async fn end_sessions(&self, server: &Session, name: &str) -> Result<(), SourceFailure> {
-        let of = format!("datname = {} AND pid <> pg_catalog.pg_backend_pid()", literal(name));
-        let end =
-            format!("SELECT count(pg_catalog.pg_terminate_backend(pid)) FROM pg_catalog.pg_stat_activity WHERE {of}");
-        for _ in 0..100 {
-            let rows = server.rows(&end, &[], "ending sessions").await?;
-            let left: i64 = rows.first().map_or(Ok(0), |row| get(row, 0))?;
-            if left == 0 {
-                break;
+    /// As it would be written for that database in its first state.
+    pub(super) fn marker(&self, job: &Job<'_>, oid: u32) -> Marker {
+        Marker {
+            restore: self.target.restore,
+            state: State::Loading,
+            oid,
+            attempt: job.attempt,
+            stream: job.from.stream.clone(),
+            sha256: job.stream.sha256,
+            name: job.asked.clone(),
+            mode: self.target.mode.as_str().to_owned(),
+            aside: None,
+            atomic: job.atomic,
+            before: if job.in_place() { self.census.comment_before(&job.temporary) } else { None },
+        }
+    }
+
+    /// Makes the owner one that the target has and that we may give it to. Says what was wrong with the captured one.
+    pub(super) fn owner(&self, from: &mut DatabaseProperties) -> Option<String> {
+        let message = if !self.facts.present.roles.contains(&from.owner) {
+            format!("its owner {:?} does not exist on the target; it belongs to us now", from.owner)
+        } else if !self.facts.superuser && !self.census.may_own.contains(&from.owner) {
+            format!("its owner {:?} is a role that we are no member of; it belongs to us now", from.owner)
+        } else {
+            return None;
+        };
+        from.owner.clone_from(&self.facts.present.connecting);
+        Some(message)
+    }
+
+    /// Takes away what was begun: only what this restore made, known by its OID and not by its name alone. A session of
+    /// its own, since the one at hand may be lost, and a context that nobody has cancelled yet.
+    pub(super) async fn undo(&self, begun: &[Begun]) -> Result<(), SourceFailure> {
+        let cx = Context { cancel: tokio_util::sync::CancellationToken::new(), ..self.cx.clone() };
+        let server = Session::open(&self.target.settings, self.target.maintenance(), &cx).await?;
+        for one in begun {
+            if self.oid(&server, &one.name).await? != one.oid {
+                continue;
             }
-            crate::clock::pause(Duration::from_millis(50)).await;
+            if one.in_place {
+                let before = comment(&one.name, one.comment_before.as_deref());
+                server.run(&before, "putting the old comment back").await?;
+            } else {
+                self.drop_database(&server, &one.name, &cx).await?;
+            }
         }
         Ok(())
     }
 
-    async fn oid(&self, server: &Session, name: &str) -> Result<u32, SourceFailure> {
-        let sql = "SELECT oid FROM pg_catalog.pg_database WHERE datname = $1::text";
-        let rows = server.rows(sql, &[&name], "looking for the database").await?;
-        rows.first().map_or(Ok(0), |row| get(row, 0))
+    /// Ends what sessions it has, ours included that were killed a moment ago, and drops it.
+    async fn drop_database(&self, server: &Session, name: &str, cx: &Context) -> Result<(), SourceFailure> {
+        subscriptions::remove(server, &self.target.settings, name, cx).await?;
+        // From 13 on the server itself ends them; before, they may need a moment to go.
+        let force = if self.facts.version_num >= 130_000 { " WITH (FORCE)" } else { "" };
+        self.end_sessions(server, &[name]).await;
+        let sql = format!("DROP DATABASE {}{force}", ident(name));
+        server.run(&sql, &format!("dropping {}", database(name))).await
+    }
+
+    /// Takes away what interrupted restores of the same capture left unfinished.
+    pub(super) async fn clear(&self, server: &Session, census: &Census, jobs: &[Job<'_>]) -> Result<(), SourceFailure> {
+        for path in spool::sweep(&spool::parent()) {
+            tracing::info!(path = %path.display(), "removed what a killed restore had spooled");
+        }
+        let wanted: Vec<_> = jobs.iter().map(|job| job.wanted(self.target.mode)).collect();
+        for (name, oid) in census.leftovers(&wanted) {
+            if self.oid(server, &name).await? == oid {
+                self.drop_database(server, &name, self.cx).await?;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -1,19 +1,24 @@
 //! What a load would do, and what stands in its way. Changes nothing.
 
 use crate::context::Context;
-use crate::model::{Detail, Finding, SourceFailure};
-use crate::source::Preflight;
+use crate::model::{Finding, SourceFailure};
+use crate::source::postgres::database;
 use crate::source::postgres::load::facts::{Facts, plain_locale};
+use crate::source::postgres::load::session::Session;
+use crate::source::postgres::load::standing::{Census, Standing};
 use crate::source::postgres::load::target::{Job, Mode, PostgresTarget};
+use crate::source::postgres::load::{executes, live, spool};
 use crate::source::postgres::properties::{LocaleProvider, Properties};
+use crate::source::{Preflight, StreamReader};
 
 pub(super) async fn look(
     target: &PostgresTarget,
     properties: &Properties,
-    detail: &Detail,
+    jobs: &[Job<'_>],
     facts: &Facts,
+    census: &Census,
     cx: &Context,
-) -> Result<Preflight, SourceFailure> {
+) -> Preflight {
     let mut findings = vec![version(properties, facts)];
     match target.find_tools(properties, facts, cx).await {
         Ok(tools) => findings.push(Finding::ok("tools", format!("{} in {}", tools.version, tools.dir.display()))),
@@ -25,17 +30,69 @@ pub(super) async fn look(
     findings.push(rights(facts));
     findings.extend(facts.losses(target.database.is_none()));
     let mut steps = facts.spaces.steps();
+    let wanted: Vec<_> = jobs.iter().map(|job| job.wanted(target.mode)).collect();
+    findings.extend(census.findings(&wanted, target.database.is_none()));
+    steps.extend(
+        census
+            .leftovers(&wanted)
+            .into_keys()
+            .map(|name| format!("drop {}, which an interrupted restore left half loaded", database(&name))),
+    );
     if target.database.is_none() {
         steps.push("create the roles that the target lacks; its own stay as they are".to_owned());
         if !properties.passwords {
             findings.push(Finding::warning("roles", "the backup holds no passwords: they must be set anew"));
         }
     }
-    for job in target.jobs(properties, detail, facts)? {
-        check_job(target, &job, facts, &mut findings);
-        steps.extend(describe(&job));
+    for job in jobs {
+        check_job(target, job, facts, &mut findings);
+        steps.push(load_step(target, job));
     }
-    Ok(Preflight { steps, findings })
+    let placed: Vec<String> = jobs.iter().filter_map(place_step).collect();
+    if !placed.is_empty() {
+        steps.push(format!("all at once: {}", placed.join("; ")));
+    }
+    findings.extend(space(target, jobs));
+    Preflight { steps, findings }
+}
+
+/// What the databases that would be replaced hold, and what holds them.
+pub(super) async fn live(
+    target: &PostgresTarget,
+    jobs: &[Job<'_>],
+    server: &Session,
+    cx: &Context,
+) -> Result<Vec<Finding>, SourceFailure> {
+    let mut findings = Vec::new();
+    for job in jobs.iter().filter(|job| job.aside.is_some() && !matches!(job.standing, Standing::Placed { .. })) {
+        findings.extend(live::holders(job, server).await?);
+        findings.extend(live::beyond(target, job, cx).await);
+    }
+    Ok(findings)
+}
+
+/// What would execute while the databases are loaded that are not loaded yet.
+pub(super) async fn executes(jobs: &[Job<'_>], streams: &dyn StreamReader) -> Result<Vec<Finding>, SourceFailure> {
+    let mut findings = Vec::new();
+    for job in jobs.iter().filter(|job| job.standing == Standing::Absent) {
+        findings.extend(executes::look(&job.asked, streams.read(job.stream.n)).await?);
+    }
+    Ok(findings)
+}
+
+/// Room for the largest archive, where archives are spooled: one lies there at a time.
+fn space(target: &PostgresTarget, jobs: &[Job<'_>]) -> Option<Finding> {
+    let bytes = jobs.iter().filter(|job| target.spools(job)).map(|job| job.stream.bytes).max()?;
+    let folder = spool::parent();
+    let subject = format!("folder {}", folder.display());
+    let message = |free: u64| format!("{bytes} bytes are spooled there, {free} are free");
+    let finding = match spool::free_bytes(&folder) {
+        Some(free) if free < bytes => Finding::problem(subject, message(free))
+            .cure("set TMPDIR to a folder with more space, or leave -j out: then nothing is spooled"),
+        Some(free) => Finding::ok(subject, message(free)),
+        None => Finding::warning(subject, format!("{bytes} bytes are spooled there; how many are free is not known")),
+    };
+    Some(finding)
 }
 
 fn version(properties: &Properties, facts: &Facts) -> Finding {
@@ -62,7 +119,15 @@ fn rights(facts: &Facts) -> Finding {
 }
 
 fn check_job(target: &PostgresTarget, job: &Job<'_>, facts: &Facts, findings: &mut Vec<Finding>) {
-    let subject = format!("database {:?}", job.name);
+    let subject = database(&job.name);
+    if job.standing != Standing::Absent {
+        let finding = match job.standing {
+            Standing::Placed { .. } => "was put in place by an interrupted restore of this backup",
+            _ => "was loaded by an interrupted restore of this backup, which this one goes on with",
+        };
+        findings.push(Finding::ok(&subject, finding));
+        return;
+    }
     match &job.existing {
         Some(existing) if job.in_place() && existing.user_objects > 0 => findings.push(
             Finding::problem(
@@ -76,6 +141,11 @@ fn check_job(target: &PostgresTarget, job: &Job<'_>, facts: &Facts, findings: &m
                 .cure("--mode beside loads next to it, --mode replace swaps it and keeps the old one"),
         ),
         _ => {}
+    }
+    if job.in_place() && !job.atomic {
+        let message =
+            "has more objects than one transaction can hold on this server: interrupted, it has to be emptied by hand";
+        findings.push(Finding::warning(&subject, message).cure("raise max_locks_per_transaction"));
     }
     if job.in_place()
         && let Some(message) = job.existing.as_ref().and_then(|existing| existing.keeps(job.from))
@@ -113,19 +183,32 @@ fn check_job(target: &PostgresTarget, job: &Job<'_>, facts: &Facts, findings: &m
     }
 }
 
-fn describe(job: &Job<'_>) -> Vec<String> {
-    let (name, temporary) = (&job.name, &job.temporary);
-    let bytes = job.stream.bytes;
-    if job.in_place() && job.existing.is_some() {
-        return vec![format!("load {bytes} bytes into database {name:?}, and compare the rows")];
+fn load_step(target: &PostgresTarget, job: &Job<'_>) -> String {
+    let (name, temporary, bytes) = (database(&job.name), database(&job.temporary), job.stream.bytes);
+    match job.standing {
+        Standing::Placed { .. } => format!("compare {name}, which is in place already"),
+        Standing::Loaded { .. } => format!("compare {temporary}, which is loaded already"),
+        Standing::Unclear { .. } => format!("compare {name}, and load {bytes} bytes into it if it is empty"),
+        Standing::Absent if job.in_place() => format!("load {bytes} bytes into {name}, and compare it"),
+        Standing::Absent if target.spools(job) => format!(
+            "spool {bytes} bytes to {}, load them by {} workers into a new {temporary}, and compare it",
+            spool::parent().display(),
+            target.jobs,
+        ),
+        Standing::Absent => format!("load {bytes} bytes into a new {temporary}, and compare it"),
     }
-    let mut steps = vec![format!("load {bytes} bytes into a new database {temporary:?}, and compare the rows")];
-    match &job.aside {
-        Some(aside) => steps.push(format!(
-            "end the sessions of database {name:?}, rename it to {aside:?} (kept, no connections), and put the new one in its place, both at once"
-        )),
-        None if name != temporary => steps.push(format!("rename it to {name:?}")),
-        None => steps.push("leave it there, next to what is live".into()),
+}
+
+fn place_step(job: &Job<'_>) -> Option<String> {
+    if matches!(job.standing, Standing::Placed { .. }) || job.in_place() {
+        return None;
     }
-    steps
+    let (name, temporary) = (database(&job.name), database(&job.temporary));
+    Some(match &job.aside {
+        Some(aside) => format!(
+            "end the sessions of {name}, rename it to {aside:?} (kept, no connections), and put {temporary} in its place"
+        ),
+        None if job.name != job.temporary => format!("rename {temporary} to {:?}", job.name),
+        None => format!("leave {temporary} there, next to what is live"),
+    })
 }

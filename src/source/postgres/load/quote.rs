@@ -12,6 +12,11 @@ pub(super) fn literal(value: &str) -> String {
     if value.contains('\\') { format!("E'{}'", quoted.replace('\\', "\\\\")) } else { format!("'{quoted}'") }
 }
 
+/// A word as a shell reads it, always in single quotes.
+pub(super) fn shell(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
 /// Settings whose value is a list of names, each quoted on its own (`GUC_LIST_QUOTE` in the server's source).
 const NAME_LISTS: [&str; 6] = [
     "local_preload_libraries",
@@ -74,6 +79,7 @@ mod tests {
         assert_eq!(ident(r#"a"b"#), r#""a""b""#);
         assert_eq!(literal("it's"), "'it''s'");
         assert_eq!(literal(r"a\'b"), r"E'a\\''b'");
+        assert_eq!(shell("it's"), r"'it'\''s'");
     }
 
     #[test]

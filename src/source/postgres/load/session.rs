@@ -1,5 +1,6 @@
 //! One session on the target, with settings that nobody's defaults can disturb.
 
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row};
 
@@ -26,7 +27,13 @@ impl Session {
 
     /// Runs statements that give no rows. `doing` is for the message; the statement itself is never shown.
     pub(super) async fn run(&self, sql: &str, doing: &str) -> Result<(), SourceFailure> {
-        self.client.batch_execute(sql).await.map_err(|error| query_failed(&self.subject, doing, &error))
+        self.try_run(sql, doing).await.map_err(|(_, failure)| failure)
+    }
+
+    /// The same, for who must tell one refusal of the server from another.
+    pub(super) async fn try_run(&self, sql: &str, doing: &str) -> Result<(), (Option<SqlState>, SourceFailure)> {
+        let failed = |error: tokio_postgres::Error| (error.code().cloned(), query_failed(&self.subject, doing, &error));
+        self.client.batch_execute(sql).await.map_err(failed)
     }
 
     pub(super) async fn rows(
