@@ -80,7 +80,7 @@ fn a_place_that_holds_no_repository() {
 fn pins_that_differ_from_the_repository() {
     let id = "01M863G0JF90PXXR32H827C2PC";
     let cases: [(&str, &str, &str); 4] = [
-        (id, "01M863G0JF90PXXR32H827C2PD", "the repository's id differs"),
+        (id, "01M863G0JF90PXXR32H827C2PD", "the repository's id in lifeboat.json differs"),
         (
             "    - age1",
             "    - age1vegljuxs4us4tl2jp6vryh5jgph2pntkevuysjgl4cmpzx8chdaq6uxt40\n    - age1",
@@ -165,7 +165,7 @@ fn a_trust_file_that_says_something_else() {
     play.write("other.yaml", text.replace("01M863G0JF90PXXR32H827C2PC", "01M863G0JF90PXXR32H827C2PD"));
     play.write("dedup.yaml", text.replace("check: \"", "check: \"0000").replace("0000\"", "\""));
     refused(&play, &format!("list {POLICY} --trust other.yaml"), 12, &["pin different things", "hint: find out which"]);
-    refused(&play, "list --repository store --trust other.yaml", 12, &["the repository's id differs"]);
+    refused(&play, "list --repository store --trust other.yaml", 12, &["the repository's id in lifeboat.json differs"]);
     refused(&play, "list --repository store --trust keys/policy.yaml", 2, &["no trust file", "hint: "]);
     refused(&play, "list --repository store --trust nowhere.yaml", 2, &["cannot read nowhere.yaml"]);
 }
