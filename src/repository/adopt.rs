@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
 
-use crate::model::{AttemptId, Encryption, Name, ObjectInfo, Progress, Role, RunId};
+use crate::model::{AttemptId, Chunking, Encryption, Name, ObjectInfo, Progress, Role, RunId};
 use crate::repository::base::{Base, Listed, stored_chunk};
 use crate::repository::error::During as _;
 use crate::repository::layout::RunObject;
@@ -45,7 +45,14 @@ impl Repository {
         notes.retain(|(run, attempt, _)| !(committed.contains_key(run) && parts.contains_key(attempt)));
         let mut found = Vec::new();
         for (run, attempt, key) in notes {
-            let bytes = self.store().get(key, MAX_DOCUMENT_BYTES).await.during(format!("read {key}"))?;
+            // The collector may have removed it since it was listed; and a note only ever saves work.
+            let bytes = match self.store().get(key, MAX_DOCUMENT_BYTES).await {
+                Ok(bytes) => bytes,
+                Err(error) => {
+                    tracing::warn!(%key, %error, "a progress note that cannot be read is ignored");
+                    continue;
+                }
+            };
             let Ok(signed) = envelope::open::<Progress>(&bytes, &self.signers(Role::Writer)) else {
                 tracing::warn!(%key, "a progress note that no trusted writer signed is ignored");
                 continue;
@@ -85,7 +92,7 @@ impl Repository {
             if header.recipients != encryption.recipients || header.dedup_key != encryption.dedup_key {
                 continue;
             }
-            base.chunking = base.chunking.or(Some(header.chunking));
+            base.chunking = base.chunking.or(Some(header.chunking).filter(Chunking::is_known));
             for (id, chunk) in lines.into_iter().map(stored_chunk) {
                 let key = layout::chunk(policy, source, &id, chunk.attempt);
                 let young = listed

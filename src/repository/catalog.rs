@@ -11,6 +11,7 @@ use crate::model::{
 use crate::repository::error::During as _;
 use crate::repository::layout::RunObject;
 use crate::repository::{MAX_DOCUMENT_BYTES, Repository, RepositoryError, layout};
+use crate::store::ErrorKind;
 
 /// Documents that are read at the same time.
 const READS: usize = 16;
@@ -199,20 +200,26 @@ impl Repository {
         policy: &Name,
         run: RunId,
         objects: &[ObjectInfo],
-    ) -> Vec<String> {
+    ) -> Result<Vec<String>, RepositoryError> {
         let mut damaged = Vec::new();
         for object in objects {
             let Some((_, of, RunObject::Proof(_))) = RunObject::parse(&object.key) else { continue };
             if of != run || !object.key.as_str().starts_with(layout::run(policy, run).as_str()) {
                 continue;
             }
-            // A proof that cannot be read names nothing; the listing check still holds.
-            let Ok(bytes) = self.store().get(&object.key, MAX_DOCUMENT_BYTES).await else { continue };
+            let bytes = match self.store().get(&object.key, MAX_DOCUMENT_BYTES).await {
+                Ok(bytes) => bytes,
+                // Removed since it was listed, or no proof at all: it names nothing.
+                Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::TooLarge) => continue,
+                Err(source) => {
+                    return Err(RepositoryError::Store { operation: format!("read {}", object.key), source });
+                }
+            };
             if let Ok(signed) = self.open_document::<Statement>(&object.key, &bytes, Role::Prover) {
                 damaged.extend(signed.document.predicate.damaged);
             }
         }
-        damaged
+        Ok(damaged)
     }
 }
 

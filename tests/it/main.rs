@@ -11,6 +11,7 @@
 
 mod architecture;
 mod cli;
+mod crash;
 mod formats;
 mod loop_format;
 mod models;

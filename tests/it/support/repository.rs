@@ -15,11 +15,15 @@ use lifeboat::repository::{
 };
 use lifeboat::store::Store;
 
+#[derive(Clone)]
 pub struct Fixture {
     pub store: Store,
     pub trust: Trust,
     pub dedup: DedupKey,
     pub writer_pem: String,
+    pub prover_pem: String,
+    pub collector_pem: String,
+    pub tuning: Tuning,
     pub identities: Arc<Identities>,
     pub cx: Context,
 }
@@ -38,7 +42,10 @@ impl Fixture {
 
     /// Repository id and dedup key come from `seed`, so that the same bytes are cut at the same places at each run.
     pub async fn in_store(store: Store, seed: u8) -> Self {
-        let cx = Context::silent();
+        Self::with_context(store, seed, Context::silent()).await
+    }
+
+    pub async fn with_context(store: Store, seed: u8, cx: Context) -> Self {
         let (first, second) = (generate_identity(), generate_identity());
         let recipients = vec![first.recipient.clone(), second.recipient];
         let (operator, writer) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
@@ -70,13 +77,15 @@ impl Fixture {
         };
         Repository::create(store.clone(), new).await.unwrap();
         let identities = Arc::new(Identities::parse(first.file.expose()).unwrap());
-        Self { store, trust, dedup, writer_pem: writer.to_pem().expose().clone(), identities, cx }
+        let pem = |key: &SigningKey| key.to_pem().expose().clone();
+        let (writer_pem, prover_pem, collector_pem) = (pem(&writer), pem(&prover), pem(&collector));
+        Self { store, trust, dedup, writer_pem, prover_pem, collector_pem, tuning: TUNING, identities, cx }
     }
 
     pub async fn open(&self, store: &Store) -> Result<(Repository, Writer), RepositoryError> {
         let repository = Repository::open(store.clone(), Some(self.trust.clone())).await?;
         let signing = SigningKey::from_pem(&self.writer_pem).unwrap();
-        let writer = repository.writer(self.dedup.clone(), signing, TUNING)?;
+        let writer = repository.writer(self.dedup.clone(), signing, self.tuning)?;
         Ok((repository, writer))
     }
 

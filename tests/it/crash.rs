@@ -1,0 +1,5 @@
+//! Crash safety: whatever happens at whatever call, what is listed is whole, and the next backup succeeds.
+
+mod base;
+mod leaders;
+mod world;
