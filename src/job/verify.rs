@@ -52,7 +52,7 @@ pub async fn run(request: VerifyRequest, cx: &Context) -> Result<VerifyReport, J
 }
 
 /// What `verify.afterBackup` asks for, right after the commit.
-pub(in crate::job) async fn after_backup(
+pub async fn after_backup(
     repository: &Repository,
     place: &Place,
     backup: &Backup,

@@ -1,5 +1,8 @@
 //! Crash safety: whatever happens at whatever call, what is listed is whole, and the next backup succeeds.
 
 mod base;
+mod child;
 mod leaders;
+mod matrix;
+mod trial;
 mod world;

@@ -23,7 +23,7 @@ use crate::support::repository::{Fixture, name, noise};
 pub type Streams = Vec<(&'static str, Bytes)>;
 
 /// Every stream is one chunk, and a list segment is due after two or three of them.
-const TUNING: Tuning = Tuning { workers: 2, uploads: 2, segment_bytes: 10_000, read_back: 2 };
+pub const TUNING: Tuning = Tuning { workers: 2, uploads: 2, segment_bytes: 10_000, read_back: 2 };
 
 pub struct World {
     pub clock: Arc<TestClock>,

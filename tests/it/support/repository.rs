@@ -24,6 +24,8 @@ pub struct Fixture {
     pub prover_pem: String,
     pub collector_pem: String,
     pub tuning: Tuning,
+    /// Content of the identity file.
+    pub identity: String,
     pub identities: Arc<Identities>,
     pub cx: Context,
 }
@@ -76,10 +78,11 @@ impl Fixture {
             operator,
         };
         Repository::create(store.clone(), new).await.unwrap();
-        let identities = Arc::new(Identities::parse(first.file.expose()).unwrap());
+        let identity = first.file.expose().clone();
+        let identities = Arc::new(Identities::parse(&identity).unwrap());
         let pem = |key: &SigningKey| key.to_pem().expose().clone();
         let (writer_pem, prover_pem, collector_pem) = (pem(&writer), pem(&prover), pem(&collector));
-        Self { store, trust, dedup, writer_pem, prover_pem, collector_pem, tuning: TUNING, identities, cx }
+        Self { store, trust, dedup, writer_pem, prover_pem, collector_pem, tuning: TUNING, identity, identities, cx }
     }
 
     pub async fn open(&self, store: &Store) -> Result<(Repository, Writer), RepositoryError> {

@@ -1,11 +1,19 @@
 //! Trials: how many, from which seed, and how they are counted. `make soak` runs many of them.
 
-use std::fmt::Display;
 use std::io::Write as _;
+
+use futures::StreamExt as _;
+
+const AT_ONCE: usize = 4;
 
 /// Whether `make soak` asks, which has hours.
 pub fn soaking() -> bool {
     std::env::var_os("LIFEBOAT_SOAK").is_some_and(|value| value != "0")
+}
+
+/// How many trials `make soak` was asked for in all.
+pub fn trials() -> u64 {
+    std::env::var("LIFEBOAT_TRIALS").map_or(10_000, |text| text.parse().expect("LIFEBOAT_TRIALS is a number"))
 }
 
 /// `LIFEBOAT_SEED` repeats what an earlier run did.
@@ -60,12 +68,19 @@ impl Tally {
         Self { kind, seed, trials: 0, failures: Vec::new() }
     }
 
-    /// One trial; a panic in it is its failure.
-    pub async fn run(&mut self, what: impl Display, trial: impl Future<Output = ()> + Send + 'static) {
-        self.trials += 1;
-        if tokio::spawn(trial).await.is_err() {
-            say(&format!("FAILED: {what}, LIFEBOAT_SEED={}", self.seed));
-            self.failures.push(what.to_string());
+    /// Several trials at a time; a panic in one is its failure.
+    pub async fn run<T>(&mut self, trials: impl IntoIterator<Item = (String, T)>)
+    where
+        T: Future<Output = ()> + Send + 'static,
+    {
+        let run = trials.into_iter().map(|(what, trial)| async { (what, tokio::spawn(trial).await.is_ok()) });
+        let mut ended = futures::stream::iter(run).buffer_unordered(AT_ONCE);
+        while let Some((what, well)) = ended.next().await {
+            self.trials += 1;
+            if !well {
+                say(&format!("FAILED: {what}, LIFEBOAT_SEED={}", self.seed));
+                self.failures.push(what);
+            }
         }
     }
 
@@ -78,6 +93,7 @@ impl Tally {
     }
 }
 
-fn say(line: &str) {
+/// A line that is seen even if the test passes.
+pub fn say(line: &str) {
     _ = writeln!(std::io::stderr(), "{line}");
 }
