@@ -2,7 +2,9 @@
 
 mod base;
 mod child;
+mod full;
 mod leaders;
 mod matrix;
+mod program;
 mod trial;
 mod world;

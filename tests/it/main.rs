@@ -22,4 +22,5 @@ mod postgres_connect;
 mod postgres_failures;
 mod postgres_loop;
 mod shipped_files;
+mod store_conformance;
 mod support;

@@ -84,6 +84,11 @@ impl Tally {
         }
     }
 
+    /// One trial that went well; in one that does not, the test ends.
+    pub fn count(&mut self) {
+        self.trials += 1;
+    }
+
     /// Says the counts, and fails if a trial did.
     pub fn finish(self) {
         let Self { kind, seed, trials, failures } = self;
