@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
+use std::process::{Command, ExitStatus, Output};
 use std::sync::Arc;
 
 use futures::TryStreamExt as _;
@@ -18,7 +18,7 @@ use lifeboat::store::{Access, Fault, FaultPlan, Store, When};
 
 use super::world::{Streams, TUNING, mixed, offered, streams};
 use crate::support::repository::{Fixture, name};
-use crate::support::soak::{Dice, Tally, soaking};
+use crate::support::soak::{Dice, Tally, say, soaking};
 
 /// What the child does, before which call it dies, and in which folder.
 const VERB: &str = "LIFEBOAT_TEST_VERB";
@@ -124,12 +124,28 @@ fn load(folder: &Path, store: &Store) -> Fixture {
 }
 
 fn child(verb: &str, call: u64, folder: &Path) -> ExitStatus {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "crash::child::victim", "--nocapture", "--test-threads=1"]);
-    let output = command.env(VERB, verb).env(CALL, call.to_string()).env(FOLDER, folder).output().unwrap();
+    let command = Command::new(std::env::current_exe().unwrap());
+    let output = victim_of(command, verb, call, folder);
     let text = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() || output.status.signal() == Some(9), "{verb} {call}: {}: {text}", output.status);
     output.status
+}
+
+fn victim_of(mut command: Command, verb: &str, call: u64, folder: &Path) -> Output {
+    command.args(["--exact", "crash::child::victim", "--nocapture", "--test-threads=1"]);
+    command.env(VERB, verb).env(CALL, call.to_string()).env(FOLDER, folder).output().unwrap()
+}
+
+/// The child under strace, or None, and said aloud, where there is none or it may not trace.
+fn traced(options: &[&str], log: &Path) -> Option<Command> {
+    let works = Command::new("strace").args(["-o", "/dev/null", "true"]).output();
+    if !works.is_ok_and(|output| output.status.success()) {
+        say("LEFT OUT: a test that needs `strace` to see and to spoil system calls");
+        return None;
+    }
+    let mut command = Command::new("strace");
+    command.args(["-f", "-qq", "-o"]).arg(log).args(options).arg("--").arg(std::env::current_exe().unwrap());
+    Some(command)
 }
 
 /// A repository in a directory with one backup and the keys beside it. Copies share the files, which nobody changes.
@@ -168,12 +184,37 @@ fn tree(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     found.into_iter().map(|(path, body)| (path.strip_prefix(&root).unwrap().to_owned(), body)).collect()
 }
 
-/// Kills the verb before one call; then looks.
-async fn trial(prepared: PathBuf, verb: &'static str, call: u64) {
+/// What happens to the child.
+#[derive(Debug, Clone, Copy)]
+enum Strike {
+    /// It dies before this call of its store.
+    Call(u64),
+    /// In each of its threads the n-th system call of this name is spoilt: an error, or the end of the process.
+    System(&'static str, &'static str, u64),
+}
+
+impl Strike {
+    fn at(self, verb: &str, folder: &Path) {
+        match self {
+            Strike::Call(call) => {
+                let status = child(verb, call, folder);
+                assert_eq!(status.signal(), Some(9), "call {call} of {verb} is made");
+            }
+            Strike::System(name, spoil, n) => {
+                let inject = format!("inject={name}:{spoil}:when={n}");
+                let command = traced(&["-e", &format!("trace={name}"), "-e", &inject], Path::new("/dev/null"));
+                // Whether it ends well depends on what was hit.
+                victim_of(command.unwrap(), verb, 0, folder);
+            }
+        }
+    }
+}
+
+/// Something happens to the verb; then another process looks.
+async fn trial(prepared: PathBuf, verb: &'static str, strike: Strike) {
     let folder = copy(&prepared);
     let before = tree(folder.path());
-    let status = tokio::task::block_in_place(|| child(verb, call, folder.path()));
-    assert_eq!(status.signal(), Some(9), "call {call} of {verb} is made");
+    tokio::task::block_in_place(|| strike.at(verb, folder.path()));
     let after = tree(folder.path());
     assert!(before.iter().all(|(path, body)| after.get(path) == Some(body)), "what was there is as it was");
     let reads = matches!(verb, "cat");
@@ -233,8 +274,72 @@ async fn killed_before_any_call() {
             calls.truncate(SAMPLE);
         }
         let what = |call: &u64| format!("kill -9 before call {call} of {verb}");
-        trials.extend(calls.iter().map(|call| (what(call), trial(from.path().to_owned(), verb, *call))));
+        trials.extend(calls.iter().map(|call| (what(call), trial(from.path().to_owned(), verb, Strike::Call(*call)))));
     }
     tally.run(trials).await;
     tally.finish();
+}
+
+/// Finer than calls of the store: between the writing of a file, its flush, and its name.
+#[tokio::test(flavor = "multi_thread")]
+async fn any_system_call_fails_or_is_the_last() {
+    if traced(&[], Path::new("/dev/null")).is_none() {
+        return;
+    }
+    let mut tally = Tally::new("system");
+    let mut dice = Dice::new(tally.seed);
+    let plain = prepared().await;
+    let mut strikes = Vec::new();
+    for name in ["write", "fsync", "linkat", "mkdirat", "unlinkat", "getdents64", "read"] {
+        for spoil in ["signal=KILL", "error=ENOSPC", "error=EIO"] {
+            strikes.extend((1..=12).map(|n| (BACKUP, Strike::System(name, spoil, n))));
+            strikes.extend((1..=4).map(|n| ("verify", Strike::System(name, spoil, n))));
+        }
+    }
+    dice.shuffle(&mut strikes);
+    if !soaking() {
+        strikes.truncate(SAMPLE);
+    }
+    let trials = strikes.into_iter().map(|(verb, strike)| {
+        (format!("{strike:?} in {verb}"), trial(plain.path().to_owned(), verb, strike))
+    });
+    tally.run(trials).await;
+    tally.finish();
+}
+
+/// A name counts once its folder was flushed: so it is for every name and every new folder, before the manifest.
+#[tokio::test(flavor = "multi_thread")]
+async fn folders_are_flushed_before_the_manifest() {
+    let plain = prepared().await;
+    let log = plain.path().join("log");
+    let Some(command) = traced(&["-y", "-e", "trace=linkat,fsync,mkdirat"], &log) else { return };
+    let output = victim_of(command, BACKUP, 0, plain.path());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = std::fs::read_to_string(&log).unwrap();
+    let root = plain.path().join("repo").canonicalize().unwrap();
+    let lines: Vec<&str> = text.lines().filter(|line| line.contains(&*root.to_string_lossy())).collect();
+    // The folder between `<` and `>` of the n-th descriptor in a line.
+    let folder = |line: &str, n: usize| line.split('<').nth(n).and_then(|rest| rest.split('>').next()).map(str::to_owned);
+    let manifest = lines.iter().position(|line| line.contains("linkat(") && line.contains("\"manifest.json\"")).unwrap();
+    let mut open = std::collections::BTreeSet::new();
+    let (mut flushed, mut names) = (std::collections::BTreeSet::new(), 0);
+    for line in &lines[..manifest] {
+        if line.contains("fsync(") {
+            let path = folder(line, 1).unwrap();
+            open.remove(&path);
+            flushed.insert(path);
+        } else if line.contains("linkat(") {
+            names += 1;
+            let temporary = format!("{}/{}", folder(line, 1).unwrap(), line.split('"').nth(1).unwrap());
+            assert!(flushed.contains(&temporary), "the content before the name: {line}");
+            open.insert(folder(line, 2).unwrap());
+        } else if line.contains("mkdirat(") && line.contains("= 0") {
+            open.insert(folder(line, 1).unwrap());
+        }
+    }
+    assert!(names >= 8, "{names} names");
+    assert!(open.is_empty(), "not flushed before the manifest: {open:?}");
+    let after: Vec<&&str> = lines[manifest..].iter().filter(|line| line.contains("fsync(")).collect();
+    let place = folder(lines[manifest], 2).unwrap();
+    assert!(after.iter().any(|line| folder(line, 1).as_ref() == Some(&place)), "nor the manifest: {after:?}");
 }

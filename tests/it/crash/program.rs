@@ -74,7 +74,7 @@ fn ok(output: Output) -> String {
 fn filled() -> Option<TestServer> {
     let server = TestServer::start(Major::Fifteen)?;
     server.sql("postgres", "CREATE DATABASE shop");
-    let rows = "SELECT g, md5(g::text) || md5((g * 7)::text) || md5((g * 13)::text) FROM generate_series(1, 60000) g";
+    let rows = "SELECT g, md5(g::text) || md5((g * 7)::text) || md5((g * 13)::text) FROM generate_series(1, 20000) g";
     server.sql("shop", &format!("CREATE TABLE items AS {rows}"));
     Some(server)
 }
@@ -89,7 +89,7 @@ async fn killed_at_any_time() {
     ok(program.run(&["backup"]));
     let whole = began.elapsed();
     for n in 0..if soaking() { 60 } else { 3 } {
-        server.sql("shop", &format!("INSERT INTO items SELECT {n}, md5(random()::text) FROM generate_series(1, 20000)"));
+        server.sql("shop", &format!("INSERT INTO items SELECT {n}, md5(random()::text) FROM generate_series(1, 8000)"));
         let wait = whole.mul_f64(dice.below(1000) as f64 / 900.0);
         tokio::task::block_in_place(|| kill_after(&program, wait));
         tally.count();
@@ -179,7 +179,7 @@ fn a_store_that_may_not_be_written() {
         mount -o remount,ro disk
         "$0" backup > out 2>&1; echo "exit $?"; grep -c "read-only" out
         "$0" list --json | jq '.backups | length'
-        "$0" cat latest --source postgres --stream db/shop 2>> out | wc -c
+        "$0" cat latest postgres db/shop 2>> out | wc -c
     "#;
     command.args(["bash", "-c", script, env!("CARGO_BIN_EXE_lifeboat")]);
     let text = ok(program.environment(&mut command).output().unwrap());
