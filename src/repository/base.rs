@@ -96,7 +96,10 @@ impl Repository {
     }
 
     /// Any object there, valid or not, disqualifies: doubt costs a little space, never data.
-    pub(in crate::repository) async fn runs_with_tombstone(&self, policy: &Name) -> Result<BTreeSet<RunId>, RepositoryError> {
+    pub(in crate::repository) async fn runs_with_tombstone(
+        &self,
+        policy: &Name,
+    ) -> Result<BTreeSet<RunId>, RepositoryError> {
         let objects = self.store().list_all(&layout::tombstones(policy)).await.during("list expired/")?;
         Ok(objects.iter().filter_map(|o| layout::parse_tombstone(&o.key)).map(|(_, run, _)| run).collect())
     }

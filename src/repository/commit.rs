@@ -238,12 +238,7 @@ impl Repository {
 
     /// A store that acknowledged other bytes than it keeps has no backup. The one document whose bytes nobody else
     /// checks: parts are read by the leader, lists and details are listed with their size.
-    async fn read_back_manifest(
-        &self,
-        run: &Run,
-        committed: &Committed,
-        cx: &Context,
-    ) -> Result<(), RepositoryError> {
+    async fn read_back_manifest(&self, run: &Run, committed: &Committed, cx: &Context) -> Result<(), RepositoryError> {
         let key = layout::manifest(&run.policy, run.id);
         match self.store().get(&key, MAX_DOCUMENT_BYTES).await {
             Ok(bytes) if sha256(&bytes) == committed.sha256 => Ok(()),

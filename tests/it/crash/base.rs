@@ -71,7 +71,8 @@ async fn old_runs_that_cannot_be_read_cost_space_and_not_the_backup() {
     let world = prepared.copy();
     let store = world.disk.store().with_call_log();
     world.fixture.backup(&store, &streams(3)).await.unwrap();
-    let old = |key: &str| ["/manifest.json", ".progress.", ".chunks.", "/proofs/"].iter().any(|kind| key.contains(kind));
+    let old =
+        |key: &str| ["/manifest.json", ".progress.", ".chunks.", "/proofs/"].iter().any(|kind| key.contains(kind));
     let gets: Vec<_> = store.calls().into_iter().filter(|call| call.operation == Operation::Get).collect();
     let reads: Vec<_> = (1_u64..).zip(gets).filter(|(_, call)| old(&call.key)).collect();
     for kind in ["/manifest.json", ".progress.", ".chunks.", "/proofs/"] {

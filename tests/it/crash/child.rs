@@ -300,9 +300,9 @@ async fn any_system_call_fails_or_is_the_last() {
     if !soaking() {
         strikes.truncate(SAMPLE);
     }
-    let trials = strikes.into_iter().map(|(verb, strike)| {
-        (format!("{strike:?} in {verb}"), trial(plain.path().to_owned(), verb, strike))
-    });
+    let trials = strikes
+        .into_iter()
+        .map(|(verb, strike)| (format!("{strike:?} in {verb}"), trial(plain.path().to_owned(), verb, strike)));
     tally.run(trials).await;
     tally.finish();
 }
@@ -319,8 +319,10 @@ async fn folders_are_flushed_before_the_manifest() {
     let root = plain.path().join("repo").canonicalize().unwrap();
     let lines: Vec<&str> = text.lines().filter(|line| line.contains(&*root.to_string_lossy())).collect();
     // The folder between `<` and `>` of the n-th descriptor in a line.
-    let folder = |line: &str, n: usize| line.split('<').nth(n).and_then(|rest| rest.split('>').next()).map(str::to_owned);
-    let manifest = lines.iter().position(|line| line.contains("linkat(") && line.contains("\"manifest.json\"")).unwrap();
+    let folder =
+        |line: &str, n: usize| line.split('<').nth(n).and_then(|rest| rest.split('>').next()).map(str::to_owned);
+    let manifest =
+        lines.iter().position(|line| line.contains("linkat(") && line.contains("\"manifest.json\"")).unwrap();
     let mut open = std::collections::BTreeSet::new();
     let (mut flushed, mut names) = (std::collections::BTreeSet::new(), 0);
     for line in &lines[..manifest] {

@@ -375,7 +375,11 @@ async fn a_tombstone_between_the_listings() {
         assert_eq!(made.previous, None);
         let lists = log.calls().into_iter().filter(|call| call.operation == Operation::List);
         let lists: Vec<String> = lists.map(|call| call.key).collect();
-        assert_eq!(lists, ["config/", "expired/shop/", "backups/shop/", "data/shop.postgres/"], "the order is the proof");
+        assert_eq!(
+            lists,
+            ["config/", "expired/shop/", "backups/shop/", "data/shop.postgres/"],
+            "the order is the proof"
+        );
     }
 }
 

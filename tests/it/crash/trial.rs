@@ -53,19 +53,12 @@ pub enum Hit {
     Truncate,
 }
 
-pub const HITS: [Hit; 8] = [
-    Hit::Kill,
-    Hit::PowerCut,
-    Hit::Fail,
-    Hit::Down,
-    Hit::Unavailable,
-    Hit::LoseReply,
-    Hit::Delay,
-    Hit::Truncate,
-];
+pub const HITS: [Hit; 8] =
+    [Hit::Kill, Hit::PowerCut, Hit::Fail, Hit::Down, Hit::Unavailable, Hit::LoseReply, Hit::Delay, Hit::Truncate];
 
-/// How a verb ended.
+/// How a verb ended; the texts are for a person who looks at a failure.
 #[derive(Debug)]
+#[expect(dead_code, reason = "the texts are read by Debug")]
 enum End {
     Killed,
     Committed(RunId),
@@ -388,11 +381,7 @@ async fn open(fixture: &Fixture, store: &Store) -> Result<End, RepositoryError> 
     })
 }
 
-async fn read(
-    fixture: &Fixture,
-    store: &Store,
-    known: &BTreeMap<RunId, Streams>,
-) -> Result<End, RepositoryError> {
+async fn read(fixture: &Fixture, store: &Store, known: &BTreeMap<RunId, Streams>) -> Result<End, RepositoryError> {
     let repository = Repository::open(store.clone(), Some(fixture.trust.clone())).await?;
     let catalog = repository.catalog(None).await?;
     // Not one that was made meanwhile.

@@ -155,7 +155,9 @@ async fn what_is_not_there_is_not_found(s: Subject) {
 async fn a_long_list_is_whole_and_in_order(s: Subject) {
     let mut names: Vec<String> = (0..2100).map(|n| format!("many/{n:04}")).collect();
     // Neighbours of `/` in byte order: a folder sorts by the slash that follows its name.
-    names.extend(["a", "a-b", "a.b", "a/b", "a0", "aB", "a_b", "A", "a-/x", "a./x", "a/.x"].map(|name| format!("odd/{name}x")));
+    names.extend(
+        ["a", "a-b", "a.b", "a/b", "a0", "aB", "a_b", "A", "a-/x", "a./x", "a/.x"].map(|name| format!("odd/{name}x")),
+    );
     names.extend(["a-b/c", "a.b/c", "a/b/c", "a0/c"].map(|name| format!("deep/{name}")));
     let puts = futures::stream::iter(names.clone()).map(|name| {
         let (store, key) = (s.store.clone(), s.key(&name));
@@ -299,7 +301,8 @@ async fn nothing_half_is_seen(s: Subject) {
 
 async fn unavailable_is_tried_again(s: Subject) {
     s.put("x", "y").await.unwrap();
-    let once = |operation| s.store.faulty(FaultPlan::new().with(When::Nth(operation, 1), Fault::Fail(ErrorKind::Unavailable)));
+    let once =
+        |operation| s.store.faulty(FaultPlan::new().with(When::Nth(operation, 1), Fault::Fail(ErrorKind::Unavailable)));
     assert_eq!(once(Operation::Get).get(&s.key("x"), 10).await.unwrap(), "y");
     assert_eq!(once(Operation::Head).head(&s.key("x")).await.unwrap().bytes, 1);
     assert_eq!(once(Operation::List).list_all(&s.all()).await.unwrap().len(), 1);
