@@ -10,6 +10,9 @@ demo: ## lose a real Postgres server and get it back, in a scratch directory (a 
 test: ## install the real servers if missing, then run every test; ARGS='--test it NAME' selects
 	@tests/bench/test.sh $(ARGS)
 
+soak: ## 10,000 trials of what can go wrong, counted by kind; TRIALS=n, LIFEBOAT_SEED=n repeats (about an hour)
+	@tests/bench/soak.sh $(ARGS)
+
 check: ## formatting, lints, documentation, scripts, dependency rules
 	@tests/bench/check.sh
 
@@ -22,4 +25,4 @@ bench-tools: ## build and install what `make bench` needs
 clean: ## remove build results; downloads stay cached
 	@. tests/bench/lib.sh && cargo clean
 
-.PHONY: help demo test check bench bench-tools clean
+.PHONY: help demo test soak check bench bench-tools clean

@@ -4,15 +4,23 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+
 use crate::model::Timestamp;
 
-/// Tells the time and makes fresh ULIDs. Tests bring their own.
+/// Tells the time, lets it pass, and makes fresh ULIDs. Tests bring their own.
 pub trait Clock: Debug + Send + Sync {
     /// This machine's clock, to the millisecond.
     fn now(&self) -> Timestamp;
 
     /// A ULID that nobody else has: 48 bits of `now`, 80 bits from the operating system's random source.
     fn ulid(&self) -> ulid::Ulid;
+
+    /// Returns when so much time has passed. A clock that a test moves does not keep anybody waiting.
+    fn pause(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        pause(duration).boxed()
+    }
 }
 
 #[derive(Debug, Clone, Copy, Default)]

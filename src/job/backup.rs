@@ -13,7 +13,9 @@ use crate::job::open::{from_repository, open_pinned, policy, writer};
 use crate::job::sources;
 use crate::job::types::{BackupReport, BackupRequest, BackupSource, FailedSourceReport, VerifyBackup};
 use crate::job::verify::after_backup;
-use crate::model::{CaptureItem, CaptureSummary, Consistency, FailedSource, FailureClass, Name, Part, SourceFailure};
+use crate::model::{
+    CaptureItem, CaptureSummary, Consistency, FailedSource, FailureClass, Finding, Name, Part, SourceFailure,
+};
 use crate::repository::{Attempt, AttemptSpec, CommitRequest, Committed, Repository, RepositoryError, Run, Writer};
 use crate::source::Source;
 use crate::store::Access;
@@ -62,6 +64,8 @@ async fn backup(request: &BackupRequest, cx: &Context) -> Result<BackupReport, J
         None => None,
     };
     let manifest = committed.as_ref().map(|committed| &committed.manifest);
+    let whole: Vec<&Name> = manifest.iter().flat_map(|manifest| &manifest.sources).map(|entry| &entry.name).collect();
+    let findings = take_back(&mut failures, &whole);
     Ok(BackupReport {
         run: run.id,
         policy: policy.name.clone(),
@@ -75,8 +79,19 @@ async fn backup(request: &BackupRequest, cx: &Context) -> Result<BackupReport, J
         failed_sources: failures,
         skipped_sources: skipped,
         verified,
-        findings: Vec::new(),
+        findings,
     })
+}
+
+/// A worker that got no answer calls its source failed, although its part arrived. What the manifest says, counts.
+fn take_back(failures: &mut Vec<FailedSourceReport>, whole: &[&Name]) -> Vec<Finding> {
+    let arrived = failures.extract_if(.., |failed| whole.contains(&&failed.name));
+    arrived
+        .map(|failed| {
+            let message = format!("is whole, although its worker heard otherwise: {}", failed.message);
+            Finding::warning(format!("source {}", failed.name), message)
+        })
+        .collect()
 }
 
 /// The sources that are asked for, and the policy's others.
@@ -228,4 +243,22 @@ async fn verify_after(
     let backup = catalog.backups.iter().find(|backup| backup.sha256 == committed.sha256);
     let backup = backup.ok_or_else(|| JobError::damaged("the backup that was just committed is not in the list"))?;
     after_backup(repository, &request.place, backup, level, cx).await.map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_that_is_in_the_manifest_did_not_fail() {
+        let failure = |name: &str| {
+            let name = name.parse().unwrap();
+            failure_report(&name, SourceFailure::new(FailureClass::Store, "repository", "no answer"))
+        };
+        let mut failures = vec![failure("one"), failure("two")];
+        let two: Name = "two".parse().unwrap();
+        let findings = take_back(&mut failures, &[&two]);
+        assert_eq!(failures, [failure("one")]);
+        assert!(findings.len() == 1 && findings[0].subject == "source two", "{findings:?}");
+    }
 }

@@ -84,6 +84,9 @@ pub(in crate::job) fn from_repository(error: RepositoryError) -> JobError {
         RepositoryError::Damaged { .. } | RepositoryError::Document { .. } | RepositoryError::Open { .. } => {
             Some("lifeboat verify all --level hashed".into())
         }
+        RepositoryError::Unknown { run, .. } => {
+            Some(format!("lifeboat verify {run}, when the store answers again; until then, it does not count"))
+        }
         RepositoryError::Deadline { .. } => {
             Some("find out what took so long; the next run adopts what was stored".into())
         }
@@ -94,6 +97,7 @@ pub(in crate::job) fn from_repository(error: RepositoryError) -> JobError {
     job.hint = hint;
     match error {
         RepositoryError::Store { source, .. } => job.because(source),
+        RepositoryError::Unknown { source, .. } => job.because(*source),
         RepositoryError::Document { source, .. } => job.because(source),
         RepositoryError::Open { source, .. } | RepositoryError::Seal { source, .. } => job.because(source),
         RepositoryError::Encode { source, .. } => job.because(source),

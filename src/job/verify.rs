@@ -73,7 +73,7 @@ async fn restore_text(repository: &Repository) -> Result<Option<Finding>, JobErr
 }
 
 /// What `verify.afterBackup` asks for, right after the commit.
-pub(in crate::job) async fn after_backup(
+pub async fn after_backup(
     repository: &Repository,
     place: &Place,
     backup: &Backup,

@@ -45,7 +45,15 @@ impl Repository {
         notes.retain(|(run, attempt, _)| !(committed.contains_key(run) && parts.contains_key(attempt)));
         let mut found = Vec::new();
         for (run, attempt, key) in notes {
-            let Some(bytes) = self.get_small(key).await? else { continue };
+            // The collector may have removed it since it was listed; and a note only ever saves work.
+            let bytes = match self.get_small(key).await {
+                Ok(Some(bytes)) => bytes,
+                Ok(None) => continue,
+                Err(error) => {
+                    tracing::warn!(%key, %error, "a progress note that cannot be read is ignored");
+                    continue;
+                }
+            };
             let Ok(signed) = envelope::open::<Progress>(&bytes, &self.signers(Role::Writer)) else {
                 tracing::warn!(%key, "a progress note that no trusted writer signed is ignored");
                 continue;

@@ -4,7 +4,7 @@
 //! chunks; so a run that is expired meanwhile is at most as old as its tombstone, and the collector waits longer than
 //! a run may take. A chunk is reused only if it is in the listing with its recorded size.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::context::Context;
 use crate::model::{
@@ -28,13 +28,17 @@ pub(in crate::repository) struct Base {
     pub chunks: HashMap<Digest, StoredChunk>,
 }
 
-/// The listing of one lineage's chunks.
-pub(in crate::repository) struct Listed(HashMap<Key, (u64, Timestamp)>);
+/// The listing of one lineage's chunks, and which of them a proof found damaged.
+pub(in crate::repository) struct Listed {
+    objects: HashMap<Key, (u64, Timestamp)>,
+    damaged: HashSet<String>,
+}
 
 impl Listed {
-    /// Server age base of the object, if it is there with that size.
+    /// The store's time of the object, if it is there with that size and nobody found it damaged.
     pub(in crate::repository) fn created(&self, key: &Key, size: u32) -> Option<Timestamp> {
-        self.0.get(key).filter(|(bytes, _)| *bytes == u64::from(size)).map(|(_, created)| *created)
+        let (bytes, created) = self.objects.get(key)?;
+        (*bytes == u64::from(size) && !self.damaged.contains(key.as_str())).then_some(*created)
     }
 }
 
@@ -51,19 +55,26 @@ impl Repository {
         let objects = self.store().list_all(&layout::runs(policy)).await.during("list backups")?;
         let candidates = self.read_candidates(policy, source, &objects, &expired, cx).await;
         let unfinished = self.read_unfinished(policy, source, &objects).await?;
-        let listed = self.list_chunks(policy, source).await?;
-
+        let mut listed = self.list_chunks(policy, source).await?;
         let mut base = Base::default();
-        let damaged = self.damaged_objects(&objects).await;
+        // All damage is known before the first line is taken: backups share their chunks.
+        match self.damaged_objects(&objects).await {
+            Ok(damaged) => listed.damaged = damaged,
+            Err(error) => {
+                let problem = format!("cannot be read, so nothing that is stored already is reused: {}", chain(&error));
+                cx.found(Finding::warning("proofs", problem));
+                listed.objects.clear();
+            }
+        }
         for candidate in candidates {
             let run = candidate.run;
             match self.read_lines(policy, candidate, encryption).await {
                 Ok((chunking, lines)) => {
                     base.runs.push(run);
-                    base.chunking = base.chunking.or(chunking);
+                    base.chunking = base.chunking.or(chunking.filter(Chunking::is_known));
                     for (id, chunk) in lines {
                         let key = layout::chunk(policy, source, &id, chunk.attempt);
-                        if listed.created(&key, chunk.size).is_some() && !damaged.contains(key.as_str()) {
+                        if listed.created(&key, chunk.size).is_some() {
                             base.chunks.entry(id).or_insert(chunk);
                         }
                     }
@@ -79,7 +90,10 @@ impl Repository {
     }
 
     /// Any object there, valid or not, disqualifies: doubt costs a little space, never data.
-    async fn runs_with_tombstone(&self, policy: &Name) -> Result<BTreeSet<RunId>, RepositoryError> {
+    pub(in crate::repository) async fn runs_with_tombstone(
+        &self,
+        policy: &Name,
+    ) -> Result<BTreeSet<RunId>, RepositoryError> {
         let objects = self.store().list_all(&layout::tombstones(policy)).await.during("list expired/")?;
         Ok(objects.iter().filter_map(|o| layout::parse_tombstone(&o.key)).map(|(_, run, _)| run).collect())
     }
@@ -92,16 +106,8 @@ impl Repository {
         expired: &BTreeSet<RunId>,
         cx: &Context,
     ) -> Vec<Candidate> {
-        let mut manifests: Vec<_> = objects
-            .iter()
-            .filter_map(|object| match RunObject::parse(&object.key) {
-                Some((_, run, RunObject::Manifest)) if !expired.contains(&run) => Some((object.created, run)),
-                _ => None,
-            })
-            .collect();
-        manifests.sort_unstable_by(|a, b| b.cmp(a));
         let mut candidates = Vec::new();
-        for (_, run) in manifests {
+        for run in newest_first(objects, expired) {
             if candidates.len() == MAX_BASES {
                 break;
             }
@@ -121,7 +127,8 @@ impl Repository {
 
     async fn list_chunks(&self, policy: &Name, source: &Name) -> Result<Listed, RepositoryError> {
         let objects = self.store().list_all(&layout::chunks(policy, source)).await.during("list chunks")?;
-        Ok(Listed(objects.into_iter().map(|o| (o.key, (o.bytes, o.created))).collect()))
+        let objects = objects.into_iter().map(|o| (o.key, (o.bytes, o.created))).collect();
+        Ok(Listed { objects, damaged: HashSet::new() })
     }
 
     /// All lines of a capture that were sealed for today's recipients with today's dedup key.
@@ -148,6 +155,19 @@ impl Repository {
     }
 }
 
+/// Runs with a manifest, by the store's time, except the expired ones.
+pub(in crate::repository) fn newest_first(objects: &[ObjectInfo], expired: &BTreeSet<RunId>) -> Vec<RunId> {
+    let mut manifests: Vec<_> = objects
+        .iter()
+        .filter_map(|object| match RunObject::parse(&object.key) {
+            Some((_, run, RunObject::Manifest)) if !expired.contains(&run) => Some((object.created, run)),
+            _ => None,
+        })
+        .collect();
+    manifests.sort_unstable_by(|a, b| b.cmp(a));
+    manifests.into_iter().map(|(_, run)| run).collect()
+}
+
 /// A live capture of the source.
 struct Candidate {
     run: RunId,
@@ -160,7 +180,7 @@ pub(in crate::repository) fn stored_chunk(line: crate::model::ChunkLine) -> (Dig
 }
 
 /// An error with its causes, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(in crate::repository) fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

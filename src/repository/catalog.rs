@@ -252,20 +252,19 @@ impl Repository {
     }
 
     /// Keys that any valid proof found damaged, of whichever backup of the policy: backups share their chunks.
-    pub(in crate::repository) async fn damaged_objects(&self, objects: &[ObjectInfo]) -> HashSet<String> {
+    pub(in crate::repository) async fn damaged_objects(
+        &self,
+        objects: &[ObjectInfo],
+    ) -> Result<HashSet<String>, RepositoryError> {
         let proofs = objects.iter().filter(|o| matches!(RunObject::parse(&o.key), Some((_, _, RunObject::Proof(_)))));
-        let read = proofs.map(|object| async {
-            // A proof that cannot be read names nothing; the listing check still holds.
-            let bytes = self.store().get(&object.key, MAX_DOCUMENT_BYTES).await.ok()?;
-            self.open_document::<Statement>(&object.key, &bytes, Role::Prover).ok()
+        let keys: Vec<Key> = proofs.map(|object| object.key.clone()).collect();
+        let read = keys.into_iter().map(|key| async move {
+            // Removed since it was listed, too large, or signed by nobody we believe: it names nothing.
+            let bytes = self.get_small(&key).await?;
+            Ok::<_, RepositoryError>(bytes.and_then(|b| self.open_document::<Statement>(&key, &b, Role::Prover).ok()))
         });
-        let signed = futures::stream::iter(read).buffer_unordered(READS);
-        signed
-            .fold(HashSet::new(), async |mut damaged, signed| {
-                damaged.extend(signed.into_iter().flat_map(|signed| signed.document.predicate.damaged));
-                damaged
-            })
-            .await
+        let signed: Vec<_> = futures::stream::iter(read).buffer_unordered(READS).try_collect().await?;
+        Ok(signed.into_iter().flatten().flat_map(|signed| signed.document.predicate.damaged).collect())
     }
 }
 

@@ -1,22 +1,23 @@
 //! The leader's half of a run: parts in, one manifest out. `docs/format.md`, commit protocol, steps 7 and 8.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::time::Duration;
 
+use futures::future::{Either, select};
 use jiff::SignedDuration;
 
 use crate::context::Context;
 use crate::event::Event;
 use crate::model::{
     BackupStatus, Digest, DocumentRef, FORMAT, FailedSource, FailureClass, Finding, Key, Manifest, Name, ObjectInfo,
-    ObjectRef, Part, SourceEntry, Timestamp,
+    ObjectRef, Part, SourceEntry, Timestamp, sha256,
 };
+use crate::repository::base::{chain, newest_first};
 use crate::repository::document::damaged;
 use crate::repository::error::During as _;
 use crate::repository::layout::RunObject;
-use crate::repository::{
-    ErrorClass, MAX_DOCUMENT_BYTES, Repository, RepositoryError, Run, VERSION, Writer, envelope, layout,
-};
+use crate::repository::{ErrorClass, MAX_DOCUMENT_BYTES, Repository, RepositoryError, Run, VERSION, Writer, layout};
 use crate::store::ErrorKind;
 
 /// One try at the manifest may take this long; then the time is read anew before the next.
@@ -56,9 +57,7 @@ impl Repository {
         writer: &Writer,
         cx: &Context,
     ) -> Result<Committed, RepositoryError> {
-        let store = self.store();
-        store.barrier().await.during("make parts durable")?;
-        let objects = store.list_all(&layout::run(&run.policy, run.id)).await.during("list the run")?;
+        let objects = self.store().list_all(&layout::run(&run.policy, run.id)).await.during("list the run")?;
         let mut sources = Vec::new();
         let mut failed = Vec::new();
         for name in &request.asked {
@@ -78,7 +77,7 @@ impl Repository {
             policy: run.policy.clone(),
             run: run.id,
             status: if whole { BackupStatus::Complete } else { BackupStatus::Partial },
-            previous: self.previous(run).await?,
+            previous: self.previous(run, cx).await?,
             started: request.started,
             t0: run.t0,
             finished: cx.clock.now(),
@@ -92,8 +91,13 @@ impl Repository {
             encryption: writer.encryption.clone(),
             lock: None,
         };
-        let committed = self.put_manifest(run, manifest, writer).await?;
-        store.barrier().await.during("make the manifest durable")?;
+        // Not earlier: this covers what was read just now, too. The parts may be another process's, which ended before
+        // a barrier of its own covered them, and the manifest must not be the only one of them to survive a power cut.
+        self.store().barrier().await.during("make parts durable")?;
+        let committed = self.put_manifest(run, manifest, writer, cx).await?;
+        // Also where another leader won: it may have been killed before its own barrier.
+        self.store().barrier().await.during(format!("make backup {} durable, which was committed", run.id))?;
+        self.read_back_manifest(run, &committed, cx).await?;
         cx.event(Event::Committed { run: run.id, status: committed.manifest.status });
         Ok(committed)
     }
@@ -150,48 +154,103 @@ impl Repository {
         Ok(entry)
     }
 
-    /// The newest listed backup of the policy.
-    async fn previous(&self, run: &Run) -> Result<Option<DocumentRef>, RepositoryError> {
-        let catalog = self.catalog(Some(&run.policy)).await?;
-        let newest = catalog.backups.iter().find(|backup| backup.manifest.run != run.id);
-        Ok(newest.map(|backup| DocumentRef { run: backup.manifest.run, sha256: backup.sha256 }))
+    /// The newest backup of the policy. One that cannot be read is no reason to fail: its own successor names it.
+    async fn previous(&self, run: &Run, cx: &Context) -> Result<Option<DocumentRef>, RepositoryError> {
+        let mut unwanted = self.runs_with_tombstone(&run.policy).await?;
+        unwanted.insert(run.id);
+        let objects = self.store().list_all(&layout::runs(&run.policy)).await.during("list backups")?;
+        for before in newest_first(&objects, &unwanted) {
+            match self.read_manifest(&run.policy, before).await {
+                Ok(signed) => return Ok(Some(DocumentRef { run: before, sha256: signed.sha256 })),
+                Err(error) => cx.found(
+                    Finding::warning(format!("backup {before}"), format!("is passed over: {}", chain(&error)))
+                        .cure(format!("lifeboat verify {before}")),
+                ),
+            }
+        }
+        Ok(None)
     }
 
-    async fn put_manifest(&self, run: &Run, manifest: Manifest, writer: &Writer) -> Result<Committed, RepositoryError> {
+    async fn put_manifest(
+        &self,
+        run: &Run,
+        manifest: Manifest,
+        writer: &Writer,
+        cx: &Context,
+    ) -> Result<Committed, RepositoryError> {
         let key = layout::manifest(&run.policy, run.id);
         let body = self.sign(&manifest, &writer.signing)?;
         let mut tries = 0;
-        let ours = loop {
+        let (manifest, sha256) = loop {
             // Between reading the time and the arrival of the PUT lies at most the limit, far less than MARGIN.
-            self.check_deadline(run).await?;
-            tries += 1;
-            let put = tokio::time::timeout(MANIFEST_LIMIT, self.store().put_new_once(&key, body.clone())).await;
-            match put {
-                Ok(Ok(_)) => break true,
-                Ok(Err(error)) if error.kind() == ErrorKind::AlreadyExists => break false,
-                Ok(Err(error)) if error.kind() == ErrorKind::Unavailable && tries < MANIFEST_TRIES => {}
-                Err(_) if tries < MANIFEST_TRIES => {}
-                Ok(Err(source)) => {
-                    return Err(RepositoryError::Store { operation: format!("write {key}"), source });
+            match self.check_deadline(run).await {
+                Ok(()) => tries += 1,
+                Err(error) if tries == 0 => return Err(error),
+                // An earlier try may have arrived.
+                Err(error) => break self.find_out(run, error).await?,
+            }
+            let put = pin!(self.store().put_new_once(&key, body.clone()));
+            let error = match select(put, cx.clock.pause(MANIFEST_LIMIT)).await {
+                Either::Left((Ok(_), _)) => break (manifest, sha256(&body)),
+                // Our own try whose answer was lost, or the other leader's. What is stored is the backup.
+                Either::Left((Err(error), _)) if error.kind() == ErrorKind::AlreadyExists => {
+                    break self.stored_manifest(run).await?;
                 }
-                Err(_) => {
-                    let problem = "the store did not answer; `lifeboat list` says whether it arrived".into();
-                    return Err(RepositoryError::Damaged { key: key.to_string(), problem });
+                Either::Left((Err(source), _)) => {
+                    let unanswered = source.kind() == ErrorKind::Unavailable;
+                    let error = RepositoryError::Store { operation: format!("write {key}"), source };
+                    match (unanswered, tries) {
+                        (false, 1) => return Err(error),
+                        (false, _) => break self.find_out(run, error).await?,
+                        (true, _) => error,
+                    }
                 }
+                Either::Right(_) => RepositoryError::NoAnswer { key: key.to_string() },
+            };
+            if tries == MANIFEST_TRIES {
+                break self.find_out(run, error).await?;
             }
         };
-        let committed = if ours {
-            (manifest, crate::model::sha256(&body))
-        } else {
-            // Either our own try whose answer was lost, or the other leader's. What is stored is the backup.
-            let bytes = self.store().get(&key, MAX_DOCUMENT_BYTES).await.during(format!("read {key}"))?;
-            let signed = envelope::open::<Manifest>(&bytes, &self.signers(crate::model::Role::Writer))
-                .map_err(|source| RepositoryError::Document { key: key.to_string(), source })?;
-            (signed.document, signed.sha256)
+        let late = match self.store().now().await {
+            Ok(now) => now.duration_since(run.t0) > SignedDuration::from_secs(self.constants().max_run),
+            Err(error) => {
+                cx.found(Finding::warning(key.as_str(), format!("may have come too late: {error}")));
+                true
+            }
         };
-        let now = self.store().now().await.during("read the store's time")?;
-        let late = now.duration_since(run.t0) > SignedDuration::from_secs(self.constants().max_run);
-        Ok(Committed { manifest: committed.0, sha256: committed.1, late })
+        Ok(Committed { manifest, sha256, late })
+    }
+
+    /// What is stored as the manifest of this run.
+    async fn stored_manifest(&self, run: &Run) -> Result<(Manifest, Digest), RepositoryError> {
+        let signed = self.read_manifest(&run.policy, run.id).await?;
+        Ok((signed.document, signed.sha256))
+    }
+
+    /// After tries without an answer, and one that failed. Only a manifest that is there says anything: one that is
+    /// not may be on its way.
+    async fn find_out(&self, run: &Run, error: RepositoryError) -> Result<(Manifest, Digest), RepositoryError> {
+        self.stored_manifest(run).await.map_err(|_| {
+            let (policy, source) = (run.policy.clone(), Box::new(error));
+            RepositoryError::Unknown { policy, run: run.id, source }
+        })
+    }
+
+    /// A store that acknowledged other bytes than it keeps has no backup. The one document whose bytes nobody else
+    /// checks: parts are read by the leader, lists and details are listed with their size.
+    async fn read_back_manifest(&self, run: &Run, committed: &Committed, cx: &Context) -> Result<(), RepositoryError> {
+        let key = layout::manifest(&run.policy, run.id);
+        match self.store().get(&key, MAX_DOCUMENT_BYTES).await {
+            Ok(bytes) if sha256(&bytes) == committed.sha256 => Ok(()),
+            Ok(_) => Err(damaged(&key, "the store gave other bytes back than it was given")),
+            Err(error) => {
+                cx.found(
+                    Finding::warning(key.as_str(), format!("was written, but cannot be read back: {error}"))
+                        .cure(format!("lifeboat verify {}", run.id)),
+                );
+                Ok(())
+            }
+        }
     }
 }
 

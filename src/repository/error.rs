@@ -36,6 +36,11 @@ pub enum RepositoryError {
     Encode { what: String, source: serde_json::Error },
     #[error("run {run} is older than a run may be ({hours} h)")]
     Deadline { run: RunId, hours: i64 },
+    #[error("the store did not answer when {key} was written")]
+    NoAnswer { key: String },
+    /// The manifest was sent and no answer came: it may be there, or still arrive.
+    #[error("whether run {run} of policy {policy} committed its backup is not known")]
+    Unknown { policy: Name, run: RunId, source: Box<RepositoryError> },
     #[error("run {run} of policy {policy} captured nothing, so nothing was committed")]
     NothingCaptured { policy: Name, run: RunId },
     #[error("{0} of the repository's worker threads ended early")]

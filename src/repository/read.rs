@@ -11,6 +11,7 @@ use crate::model::{
     ByteStream, ChunkLine, Detail, Digest, FORMAT, FailureClass, Key, Name, ObjectRef, PartDetail, RepositoryId, RunId,
     SourceEntry, SourceFailure, StreamDetail,
 };
+use crate::repository::base::chain;
 use crate::repository::catalog::Backup;
 use crate::repository::document::damaged;
 use crate::repository::keys::{DedupKey, LineageKeys};
@@ -289,6 +290,5 @@ pub fn as_failure(error: RepositoryError) -> SourceFailure {
         ErrorClass::Refused => FailureClass::Authentication,
         _ => FailureClass::Store,
     };
-    let message = std::error::Error::source(&error).map_or_else(|| error.to_string(), |s| format!("{error}: {s}"));
-    SourceFailure::new(class, "repository", message)
+    SourceFailure::new(class, "repository", chain(&error))
 }

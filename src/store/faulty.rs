@@ -17,6 +17,8 @@ use crate::store::driver::{Driver, DriverError, ErrorKind, Features, Operation};
 pub enum When {
     /// The n-th call of any kind.
     Call(u64),
+    /// The n-th call of any kind, and all that follow.
+    From(u64),
     /// The n-th call of this kind.
     Nth(Operation, u64),
     /// Every call of this kind.
@@ -130,8 +132,13 @@ impl Faulty {
         calls.push(operation);
         let call = calls.len() as u64;
         let nth = calls.iter().filter(|kind| **kind == operation).count() as u64;
-        let now = [When::Call(call), When::Nth(operation, nth), When::Every(operation)];
-        self.plan.0.iter().find(|(when, _)| now.contains(when)).map(|(_, fault)| fault.clone())
+        let hit = |when: &When| match *when {
+            When::Call(n) => n == call,
+            When::From(n) => n <= call,
+            When::Nth(kind, n) => kind == operation && n == nth,
+            When::Every(kind) => kind == operation,
+        };
+        self.plan.0.iter().find(|(when, _)| hit(when)).map(|(_, fault)| fault.clone())
     }
 
     async fn begin(&self, operation: Operation) -> Result<Damage, DriverError> {

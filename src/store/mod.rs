@@ -23,12 +23,12 @@ use crate::model::{Key, ObjectInfo, Prefix, StoreUrl, Timestamp, Version};
 use self::calls::CallLog;
 use self::driver::Driver;
 use self::local::Local;
-use self::memory::Memory;
 
 pub use self::calls::Call;
 pub use self::driver::{ErrorKind, Features, Operation};
 pub use self::error::StoreError;
 pub use self::faulty::{Fault, FaultPlan, Gate, When};
+pub use self::memory::MemoryDisk;
 pub use self::put::Stored;
 
 /// Whether a handle may create objects.
@@ -72,7 +72,7 @@ impl Store {
 
     /// An empty store in memory, for tests.
     pub fn memory(clock: Arc<dyn Clock>) -> Self {
-        Self::over(Arc::new(Memory::new(clock.clone())), clock, "memory:", Access::ReadWrite)
+        MemoryDisk::new(clock).store()
     }
 
     fn over(driver: Arc<dyn Driver>, clock: Arc<dyn Clock>, url: &str, access: Access) -> Self {

@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 
-use crate::clock;
 use crate::model::{Digest, Key, Version, sha256};
 use crate::store::driver::{DriverError, ErrorKind, Operation};
 use crate::store::{Access, Store, StoreError, retry};
@@ -43,7 +42,7 @@ impl Store {
             match (error.kind, pauses.next()) {
                 (ErrorKind::Unavailable, Some(pause)) => {
                     lost = true;
-                    clock::pause(pause).await;
+                    self.clock.pause(pause).await;
                 }
                 (ErrorKind::AlreadyExists, _) if lost => return self.settle(key, &body, sha256).await,
                 _ => return Err(self.put_error(key, error)),

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use crate::clock::{self, Clock};
+use crate::clock::Clock;
 use crate::store::driver::{DriverError, ErrorKind, Operation};
 use crate::store::{Store, StoreError};
 
@@ -37,7 +37,7 @@ impl Store {
                 (Ok(done), _) => return Ok(done),
                 (Err(error), Some(pause)) if error.kind == ErrorKind::Unavailable => {
                     tracing::debug!(?operation, key, store = &*self.url, "no answer, trying again");
-                    clock::pause(pause).await;
+                    self.clock.pause(pause).await;
                 }
                 (Err(error), _) => return Err(StoreError::new(operation, key, &self.url, error)),
             }

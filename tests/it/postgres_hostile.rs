@@ -183,7 +183,14 @@ fn an_upgrade_into_a_server_with_another_first_role() {
     // The role `postgres` is an ordinary superuser there, with the password that it had.
     target.password.clone_from(&source.password);
     // 18 writes views with fewer table names (inside of them, lines are indented), and says more of memberships.
-    let words = ["GRANT ", "REVOKE ", "CREATE TABLESPACE", "ALTER TABLESPACE", "COMMENT ON TABLESPACE", "SET default_tablespace"];
+    let words = [
+        "GRANT ",
+        "REVOKE ",
+        "CREATE TABLESPACE",
+        "ALTER TABLESPACE",
+        "COMMENT ON TABLESPACE",
+        "SET default_tablespace",
+    ];
     let noise = |line: &str| {
         words.iter().any(|word| line.starts_with(word))
             || line.starts_with([' ', '-'])

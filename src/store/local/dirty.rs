@@ -52,6 +52,12 @@ impl Dirty {
         Ok(())
     }
 
+    /// What the next flush has to do.
+    #[cfg(test)]
+    pub fn waiting(&self) -> Vec<String> {
+        self.folders().iter().cloned().collect()
+    }
+
     fn folders(&self) -> MutexGuard<'_, BTreeSet<String>> {
         lock(&self.folders)
     }

@@ -8,6 +8,8 @@ mod list;
 mod put;
 mod read;
 mod temporary;
+#[cfg(test)]
+mod tests;
 mod tree;
 
 use std::io;

@@ -1,8 +1,10 @@
 //! What several tests need: real servers, small helpers.
 
 pub mod capture;
+pub mod clock;
 pub mod forge;
 pub mod local;
+pub mod namespace;
 pub mod play;
 #[allow(dead_code, reason = "a helper for all tests of servers, now and later")]
 pub mod postgres;
@@ -11,3 +13,4 @@ pub mod proxy;
 pub mod repository;
 pub mod reseal;
 pub mod restore;
+pub mod soak;

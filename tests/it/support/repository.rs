@@ -16,6 +16,7 @@ use lifeboat::repository::{
 };
 use lifeboat::store::Store;
 
+#[derive(Clone)]
 pub struct Fixture {
     pub store: Store,
     pub trust: Trust,
@@ -23,6 +24,7 @@ pub struct Fixture {
     pub writer_pem: String,
     /// Private keys of all four roles.
     pub keys: BTreeMap<Role, SigningKey>,
+    pub tuning: Tuning,
     /// Content of an identity file.
     pub identity: String,
     pub identities: Arc<Identities>,
@@ -43,7 +45,10 @@ impl Fixture {
 
     /// Repository id and dedup key come from `seed`, so that the same bytes are cut at the same places at each run.
     pub async fn in_store(store: Store, seed: u8) -> Self {
-        let cx = Context::silent();
+        Self::with_context(store, seed, Context::silent()).await
+    }
+
+    pub async fn with_context(store: Store, seed: u8, cx: Context) -> Self {
         let (first, second) = (generate_identity(), generate_identity());
         let recipients = vec![first.recipient.clone(), second.recipient];
         let (operator, writer) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
@@ -78,13 +83,13 @@ impl Fixture {
         Repository::create(store.clone(), new).await.unwrap();
         let identities = Arc::new(Identities::parse(first.file.expose()).unwrap());
         let (writer_pem, identity) = (writer.to_pem().expose().clone(), first.file.expose().clone());
-        Self { store, trust, dedup, writer_pem, keys, identity, identities, cx }
+        Self { store, trust, dedup, writer_pem, keys, tuning: TUNING, identity, identities, cx }
     }
 
     pub async fn open(&self, store: &Store) -> Result<(Repository, Writer), RepositoryError> {
         let repository = Repository::open(store.clone(), Some(self.trust.clone())).await?;
         let signing = SigningKey::from_pem(&self.writer_pem).unwrap();
-        let writer = repository.writer(self.dedup.clone(), signing, TUNING)?;
+        let writer = repository.writer(self.dedup.clone(), signing, self.tuning)?;
         Ok((repository, writer))
     }
 

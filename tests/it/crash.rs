@@ -1,0 +1,10 @@
+//! Crash safety: whatever happens at whatever call, what is listed is whole, and the next backup succeeds.
+
+mod base;
+mod child;
+mod full;
+mod leaders;
+mod matrix;
+mod program;
+mod trial;
+mod world;
