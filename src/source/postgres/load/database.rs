@@ -1,5 +1,6 @@
 //! One database: made anew, filled, compared, and only then put in place.
 
+use std::ffi::OsString;
 use std::time::Duration;
 
 use crate::context::Context;
@@ -23,6 +24,7 @@ pub(super) struct Loader<'a> {
     pub settings: &'a ConnectSettings,
     pub facts: &'a Facts,
     pub tools: &'a Tools,
+    pub wall: &'a [OsString],
     pub cx: &'a Context,
 }
 
@@ -95,6 +97,7 @@ impl Loader<'_> {
         let subject = database(&job.temporary);
         let conninfo = format!("dbname={}", conninfo_value(&job.temporary));
         let command = Command::new(&self.tools.pg_restore)
+            .enclosed(self.wall)
             .args(["--exit-on-error", "--no-password", "--dbname"])
             .arg(conninfo)
             .env("PGOPTIONS", options(self.facts.version_num, self.facts.superuser, &[]))

@@ -1,6 +1,7 @@
 //! The target: a whole server, or one database.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use async_trait::async_trait;
@@ -44,6 +45,8 @@ pub struct PostgresTarget {
     pub restore: RunId,
     /// Folders to look for the tools in, before all others.
     pub tools: Vec<PathBuf>,
+    /// Words in front of every tool that reads the backup, for a sandbox; none where it runs as we do.
+    pub wall: Vec<OsString>,
 }
 
 /// One database to load.
@@ -151,7 +154,7 @@ impl Target for PostgresTarget {
             loaded.made.extend(made.iter().map(|role| format!("role {role:?}")));
             facts.present.roles.extend(made);
         }
-        let loader = Loader { settings: &self.settings, facts: &facts, tools: &tools, cx };
+        let loader = Loader { settings: &self.settings, facts: &facts, tools: &tools, wall: &self.wall, cx };
         for job in self.jobs(&properties, detail, &facts)? {
             loader.load(&job, streams, &mut loaded).await?;
         }
