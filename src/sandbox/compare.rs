@@ -41,6 +41,7 @@ pub(super) async fn dump(
     let env = settings.client_env(name)?;
     let command = Command::new(pg_dump)
         .args(["--format=custom", "--compress=0", "--data-only", "--no-sync", "--no-password"])
+        .env("PGTZ", "UTC")
         .enclosed(wall);
     let running = env.apply(command).start(cx).map_err(|error| error.into_failure(&*subject))?;
     let told = subject.clone();

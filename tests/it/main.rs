@@ -20,5 +20,6 @@ mod postgres_capture;
 mod postgres_connect;
 mod postgres_failures;
 mod postgres_loop;
+mod postgres_sandbox;
 mod shipped_files;
 mod support;

@@ -129,7 +129,8 @@ fn start(
     env: &ClientEnv,
     command: Command,
 ) -> Result<(BoxStream<'static, Result<Bytes, SourceFailure>>, Stderr), SourceFailure> {
-    let command = env.apply(command.stall_timeout(job.source.stall_timeout));
+    // COPY writes times in the session's zone: in one zone, equal rows are equal bytes wherever they are read.
+    let command = env.apply(command.stall_timeout(job.source.stall_timeout).env("PGTZ", "UTC"));
     job.ran(what, &command.display());
     let running = command.start(&job.cx).map_err(|error| error.into_failure(what))?;
     let stderr = running.stderr();

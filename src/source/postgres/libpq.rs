@@ -36,8 +36,6 @@ impl ConnectSettings {
         // By environment the name is taken as it is: neither a space nor a `=` in it can become an option.
         env.set("PGDATABASE", database);
         env.set("PGAPPNAME", APPLICATION_NAME);
-        // COPY writes times in the session's zone: in one zone, equal rows are equal bytes wherever they are read.
-        env.set("PGTZ", "UTC");
         env.set("PGCONNECT_TIMEOUT", CONNECT_TIMEOUT.as_secs().to_string());
         env.set("PGGSSENCMODE", "disable");
         env.set("PGPASSFILE", NO_FILE);
