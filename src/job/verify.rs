@@ -14,7 +14,8 @@ use crate::event::Event;
 use crate::job::audit;
 use crate::job::open::{age, catalog, identities, now, open_pinned, prover, required_identities, select};
 use crate::job::types::{
-    Damage, Outcome, Percent, Place, SandboxOptions, VerifyBackup, VerifyCapture, VerifyReport, VerifyRequest, VerifyWhat,
+    Damage, Outcome, Percent, Place, SandboxOptions, VerifyBackup, VerifyCapture, VerifyReport, VerifyRequest,
+    VerifyWhat,
 };
 use crate::job::{JobError, list};
 use crate::model::{

@@ -13,17 +13,8 @@ use crate::sandbox::{Options, SandboxError, USUAL_USER};
 /// Process 1 of every sandbox.
 const ENTER: &str = include_str!("enter.sh");
 /// What every program needs to read; whichever of these are there.
-const SYSTEM: [&str; 9] = [
-    "/usr",
-    "/bin",
-    "/sbin",
-    "/lib",
-    "/lib32",
-    "/lib64",
-    "/nix/store",
-    "/etc/alternatives",
-    "/var/cache/postgresql",
-];
+const SYSTEM: [&str; 9] =
+    ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/nix/store", "/etc/alternatives", "/var/cache/postgresql"];
 const TRIAL: Duration = Duration::from_secs(30);
 
 /// What happens to a program's standard input.
@@ -192,7 +183,9 @@ pub(super) async fn belongings(bin: &Path, program: &Path, cx: &Context) -> Vec<
     for word in libraries.iter().flat_map(|text| text.split_whitespace()).filter(|word| word.starts_with('/')) {
         let library = Path::new(word);
         let real = library.canonicalize().ok();
-        folders.extend([Some(library), real.as_deref()].into_iter().flatten().filter_map(Path::parent).map(Path::to_owned));
+        folders.extend(
+            [Some(library), real.as_deref()].into_iter().flatten().filter_map(Path::parent).map(Path::to_owned),
+        );
     }
     folders.sort();
     folders.dedup();

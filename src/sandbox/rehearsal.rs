@@ -97,8 +97,7 @@ impl Sandbox {
         step(source, "start a throw-away server", cx);
         let began = Instant::now();
         let relations = what.detail.streams.iter().map(|stream| stream.parts.len()).max().unwrap_or(0);
-        let server =
-            Server::start(&stage.captured, &stage.server, stage.folder, &stage.walls, relations, cx).await?;
+        let server = Server::start(&stage.captured, &stage.server, stage.folder, &stage.walls, relations, cx).await?;
         steps.add("start", began);
         let result = load_and_compare(what, stage, &server, steps, cx).await;
         let result = result.map_err(|failure| with_log(failure, &server));

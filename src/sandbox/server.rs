@@ -165,7 +165,8 @@ async fn make(
         }
         let failure = SourceFailure::new(FailureClass::Configuration, SUBJECT, error.to_string());
         if error.stderr().contains("locale") {
-            failure.cure("install the locales of the captured server on this machine (Debian: dpkg-reconfigure locales)")
+            failure
+                .cure("install the locales of the captured server on this machine (Debian: dpkg-reconfigure locales)")
         } else {
             failure
         }

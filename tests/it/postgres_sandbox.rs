@@ -185,11 +185,10 @@ fn proves_on(major: Major, version: &str) {
     let proof = &shown["statement"]["predicate"];
     assert_eq!((&proof["level"], &proof["passed"]), (&"restored".into(), &true.into()));
     let tools: Vec<&str> = proof["tools"].as_array().unwrap().iter().map(|tool| tool.as_str().unwrap()).collect();
-    assert_eq!(tools.iter().map(|tool| tool.split(' ').next().unwrap()).collect::<Vec<_>>(), [
-        "postgres",
-        "pg_restore",
-        "pg_dump"
-    ]);
+    assert_eq!(
+        tools.iter().map(|tool| tool.split(' ').next().unwrap()).collect::<Vec<_>>(),
+        ["postgres", "pg_restore", "pg_dump"]
+    );
     assert!(tools.iter().all(|tool| tool.split(' ').nth(1).unwrap().starts_with(version)), "{tools:?}");
     let steps = proof["captures"][0]["steps"].as_array().unwrap();
     let steps: Vec<&str> = steps.iter().map(|step| step["step"].as_str().unwrap()).collect();
