@@ -213,7 +213,7 @@ mod tests {
         let folder = folder_in(base.path());
         let (path, deep) = (folder.path.clone(), folder.path.join("work/a"));
         fs::create_dir_all(deep.join("b")).unwrap();
-        fs::set_permissions(&deep, Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(&deep, Permissions::from_mode(0o000)).unwrap();
         drop(folder);
         assert!(!path.exists());
     }
