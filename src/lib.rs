@@ -7,6 +7,7 @@ pub mod config;
 pub mod model;
 // movement
 pub mod repository;
+pub mod sandbox;
 pub mod source;
 pub mod store;
 pub mod verify;

@@ -8,6 +8,7 @@ use crate::cli::exits::after_help;
 use crate::cli::list::status;
 use crate::cli::text::Text;
 use crate::cli::{human, output};
+use crate::config::Period;
 use crate::context::Context;
 use crate::job::types::{
     BackupRef, BackupRefError, Outcome, Percent, SandboxOptions, VerifyBackup, VerifyReport, VerifyRequest, VerifyWhat,
@@ -41,6 +42,9 @@ pub struct Verify {
     /// Load even where this machine cannot isolate the throw-away server; the proof says so
     #[arg(long)]
     weak_sandbox: bool,
+    /// How long loading and comparing one source may take, such as 2h; default is by its size
+    #[arg(long, value_name = "TIME")]
+    sandbox_timeout: Option<Period>,
     #[command(flatten)]
     signing: SigningKey,
 }
@@ -57,15 +61,21 @@ impl Verify {
         if self.sample.is_some() && self.level != Level::Hashed {
             return Err(JobError::usage("--sample goes with --level hashed only"));
         }
-        if (self.sandbox_user.is_some() || self.weak_sandbox) && self.level != Level::Restored {
-            return Err(JobError::usage("--sandbox-user and --weak-sandbox go with --level restored only"));
+        let of_sandbox = self.sandbox_user.is_some() || self.weak_sandbox || self.sandbox_timeout.is_some();
+        if of_sandbox && self.level != Level::Restored {
+            let message = "--sandbox-user, --weak-sandbox and --sandbox-timeout go with --level restored only";
+            return Err(JobError::usage(message));
         }
         let request = VerifyRequest {
             place: global.signing_place(self.signing.signing_key)?,
             what: self.backup,
             level: self.level,
             sample: self.sample,
-            sandbox: SandboxOptions { user: self.sandbox_user, weak: self.weak_sandbox },
+            sandbox: SandboxOptions {
+                user: self.sandbox_user,
+                weak: self.weak_sandbox,
+                timeout: self.sandbox_timeout.map(Period::duration),
+            },
         };
         let report = job::verify::run(request, cx).await?;
         output::report(global.json, &report, text)?;

@@ -90,11 +90,18 @@ impl Command {
     }
 
     /// Runs `wrapper... program args...`, for `unshare`, `prlimit`, `setpriv` and the like. They must exec the
-    /// program, not fork it. Wrappers add up: the first one given is the outermost.
+    /// program, or take it down with them. Wrappers add up: the first one given is the outermost.
     #[must_use]
     pub fn wrapper<A: AsRef<OsStr>>(mut self, wrapper: impl IntoIterator<Item = A>) -> Self {
         self.wrapper.extend(wrapper.into_iter().map(|arg| arg.as_ref().to_owned()));
         self
+    }
+
+    /// Runs behind the wall that these words put up: they are a wrapper, and nothing of our own environment passes.
+    /// No words, no wall.
+    #[must_use]
+    pub fn enclosed<A: AsRef<OsStr>>(self, wall: &[A]) -> Self {
+        if wall.is_empty() { self } else { self.bare_env().wrapper(wall) }
     }
 
     /// Bytes for standard input; it is closed when they end. Their error stops the program.

@@ -148,7 +148,8 @@ async fn check_present(
     entry: &SourceEntry,
     cx: &Context,
 ) -> Result<(), JobError> {
-    let request = Request { repository, backup, level: Level::Present, sample: None, identities: None };
+    let request =
+        Request { repository, backup, level: Level::Present, sample: None, identities: None, rehearsal: None };
     let checked = verify(&request, entry, cx).await;
     let Some(problem) = checked.problems.first() else { return Ok(()) };
     let exit = if problem.kind == ProblemKind::Damaged { Exit::Damaged } else { Exit::Failed };
@@ -185,6 +186,7 @@ fn target(request: &RestoreRequest, cx: &Context) -> Result<PostgresTarget, JobE
         restore: cx.clock.ulid().into(),
         jobs: request.jobs,
         tools: tools.collect(),
+        wall: Vec::new(),
     })
 }
 

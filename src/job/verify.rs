@@ -1,26 +1,31 @@
 //! `lifeboat verify`: proves backups to a level, and writes a signed proof of it, also when it failed.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde::Serialize as _;
 
+use crate::config;
 use crate::context::Context;
 use crate::event::Event;
 use crate::job::audit;
 use crate::job::open::{age, catalog, identities, now, open_pinned, prover, required_identities, select};
 use crate::job::types::{
-    BackupRef, Damage, Outcome, Percent, Place, VerifyBackup, VerifyCapture, VerifyReport, VerifyRequest, VerifyWhat,
+    BackupRef, Damage, Outcome, Percent, Place, SandboxOptions, VerifyBackup, VerifyCapture, VerifyReport,
+    VerifyRequest, VerifyWhat,
 };
 use crate::job::{JobError, list};
 use crate::model::{
-    CaptureProof, DocumentId, FORMAT, Finding, Level, PREDICATE_TYPE, Proof, STATEMENT_TYPE, Statement, Subject,
+    CaptureProof, DocumentId, FORMAT, Finding, Level, Name, PREDICATE_TYPE, Proof, STATEMENT_TYPE, Statement, Subject,
     SubjectDigest, Timestamp,
 };
 use crate::repository::{self, Backup, Identities, Repository, Sealer, SigningKey, VERSION, layout};
+use crate::sandbox::{self, Sandbox};
 use crate::store::{Access, ErrorKind};
-use crate::verify::{Checked, Problem, ProblemKind, Request, verify};
+use crate::verify::{Checked, Problem, ProblemKind, Rehearsal, Request, verify};
 
 /// The text has some 8 KiB.
 const MAX_RESTORE_TEXT_BYTES: u64 = 1 << 20;
@@ -39,7 +44,19 @@ pub async fn run(request: VerifyRequest, cx: &Context) -> Result<VerifyReport, J
         VerifyWhat::Backup(backup) => vec![select(&catalog, backup, None)?],
     };
     let prover = prover(&repository, place)?;
-    let checker = Checker { repository: &repository, level: request.level, sample: request.sample, identities, prover };
+    let sandbox = match request.level {
+        Level::Restored => Some(sandbox(&request.sandbox, cx).await?),
+        _ => None,
+    };
+    let rehearsal = sandbox.as_ref().map(|sandbox| Rehearsal { sandbox, tools: tools(place) });
+    let checker = Checker {
+        repository: &repository,
+        level: request.level,
+        sample: request.sample,
+        identities,
+        rehearsal: rehearsal.as_ref(),
+        prover,
+    };
     let mut backups = Vec::new();
     for backup in &chosen {
         backups.push(checker.check(backup, cx).await?);
@@ -80,8 +97,27 @@ pub async fn after_backup(
     level: Level,
     cx: &Context,
 ) -> Result<VerifyBackup, JobError> {
-    let checker = Checker { repository, level, sample: None, identities: None, prover: prover(repository, place)? };
+    let prover = prover(repository, place)?;
+    let checker = Checker { repository, level, sample: None, identities: None, rehearsal: None, prover };
     checker.check(backup, cx).await
+}
+
+async fn sandbox(options: &SandboxOptions, cx: &Context) -> Result<Sandbox, JobError> {
+    let SandboxOptions { user, weak, timeout } = options.clone();
+    let made = Sandbox::prepare(&sandbox::Options { user, weak, timeout }, cx).await;
+    made.map_err(|error| match error.cure() {
+        Some(cure) => JobError::blocked("nothing was loaded").because(error).hint(cure),
+        None => JobError::interrupted(),
+    })
+}
+
+/// Where each source's policy says that the server's programs are.
+fn tools(place: &Place) -> BTreeMap<Name, Vec<PathBuf>> {
+    let sources = place.policy.iter().flat_map(|policy| &policy.sources);
+    let tools = sources.map(|source| match &source.kind {
+        config::SourceKind::Postgres(postgres) => (source.name.clone(), postgres.tools.clone()),
+    });
+    tools.collect()
 }
 
 struct Checker<'a> {
@@ -89,6 +125,7 @@ struct Checker<'a> {
     level: Level,
     sample: Option<Percent>,
     identities: Option<Arc<Identities>>,
+    rehearsal: Option<&'a Rehearsal<'a>>,
     prover: Option<SigningKey>,
 }
 
@@ -105,6 +142,7 @@ impl Checker<'_> {
             level: self.level,
             sample: self.sample.map(Percent::share).filter(|share| *share < 1.0),
             identities: self.identities.clone(),
+            rehearsal: self.rehearsal,
         };
         let mut checked = Vec::new();
         for entry in &manifest.sources {
@@ -143,6 +181,7 @@ impl Checker<'_> {
         seconds: f64,
     ) -> Result<VerifyBackup, JobError> {
         let mut damage = Vec::new();
+        findings.extend(checked.iter().flat_map(|capture| capture.findings.iter().cloned()));
         for (capture, problem) in checked.iter().flat_map(|c| c.problems.iter().map(move |problem| (c, problem))) {
             if problem.kind == ProblemKind::Damaged {
                 let source = Some(capture.source.clone());

@@ -3,15 +3,17 @@
 mod hashed;
 mod opened;
 mod present;
+mod restored;
 mod streams;
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use crate::context::Context;
-use crate::model::{Level, Name, SourceEntry, StepTime};
+use crate::model::{Finding, Level, Name, SourceEntry, StepTime};
 use crate::repository::{Backup, ChunkList, ErrorClass, Identities, Repository, RepositoryError};
 
+pub use restored::Rehearsal;
 pub use streams::CaptureStreams;
 
 /// What is to be proved, and with which means.
@@ -23,6 +25,8 @@ pub struct Request<'a> {
     pub sample: Option<f64>,
     /// Needed from `opened` on.
     pub identities: Option<Arc<Identities>>,
+    /// Needed for `restored`.
+    pub rehearsal: Option<&'a Rehearsal<'a>>,
 }
 
 /// What was found out about one capture.
@@ -37,6 +41,8 @@ pub struct Checked {
     pub rows: Option<u64>,
     pub steps: Vec<StepTime>,
     pub problems: Vec<Problem>,
+    /// What a person should know besides.
+    pub findings: Vec<Finding>,
     pub weakened_by: Vec<String>,
     /// Versions of the tools that took part.
     pub tools: Vec<String>,
@@ -97,6 +103,7 @@ pub async fn verify(request: &Request<'_>, entry: &SourceEntry, cx: &Context) ->
         rows: None,
         steps: Vec::new(),
         problems: Vec::new(),
+        findings: Vec::new(),
         weakened_by: Vec::new(),
         tools: Vec::new(),
     };
@@ -137,12 +144,6 @@ async fn check(
         Level::Present => present::check(request, entry, list, checked).await,
         Level::Hashed => hashed::check(request, entry, list, checked, cx).await,
         Level::Opened => opened::check(request, entry, cx).await,
-        Level::Restored => vec![Problem {
-            kind: ProblemKind::Unchecked,
-            key: None,
-            level: Level::Restored,
-            message: "this version has no sandbox to load into, so `restored` cannot be proved".into(),
-            cure: Some("--level opened, and `lifeboat restore` into a throw-away server of your own".into()),
-        }],
+        Level::Restored => restored::check(request, entry, checked, cx).await,
     }
 }

@@ -38,6 +38,7 @@ pub(in crate::verify) async fn documents(request: &Request<'_>, entry: &SourceEn
         rows: None,
         steps: Vec::new(),
         problems: Vec::new(),
+        findings: Vec::new(),
         weakened_by: Vec::new(),
         tools: Vec::new(),
     };

@@ -123,9 +123,9 @@ first_size=$(repository_size)
 note "run $first_run; the repository holds $first_size MB"
 run "$lifeboat" list -f $policy
 
-headline "Prove it: every object there, every byte as signed, everything decrypts and parses"
-note "A rehearsal in a throw-away server (level restored) comes later; below, the real restore is compared instead."
-run "$lifeboat" verify latest --level opened -f $policy --identity $key
+headline "Prove it by a rehearsal: restore it into a throw-away server, compare every table, throw the server away"
+note "Loading a backup runs its code, so that server has no network, sees none of our files, and takes all it started along."
+run "$lifeboat" verify latest --level restored -f $policy --identity $key
 
 headline "Write down what the server holds (a fingerprint per database, by pg_dump, not by lifeboat)"
 fingerprints >before

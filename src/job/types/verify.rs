@@ -3,6 +3,7 @@
 //! A bare URL is a `JobError` (refused). With a prover's key every backup gets a proof, also one that failed.
 
 use std::str::FromStr;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -34,6 +35,8 @@ pub struct SandboxOptions {
     pub user: Option<String>,
     /// Goes on where the machine offers no isolation; said in the proof.
     pub weak: bool,
+    /// How long loading and comparing one capture may take; null = by its size.
+    pub timeout: Option<Duration>,
 }
 
 /// More than 0, at most 100.

@@ -1,6 +1,7 @@
 //! The two programs that a capture runs, and what their failures mean.
 
 use std::collections::VecDeque;
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -30,6 +31,7 @@ pub(super) fn globals(job: Arc<Job>) -> Items {
         let mut command = Command::new(&job.tools.pg_dumpall)
             .args(["--globals-only", "--no-sync", "--no-password"])
             .arg(format!("--database={conninfo}"))
+            .env("PGOPTIONS", defaults::reading(job.server.properties.version_num))
             // The load side reads UTF-8; nothing can be converted out of SQL_ASCII.
             .arg(if job.server.encoding == "SQL_ASCII" { "--encoding=SQL_ASCII" } else { "--encoding=UTF8" });
         if !job.server.reads_passwords {
@@ -101,12 +103,10 @@ async fn begin(job: &Arc<Job>, mut held: Held) -> Result<(StreamItem, Dump, Held
     let mut attempt = 1;
     loop {
         let env = job.source.settings.client_env(&database)?;
-        let command = Command::new(&job.tools.pg_dump)
-            .args(["--format=custom", "--compress=0", "--no-sync", "--no-password"])
+        let version_num = job.server.properties.version_num;
+        let command = archive(&job.tools.pg_dump, version_num, job.encoding(&database))
             .arg(format!("--lock-wait-timeout={}", job.source.lock_timeout_text()))
-            .arg(format!("--snapshot={}", held.snapshot))
-            // A role or database may have another `client_encoding`, in which not every value can be written.
-            .arg(format!("--encoding={}", job.encoding(&database)));
+            .arg(format!("--snapshot={}", held.snapshot));
         let (bytes, stderr) = start(job, &subject(&database), &env, command)?;
         let mut items = split(subject(&database), bytes);
         match items.next().await {
@@ -128,14 +128,23 @@ async fn begin(job: &Arc<Job>, mut held: Held) -> Result<(StreamItem, Dump, Held
     }
 }
 
+/// `pg_dump` of one database of a server of that version, whose texts are in that encoding: equal rows give equal bytes
+/// wherever they are read.
+pub fn archive(pg_dump: &Path, version_num: u32, encoding: &str) -> Command {
+    Command::new(pg_dump)
+        .args(["--format=custom", "--compress=0", "--no-sync", "--no-password"])
+        // A role or database may have another `client_encoding`, in which not every value can be written.
+        .arg(format!("--encoding={encoding}"))
+        .env("PGOPTIONS", defaults::reading(version_num))
+}
+
 fn start(
     job: &Job,
     what: &str,
     env: &ClientEnv,
     command: Command,
 ) -> Result<(BoxStream<'static, Result<Bytes, SourceFailure>>, Stderr), SourceFailure> {
-    let options = defaults::reading(job.server.properties.version_num);
-    let command = env.apply(command.stall_timeout(job.source.stall_timeout).env("PGOPTIONS", options));
+    let command = env.apply(command.stall_timeout(job.source.stall_timeout));
     job.ran(what, &command.display());
     let running = command.start(&job.cx).map_err(|error| error.into_failure(what))?;
     let stderr = running.stderr();

@@ -21,6 +21,7 @@ mod tools;
 
 pub use capture::{Databases, PostgresSource};
 pub use connect::{APPLICATION_NAME, connect};
+pub use dump::archive as dump_archive;
 pub use failure::{chain, database, query_failed, quoted};
 pub use libpq::ClientEnv;
 pub use seam::{Moment, Seam};

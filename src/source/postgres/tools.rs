@@ -56,6 +56,21 @@ impl Tools {
         newer.into_values().next().ok_or_else(|| missing(server_major, &seen))
     }
 
+    /// An installation with the programs of a server, of exactly that major: `initdb` and `postgres` are there.
+    pub async fn find_server(dirs: &[PathBuf], major: u32, cx: &Context) -> Result<Tools, SourceFailure> {
+        let mut seen = Vec::new();
+        for dir in candidates(dirs) {
+            let Some(tools) = Tools::in_dir(&dir, cx).await else { continue };
+            let is_server = tools.initdb.is_some() && tools.postgres.is_some();
+            if is_server && tools.major == major {
+                return Ok(tools);
+            }
+            let what = if is_server { "a server" } else { "client tools only" };
+            seen.push(format!("{what} of {} in {}", tools.version, tools.dir.display()));
+        }
+        Err(no_server(major, &seen))
+    }
+
     /// The tools in one folder, if all of them are there and say their version.
     pub async fn in_dir(dir: &Path, cx: &Context) -> Option<Tools> {
         let program = |name: &str| Some(dir.join(name)).filter(|path| exec::is_program(path));
@@ -105,6 +120,16 @@ async fn version_of(program: &Path, cx: &Context) -> Option<String> {
 async fn ask(program: &Path, question: &str, cx: &Context) -> Option<String> {
     let finished = Command::new(program).arg(question).deadline(Duration::from_secs(20)).output(64 << 10, cx).await;
     String::from_utf8(finished.ok()?.stdout).ok()
+}
+
+fn no_server(major: u32, seen: &[String]) -> SourceFailure {
+    let mut message = format!("the server programs of PostgreSQL {major} (initdb, postgres) were not found");
+    if !seen.is_empty() {
+        message.push_str(&format!("; there is {}", seen.join(", ")));
+    }
+    SourceFailure::new(FailureClass::ToolMissing, format!("PostgreSQL {major}"), message).cure(format!(
+        "install the server of PostgreSQL {major} (Debian: apt-get install postgresql-{major}), or name the folder of its programs with `postgres.tools` or LIFEBOAT_POSTGRES_BIN"
+    ))
 }
 
 fn missing(server_major: u32, seen: &[String]) -> SourceFailure {

@@ -371,7 +371,8 @@ async fn open(fixture: &Fixture, store: &Store) -> Result<End, RepositoryError> 
     let catalog = repository.catalog(None).await?;
     let backup = &catalog.backups[0];
     let identities = Some(fixture.identities.clone());
-    let request = Request { repository: &repository, backup, level: Level::Opened, sample: None, identities };
+    let request =
+        Request { repository: &repository, backup, level: Level::Opened, sample: None, identities, rehearsal: None };
     let checked = verify(&request, &backup.manifest.sources[0], &fixture.cx).await;
     let worst = checked.problems.iter().min_by_key(|problem| problem.kind);
     Ok(match worst.map(|problem| (problem.kind, problem.message.clone())) {

@@ -2,6 +2,7 @@
 
 use sha2::{Digest as _, Sha256};
 
+use super::rows::{RowKey, RowSet};
 use crate::model::Digest;
 
 /// What pg_dump writes behind the rows; it is no part of what COPY sends.
@@ -15,9 +16,23 @@ pub struct CopyContent {
     hash: Sha256,
     rows: u64,
     gathered: Vec<u8>,
+    set: Option<RowSet>,
+}
+
+/// What a table held.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Rows {
+    pub count: u64,
+    pub sha256: Digest,
+    /// Whatever their order; only where it was asked for.
+    pub set: Option<Digest>,
 }
 
 impl CopyContent {
+    pub fn new(key: Option<RowKey>) -> Self {
+        CopyContent { set: key.map(RowSet::new), ..CopyContent::default() }
+    }
+
     pub fn push(&mut self, bytes: &[u8]) {
         self.gathered.extend_from_slice(bytes);
         if self.gathered.len() >= GATHER {
@@ -26,11 +41,12 @@ impl CopyContent {
         }
     }
 
-    /// Rows and hash; None if the terminator is missing.
-    pub fn finish(mut self) -> Option<(u64, Digest)> {
+    /// None if the terminator is missing.
+    pub fn finish(mut self) -> Option<Rows> {
         let end = self.gathered.strip_suffix(TERMINATOR)?.len();
         self.settle(end);
-        Some((self.rows, Digest(self.hash.finalize().into())))
+        let sha256 = Digest(self.hash.finalize().into());
+        Some(Rows { count: self.rows, sha256, set: self.set.map(RowSet::finish) })
     }
 
     /// In the text format a row ends with exactly one line break, and those within values are escaped. No encoding
@@ -39,6 +55,9 @@ impl CopyContent {
         let settled = &self.gathered[..count];
         self.rows += memchr::memchr_iter(b'\n', settled).count() as u64;
         self.hash.update(settled);
+        if let Some(set) = &mut self.set {
+            set.push(settled);
+        }
         self.gathered.drain(..count);
     }
 }
@@ -86,7 +105,7 @@ mod tests {
     fn content(pieces: &[&[u8]]) -> Option<(u64, Digest)> {
         let mut content = CopyContent::default();
         pieces.iter().for_each(|piece| content.push(piece));
-        content.finish()
+        content.finish().map(|rows| (rows.count, rows.sha256))
     }
 
     #[test]
@@ -111,7 +130,7 @@ mod tests {
             assert!(content.gathered.len() <= GATHER + 1000);
         }
         content.push(TERMINATOR);
-        assert_eq!(content.finish(), Some((1000, sha256(&all))));
+        assert_eq!(content.finish(), Some(Rows { count: 1000, sha256: sha256(&all), set: None }));
     }
 
     #[test]

@@ -12,13 +12,17 @@
 
 mod content;
 mod cursor;
+mod digests;
 mod error;
 mod reader;
+mod rows;
 mod split;
 #[cfg(test)]
 mod tests;
 mod toc;
 
+pub use digests::{PartDigest, digests};
 pub use error::ArchiveError;
+pub use rows::RowKey;
 pub use split::{read_toc, split, walk_toc};
 pub use toc::{Section, Toc, TocEntry, table_part};

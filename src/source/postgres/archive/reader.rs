@@ -6,9 +6,11 @@ use bytes::{Bytes, BytesMut};
 
 use super::content::{CopyContent, LargeObjects};
 use super::cursor::{Cursor, INT, MAX_ENTRY, Stop, int};
+use super::digests::PartDigest;
 use super::error::ArchiveError;
+use super::rows::RowKey;
 use super::toc::{Header, TocEntry};
-use crate::model::StreamItem;
+use crate::model::{Digest, StreamItem};
 
 /// Entries with data of one archive. The sealed detail that names them could not hold more.
 const MAX_PARTS: usize = 1 << 19;
@@ -31,6 +33,9 @@ pub struct Reader {
     expected: HashMap<i64, String>,
     seen: std::collections::HashSet<i64>,
     part: String,
+    /// Asks for the set of rows of each part.
+    key: Option<RowKey>,
+    digests: Vec<PartDigest>,
 }
 
 #[derive(Default)]
@@ -77,6 +82,15 @@ impl<const N: usize> Small<N> {
 }
 
 impl Reader {
+    /// A reader that also keeps what each part held, for comparing.
+    pub fn with_row_sets(key: RowKey) -> Self {
+        Reader { key: Some(key), ..Reader::default() }
+    }
+
+    pub fn into_digests(self) -> Vec<PartDigest> {
+        self.digests
+    }
+
     /// Takes the next piece. Everything in it comes out again in `out`, unchanged and in order, except that the few
     /// bytes of a block's head are held back until it is known which part they begin.
     pub fn push(&mut self, piece: &Bytes, out: &mut Vec<StreamItem>) -> Result<(), ArchiveError> {
@@ -116,11 +130,11 @@ impl Reader {
                             0 => match content {
                                 Content::Rows(rows) => {
                                     let missing = || ArchiveError::NoTerminator(self.part.clone());
-                                    let (rows, sha256) = rows.finish().ok_or_else(missing)?;
+                                    let rows = rows.finish().ok_or_else(missing)?;
                                     let end = piece.len() - rest.len();
                                     give(out, piece, from, end);
                                     from = end;
-                                    out.push(StreamItem::PartEnd { rows: Some(rows), sha256: Some(sha256) });
+                                    out.push(self.end(rows.count, rows.sha256, rows.set));
                                     State::Block(Small::default())
                                 }
                                 Content::Object(mut objects) => {
@@ -153,7 +167,7 @@ impl Reader {
                                 let end = piece.len() - rest.len();
                                 give(out, piece, from, end);
                                 from = end;
-                                out.push(StreamItem::PartEnd { rows: Some(rows), sha256: Some(sha256) });
+                                out.push(self.end(rows, sha256, Some(sha256)));
                                 State::Block(Small::default())
                             }
                             oid => {
@@ -240,10 +254,17 @@ impl Reader {
         };
         self.seen.insert(id);
         match kind {
-            TABLE => Ok(State::Length(Content::Rows(CopyContent::default()), Small::default())),
+            TABLE => Ok(State::Length(Content::Rows(CopyContent::new(self.key)), Small::default())),
             LARGE_OBJECTS => Ok(State::Oid(LargeObjects::default(), Small::default())),
             _ => Err(self.block(at, "its type is unknown")),
         }
+    }
+
+    fn end(&mut self, rows: u64, sha256: Digest, set: Option<Digest>) -> StreamItem {
+        if let (Some(_), Some(set)) = (self.key, set) {
+            self.digests.push(PartDigest { name: self.part.clone(), rows, sha256, set });
+        }
+        StreamItem::PartEnd { rows: Some(rows), sha256: Some(sha256) }
     }
 
     fn size(&self, raw: [u8; INT], at: usize) -> Result<usize, ArchiveError> {

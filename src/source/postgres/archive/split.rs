@@ -19,8 +19,7 @@ const MAX_TOC: usize = 1 << 30;
 /// Passes an archive through unchanged, and says where each table's data begins and ends, its rows, and the SHA-256 of
 /// exactly what `COPY ... TO STDOUT` sent. A clean end means that the archive is whole: contents and every data block.
 ///
-/// Works in a task of its own, so that hashing does not hold up whoever reads. Dropping the result ends it. The sandbox
-/// can be compared by the same means: dump it with `pg_dump -Fc -Z0 --data-only`, split that, compare parts by name.
+/// Works in a task of its own, so that hashing does not hold up whoever reads. Dropping the result ends it.
 pub fn split(subject: String, mut input: ByteStream) -> BoxStream<'static, Result<StreamItem, SourceFailure>> {
     let (send, mut receive) = mpsc::channel(WAITING);
     tokio::spawn(async move {
@@ -103,6 +102,6 @@ async fn contents(
     }
 }
 
-fn damaged(subject: &str, error: &ArchiveError) -> SourceFailure {
+pub(super) fn damaged(subject: &str, error: &ArchiveError) -> SourceFailure {
     SourceFailure::new(FailureClass::Damaged, subject, error.to_string())
 }

@@ -164,6 +164,7 @@ impl Loader<'_> {
         let env = self.target.settings.client_env(&job.temporary)?;
         let conninfo = format!("dbname={}", conninfo_value(&job.temporary));
         let mut command = Command::new(&self.tools.pg_restore)
+            .enclosed(&self.target.wall)
             .args(self.facts.spaces.arguments())
             .args(["--exit-on-error", "--no-password", "--dbname"])
             .arg(conninfo)

@@ -1,6 +1,7 @@
 //! The target: a whole server, or one database.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use async_trait::async_trait;
@@ -53,6 +54,8 @@ pub struct PostgresTarget {
     pub jobs: u32,
     /// Folders to look for the tools in, before all others.
     pub tools: Vec<PathBuf>,
+    /// Words in front of every tool that reads the backup, for a sandbox; none where it runs as we do.
+    pub wall: Vec<OsString>,
 }
 
 impl Mode {
