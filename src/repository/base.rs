@@ -53,7 +53,7 @@ impl Repository {
     ) -> Result<Base, RepositoryError> {
         let expired = self.runs_with_tombstone(policy).await?;
         let objects = self.store().list_all(&layout::runs(policy)).await.during("list backups")?;
-        let candidates = self.read_candidates(policy, source, &objects, &expired, cx).await;
+        let mut candidates = self.read_candidates(policy, source, &objects, &expired, cx).await;
         let unfinished = self.read_unfinished(policy, source, &objects).await?;
         let mut listed = self.list_chunks(policy, source).await?;
         let mut base = Base::default();
@@ -61,8 +61,10 @@ impl Repository {
         match self.damaged_objects(&objects).await {
             Ok(damaged) => listed.damaged = damaged,
             Err(error) => {
-                let problem = format!("cannot be read, so nothing that is stored already is reused: {}", chain(&error));
+                // Which objects are damaged is not known, so all of them may be.
+                let problem = format!("cannot be read, so no backup can serve as a base: {}", chain(&error));
                 cx.found(Finding::warning("proofs", problem));
+                candidates.clear();
                 listed.objects.clear();
             }
         }

@@ -36,7 +36,7 @@ fn what_is_typed_or_configured_wrong() {
     let backup =
         |backup: &str| world.program(&target.password, &["restore", backup, "--source", "postgres", "--to", &to]);
     let said = fails(backup("01ARZ3NDEKTSV4RRFFQ69G5FAV"), 2);
-    assert!(said.contains("hint: lifeboat list"), "{said}");
+    assert!(said.contains("`lifeboat list` shows all"), "{said}");
     world.backup();
     let said = fails(backup(&world.run[..2]), 2);
     assert!(said.contains(&world.run[..2]), "{said}");

@@ -108,7 +108,7 @@ async fn a_base_whose_proof_cannot_be_read_is_none() {
     let made = world.fixture.backup(&world.disk.store().faulty(plan), &streams(1)).await.unwrap();
     assert_eq!(copies(&world.disk.store(), &lines[0].id).await, 2, "it was stored anew");
     assert!(made.manifest.sources[0].base.is_empty());
-    assert!(world.findings.all().iter().any(|found| found.message.contains("cannot serve as a base")));
+    assert!(world.findings.all().iter().any(|found| found.message.contains("no backup can serve as a base")));
 }
 
 /// Lists that are hostile, although a trusted writer signed for them, cost nothing but a warning.

@@ -116,6 +116,6 @@ async fn no_value_of_any_document_makes_a_verb_panic() {
         forge.restore_snapshot(&snapshot);
     }
     if is_soak() {
-        eprintln!("soak: hostile value trials={} failures=0", trials.len());
+        eprintln!("soak: hostile-value trials={} failures=0", trials.len());
     }
 }
