@@ -92,7 +92,7 @@ async fn old_runs_that_cannot_be_read_cost_space_and_not_the_backup() {
 
 /// A proof that cannot be read may be the one that says which chunk is damaged.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_base_whose_proof_cannot_be_read_is_none() {
+async fn beside_a_proof_that_cannot_be_read_nothing_is_reused() {
     let world = World::new().await;
     world.backup(&streams(1)).await;
     let first = world.fixture.backups().await.remove(0);
@@ -107,8 +107,8 @@ async fn a_base_whose_proof_cannot_be_read_is_none() {
     let plan = FaultPlan::new().with(When::Nth(Operation::Get, n), Fault::Fail(ErrorKind::Other));
     let made = world.fixture.backup(&world.disk.store().faulty(plan), &streams(1)).await.unwrap();
     assert_eq!(copies(&world.disk.store(), &lines[0].id).await, 2, "it was stored anew");
-    assert!(made.manifest.sources[0].base.is_empty());
-    assert!(world.findings.all().iter().any(|found| found.message.contains("cannot serve as a base")));
+    assert_eq!(made.manifest.sources[0].stats.reused_chunks, 0);
+    assert!(world.findings.all().iter().any(|found| found.subject == "proofs" && found.message.contains("reused")));
 }
 
 /// Lists that are hostile, although a trusted writer signed for them, cost nothing but a warning.
