@@ -39,7 +39,7 @@ packages() {
 
 debian() {
   packages "$pg15_bin/postgres:postgresql-15" "$pg15_bin/psql:postgresql-client-15" age:age zstd:zstd jq:jq openssl:openssl \
-    setpriv:util-linux unshare:util-linux ip:iproute2
+    setpriv:util-linux unshare:util-linux ip:iproute2 strace:strace
 }
 
 postgres18() {

@@ -64,6 +64,7 @@ pub const CRATES: [(&str, &[&str]); 23] = [
     ("serde_saphyr", &["config/"]),
     ("sha2", &["model/", "repository/", "source/", "verify/"]),
     ("strsim", &["config/"]),
+    // `store` only for its tests: the program makes its temporary files in the repository itself.
     ("tempfile", &["source/", "sandbox/", "job/", "store/local/tests.rs"]),
     ("tokio", &["store/", "repository/", "source/", "verify/", "sandbox/", "exec/", "job/", "cli/", "clock.rs"]),
     ("tokio_postgres", &["source/postgres/", "sandbox/"]),

@@ -92,7 +92,7 @@ async fn old_runs_that_cannot_be_read_cost_space_and_not_the_backup() {
 
 /// A proof that cannot be read may be the one that says which chunk is damaged.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_base_whose_proof_cannot_be_read_is_none() {
+async fn beside_a_proof_that_cannot_be_read_nothing_is_reused() {
     let world = World::new().await;
     world.backup(&streams(1)).await;
     let first = world.fixture.backups().await.remove(0);

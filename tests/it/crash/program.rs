@@ -138,7 +138,7 @@ fn a_full_disk() {
     let script = r#"
         set -u
         cp -a repo disk/repo; export LIFEBOAT_REPOSITORY="file://$PWD/disk/repo"
-        for left in 0 40 400 800; do
+        for left in 0 40 200 400; do
           head -c 32m /dev/zero > disk/filler 2>/dev/null
           truncate -s -"${left}k" disk/filler
           "$0" backup > out 2>&1; echo "left $left: exit $?"
@@ -155,7 +155,7 @@ fn a_full_disk() {
     let text = ok(program.environment(&mut command).output().unwrap());
     let lines: Vec<&str> = text.lines().collect();
     let out = || std::fs::read_to_string(program.path("out")).unwrap_or_default();
-    for (n, left) in [0, 40, 400, 800].into_iter().enumerate() {
+    for (n, left) in [0, 40, 200, 400].into_iter().enumerate() {
         assert_eq!(lines[5 * n], format!("left {left}: exit 1"), "{text}\n{}", out());
         for line in &lines[5 * n + 1..5 * n + 4] {
             assert_ne!(*line, "0", "cure, store and cause are named: {text}");
