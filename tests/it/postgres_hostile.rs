@@ -186,6 +186,7 @@ fn an_upgrade_into_a_server_with_another_first_role() {
     let words = [
         "GRANT ",
         "REVOKE ",
+        "ALTER DEFAULT PRIVILEGES",
         "CREATE TABLESPACE",
         "ALTER TABLESPACE",
         "COMMENT ON TABLESPACE",
