@@ -48,6 +48,23 @@ pub struct Checked {
     pub tools: Vec<String>,
 }
 
+impl Checked {
+    fn new(entry: &SourceEntry) -> Self {
+        Self {
+            source: entry.name.clone(),
+            reached: None,
+            objects: 0,
+            bytes: 0,
+            rows: None,
+            steps: Vec::new(),
+            problems: Vec::new(),
+            findings: Vec::new(),
+            weakened_by: Vec::new(),
+            tools: Vec::new(),
+        }
+    }
+}
+
 /// Why a level does not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -95,18 +112,7 @@ impl Problem {
 
 /// Takes one capture up the levels, one after the other, and stops below the first that does not hold.
 pub async fn verify(request: &Request<'_>, entry: &SourceEntry, cx: &Context) -> Checked {
-    let mut checked = Checked {
-        source: entry.name.clone(),
-        reached: None,
-        objects: 0,
-        bytes: 0,
-        rows: None,
-        steps: Vec::new(),
-        problems: Vec::new(),
-        findings: Vec::new(),
-        weakened_by: Vec::new(),
-        tools: Vec::new(),
-    };
+    let mut checked = Checked::new(entry);
     let list = match request.repository.chunk_list(request.backup, entry).await {
         Ok(list) => list,
         Err(error) => {

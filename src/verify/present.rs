@@ -30,19 +30,7 @@ pub(in crate::verify) async fn check(
 
 /// Only the documents, for when the list of chunks cannot be read.
 pub(in crate::verify) async fn documents(request: &Request<'_>, entry: &SourceEntry) -> Vec<Problem> {
-    let mut ignored = Checked {
-        source: entry.name.clone(),
-        reached: None,
-        objects: 0,
-        bytes: 0,
-        rows: None,
-        steps: Vec::new(),
-        problems: Vec::new(),
-        findings: Vec::new(),
-        weakened_by: Vec::new(),
-        tools: Vec::new(),
-    };
-    documents_of(request, entry, &mut ignored).await
+    documents_of(request, entry, &mut Checked::new(entry)).await
 }
 
 async fn documents_of(request: &Request<'_>, entry: &SourceEntry, checked: &mut Checked) -> Vec<Problem> {

@@ -181,15 +181,21 @@ fn restore_without_lifeboat() {
             .unwrap()
     };
     let streams = ok(by_hand());
-    let number = |name: &str| streams.lines().find_map(|l| l.strip_suffix(name)).unwrap().trim().to_owned();
-    let stream = |name: &str| readable(&out.join(format!("{}.stream", number(name))));
-    let (globals, archive) = (stream(" globals"), stream(" db/shop"));
-    target.run("psql", &["-Xq", "-d", "postgres", "-f", globals.to_str().unwrap()]);
+    let streams: Vec<(&str, &str)> = streams.lines().map(|line| line.split_once(' ').unwrap()).collect();
+    let file = |number: &str| readable(&out.join(format!("{number}.stream"))).to_str().unwrap().to_owned();
+    let (globals, _) = streams.iter().find(|(_, name)| *name == "globals").unwrap();
+    target.run("psql", &["-Xq", "-d", "postgres", "-f", &file(globals)]);
     // As RESTORE.txt says: the superuser's password is the old one now.
     target.password.clone_from(&source.password);
-    target.run("pg_restore", &["--exit-on-error", "--create", "-d", "postgres", archive.to_str().unwrap()]);
-    let shop = |server: &TestServer| fingerprint_of(server, "shop");
-    assert!(shop(&source) == shop(&target), "what stock tools restored differs");
+    for (number, database) in streams.iter().filter_map(|(n, name)| Some((n, name.strip_prefix("db/")?))) {
+        match database {
+            "postgres" | "template1" => target.run("pg_restore", &["--exit-on-error", "-d", database, &file(number)]),
+            _ => target.run("pg_restore", &["--exit-on-error", "--create", "-d", "postgres", &file(number)]),
+        };
+    }
+    for ((name, expected), (_, found)) in fingerprint(&source).iter().zip(fingerprint(&target)) {
+        assert!(*expected == found, "what stock tools restored differs: {name}");
+    }
 
     // A manifest that somebody else signed must not pass.
     let manifest = lifeboat.path("repo/backups").join(&policy).join(&run).join("manifest.json");

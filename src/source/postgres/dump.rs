@@ -14,7 +14,7 @@ use crate::source::postgres::archive::split;
 use crate::source::postgres::defaults;
 use crate::source::postgres::failure::database as subject;
 use crate::source::postgres::job::Job;
-use crate::source::postgres::libpq::ClientEnv;
+use crate::source::postgres::libpq::{ClientEnv, conninfo_value};
 use crate::source::postgres::snapshot::{ATTEMPTS, Held};
 
 pub(super) type Items = BoxStream<'static, Result<StreamItem, SourceFailure>>;
@@ -200,18 +200,3 @@ const MEANINGS: [(&str, FailureClass, &str); 10] = [
 
 const LOCKED: &str =
     "another session holds or waits for an exclusive lock: see pg_stat_activity and pg_locks, then try again";
-
-/// A value of a libpq connection string.
-fn conninfo_value(value: &str) -> String {
-    format!("'{}'", value.replace('\\', "\\\\").replace('\'', "\\'"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn odd_names_stay_one_value() {
-        assert_eq!(conninfo_value(r"a b=c'd\e"), r"'a b=c\'d\\e'");
-    }
-}

@@ -110,3 +110,18 @@ fn write_private(path: &Path, content: &str) -> std::io::Result<()> {
     let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     file.write_all(content.as_bytes())
 }
+
+/// A value in libpq's `key=value` syntax: a name with a blank, `=` or `://` in it stays a name.
+pub(super) fn conninfo_value(value: &str) -> String {
+    format!("'{}'", value.replace('\\', "\\\\").replace('\'', "\\'"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn odd_names_stay_one_value() {
+        assert_eq!(conninfo_value(r"a b=c'd\e"), r"'a b=c\'d\\e'");
+    }
+}

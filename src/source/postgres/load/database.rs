@@ -8,6 +8,7 @@ use crate::event::Event;
 use crate::exec::Command;
 use crate::model::{ByteStream, FailureClass, Name, SourceFailure};
 use crate::source::postgres::defaults;
+use crate::source::postgres::libpq::conninfo_value;
 use crate::source::postgres::load::compare;
 use crate::source::postgres::load::describe;
 use crate::source::postgres::load::facts::{Facts, user_objects};
@@ -273,9 +274,4 @@ impl Loader<'_> {
         }
         Ok(())
     }
-}
-
-/// A value in libpq's `key=value` syntax.
-fn conninfo_value(value: &str) -> String {
-    format!("'{}'", value.replace('\\', "\\\\").replace('\'', "\\'"))
 }
