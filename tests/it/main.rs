@@ -26,6 +26,7 @@ mod models;
 mod old_repository;
 mod policy_errors;
 mod postgres_archive;
+mod postgres_backup_errors;
 mod postgres_capture;
 mod postgres_connect;
 mod postgres_failures;

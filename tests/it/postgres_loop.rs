@@ -188,10 +188,16 @@ fn restore_without_lifeboat() {
     // As RESTORE.txt says: the superuser's password is the old one now.
     target.password.clone_from(&source.password);
     for (number, database) in streams.iter().filter_map(|(n, name)| Some((n, name.strip_prefix("db/")?))) {
-        match database {
-            "postgres" | "template1" => target.run("pg_restore", &["--exit-on-error", "-d", database, &file(number)]),
-            _ => target.run("pg_restore", &["--exit-on-error", "--create", "-d", "postgres", &file(number)]),
+        if !database.is_ascii() {
+            let create = FIXTURE.lines().find(|line| line.starts_with("CREATE DATABASE \"Ledger")).unwrap();
+            target.sql("postgres", create);
+        }
+        let conninfo = format!("dbname='{database}'");
+        let options = match database {
+            "shop" => ["--create", "--dbname=postgres"],
+            _ => ["--dbname", &conninfo],
         };
+        target.run("pg_restore", &[&["--exit-on-error"][..], &options, &[&file(number)]].concat());
     }
     for ((name, expected), (_, found)) in fingerprint(&source).iter().zip(fingerprint(&target)) {
         assert!(*expected == found, "what stock tools restored differs: {name}");
