@@ -3,8 +3,8 @@
 
 use bytes::Bytes;
 use lifeboat::model::{
-    BucketConfig, DocumentRef, Manifest, Part, Predecessor, Proof, Role, RunId, Statement, Subject, SubjectDigest,
-    Timestamp, Tombstone, sha256,
+    BucketConfig, DocumentRef, Level, Manifest, Part, Predecessor, Proof, Role, RunId, Statement, Subject,
+    SubjectDigest, Timestamp, Tombstone, sha256,
 };
 use lifeboat::repository::{Document, Repository, SigningKey, peek, sign};
 
@@ -340,6 +340,10 @@ async fn a_forged_proof_raises_no_level() {
     forge.write(&key, &forge.sign(&good, Role::Prover));
     forge.run(&["list"]).exits(0).says("restored");
     forge.run(&["proof", "verify", &newest.to_string()]).exits(0);
+    forge.run(&["show", "latest-verified"]).exits(0).says(&newest.to_string());
+    // That all objects are there is not yet what `latest-verified` promises.
+    forge.write(&key, &changed(&|p| p.captures[0].reached = Some(Level::Present)));
+    forge.run(&["show", "latest-verified"]).exits(1);
 }
 
 /// What says that it can be adopted must be signed, and be of this lineage and this attempt.

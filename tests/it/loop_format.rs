@@ -1,9 +1,12 @@
 //! The loop of the format over bytes that the test knows: what goes in comes out, or says why not.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
-use lifeboat::model::{BackupRef, BackupStatus};
-use lifeboat::repository::{ErrorClass, Repository};
+use lifeboat::model::{BackupRef, BackupStatus, Key, Level, Prefix, RunNote};
+use lifeboat::repository::{ErrorClass, Repository, documents, layout};
 use lifeboat::store::{ErrorKind, Fault, FaultPlan, Operation, Store, When};
+use lifeboat::verify::{Checked, ProblemKind, Request, verify};
 
 use crate::support::repository::{Fixture, name, noise, stream_of};
 
@@ -127,6 +130,111 @@ async fn two_leaders_of_one_run_report_one_backup() {
     let second = fixture.commit(&repository, &run, &writer).await.unwrap();
     assert_eq!(first.sha256, second.sha256);
     assert_eq!(fixture.runs().await, [run.id]);
+}
+
+/// The start of a run counts only if its note is of this very run: a time that another one began at is none of ours.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_note_of_another_run_is_not_joined() {
+    let fixture = Fixture::memory().await;
+    let (repository, _) = fixture.open(&fixture.store).await.unwrap();
+    let ulid = || fixture.cx.clock.ulid();
+    let changes: [&dyn Fn(&mut RunNote); 5] = [
+        &|_| {},
+        &|note| note.format = 2,
+        &|note| note.repository = ulid().into(),
+        &|note| note.policy = name("other"),
+        &|note| note.run = ulid().into(),
+    ];
+    for (n, change) in changes.into_iter().enumerate() {
+        let run = ulid().into();
+        let (format, policy, lifeboat) = (1, name("shop"), "0".into());
+        let mut note = RunNote { format, repository: repository.id(), policy, run, lifeboat };
+        change(&mut note);
+        let body = serde_json::to_vec(&note).unwrap();
+        fixture.store.put_new(&layout::started(&name("shop"), run), body.into()).await.unwrap();
+        let joined = repository.start_run(&name("shop"), run).await.map_err(|error| error.class());
+        assert_eq!(joined.err(), (n > 0).then_some(ErrorClass::Damaged), "{note:?}");
+    }
+}
+
+/// Whichever stored object of a backup has one wrong bit: its size tells nothing, reading it does, and by its name.
+#[tokio::test(flavor = "multi_thread")]
+async fn hashed_names_every_object_with_a_flipped_bit() {
+    let fixture = Fixture::memory().await;
+    fixture.backup(&fixture.store, &streams()).await.unwrap();
+    let backup = &fixture.backups().await[0];
+    let (policy, entry) = (&backup.manifest.policy, &backup.manifest.sources[0]);
+    let (whole, keys) = check(&fixture, &fixture.store, Level::Hashed, None).await;
+    assert_eq!((whole.reached, whole.problems.len()), (Some(Level::Hashed), 0));
+    let mut named: BTreeSet<Key> = documents(policy, backup.manifest.run, entry).into_iter().map(|d| d.0).collect();
+    let chunks: Vec<_> = keys.iter().filter(|key| key.as_str().starts_with("data/")).cloned().collect();
+    assert!(chunks.len() > 2 && named.len() > 2);
+    named.extend(chunks);
+    for key in &named {
+        let store = Store::memory(lifeboat::clock::system());
+        for other in &keys {
+            let mut bytes = fixture.store.get(other, 64 << 20).await.unwrap().to_vec();
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= u8::from(other == key);
+            store.put_new(other, bytes.into()).await.unwrap();
+        }
+        let (checked, _) = check(&fixture, &store, Level::Hashed, None).await;
+        assert!(checked.reached < Some(Level::Hashed), "{key}");
+        let found: Vec<_> = checked.problems.iter().map(|problem| problem.key.as_deref()).collect();
+        assert_eq!(found, [Some(key.as_str())]);
+    }
+    // A share of the chunks is at least one of them beside all documents, and nearly all is all.
+    let documents: u64 = documents(policy, backup.manifest.run, entry).into_iter().map(|(_, of)| of.bytes).sum();
+    let (few, _) = check(&fixture, &fixture.store, Level::Hashed, Some(0.000_001)).await;
+    assert!(few.bytes > documents && few.bytes < whole.bytes && few.weakened_by.len() == 1, "{few:?}");
+    let (all, _) = check(&fixture, &fixture.store, Level::Hashed, Some(0.999_999_999)).await;
+    assert_eq!(all.bytes, whole.bytes);
+}
+
+/// A store that does not answer says nothing about the backup: neither that it is whole, nor that it is damaged.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_does_not_answer_is_no_damage() {
+    let fixture = Fixture::memory().await;
+    fixture.backup(&fixture.store, &streams()).await.unwrap();
+    let counted = |operation: Option<Operation>| {
+        let (fixture, store) = (&fixture, fixture.store.with_call_log());
+        async move {
+            check(fixture, &store, Level::Hashed, None).await;
+            let calls =
+                store.calls().into_iter().filter(|call| operation.is_none_or(|wanted| call.operation == wanted));
+            calls.count() as u64
+        }
+    };
+    let opening = {
+        let store = fixture.store.with_call_log();
+        fixture.open(&store).await.unwrap();
+        store.calls().len() as u64
+    };
+    // The last call is the list of keys, for the test itself.
+    for n in opening + 1..counted(None).await {
+        let store = fixture.store.faulty(FaultPlan::new().with(When::Call(n), Fault::Fail(ErrorKind::Denied)));
+        let (checked, _) = check(&fixture, &store, Level::Hashed, None).await;
+        let kinds: BTreeSet<_> = checked.problems.iter().map(|problem| problem.kind).collect();
+        assert_eq!(kinds, [ProblemKind::Unchecked].into(), "call {n}: {:?}", checked.problems);
+        assert!(checked.reached < Some(Level::Hashed), "call {n}");
+    }
+    let last = counted(Some(Operation::Get)).await;
+    for kind in [ErrorKind::NotFound, ErrorKind::TooLarge] {
+        let plan = FaultPlan::new().with(When::Nth(Operation::Get, last), Fault::Fail(kind));
+        let (checked, _) = check(&fixture, &fixture.store.faulty(plan), Level::Hashed, None).await;
+        let kinds: Vec<_> = checked.problems.iter().map(|problem| problem.kind).collect();
+        assert_eq!(kinds, [ProblemKind::Damaged], "{kind:?}");
+    }
+}
+
+/// The newest backup of the fixture, looked at in `store`; and every key there is.
+async fn check(fixture: &Fixture, store: &Store, level: Level, sample: Option<f64>) -> (Checked, Vec<Key>) {
+    let (repository, _) = fixture.open(store).await.unwrap();
+    let backup = &fixture.backups().await[0];
+    let request = Request { repository: &repository, backup, level, sample, identities: None, rehearsal: None };
+    let checked = verify(&request, &backup.manifest.sources[0], &fixture.cx).await;
+    let objects = store.list_all(&Prefix::root()).await.unwrap();
+    (checked, objects.into_iter().map(|object| object.key).collect())
 }
 
 #[tokio::test(flavor = "multi_thread")]
