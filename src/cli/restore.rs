@@ -37,7 +37,7 @@ pub struct What {
     /// Which source of the backup
     #[arg(long, value_name = "NAME")]
     source: Name,
-    /// Where to: postgres://user@host:port/database, without a database for the whole server
+    /// Where to: postgres://user@host:port/database, without a database for the whole server; its password in PGPASSWORD
     #[arg(long, value_name = "TARGET")]
     to: String,
     /// create: refuse if it is there; beside: load under another name; replace: swap, and keep the old one

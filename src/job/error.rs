@@ -167,10 +167,12 @@ impl JobError {
 
 impl From<SourceFailure> for JobError {
     fn from(failure: SourceFailure) -> Self {
+        let damaged = failure.class == FailureClass::Damaged;
+        let older = "`lifeboat list` shows older backups, `latest-verified` is the newest that was proved";
         Self {
             exit: failure.class.into(),
             message: format!("{}: {}", failure.subject, failure.message),
-            hint: failure.cure,
+            hint: failure.cure.or_else(|| damaged.then(|| older.to_owned())),
             source: None,
         }
     }

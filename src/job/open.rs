@@ -20,12 +20,15 @@ use crate::store::{Access, ErrorKind, Store, StoreError};
 pub(in crate::job) async fn open(place: &Place, access: Access, cx: &Context) -> Result<Repository, JobError> {
     let store = Store::open(&place.url, access, cx.clock.clone()).await.map_err(|error| {
         if error.kind() == ErrorKind::NotFound {
-            missing(&place.url.to_string())
+            missing(&place.url.to_string(), place.trust.is_some())
         } else {
             from_store(&error).because(error)
         }
     })?;
-    Repository::open(store, place.trust.clone()).await.map_err(from_repository)
+    Repository::open(store, place.trust.clone()).await.map_err(|error| match error {
+        RepositoryError::Missing { url } => missing(&url, place.trust.is_some()),
+        error => from_repository(error),
+    })
 }
 
 /// Opens the repository for a verb that believes what it reads: without pins it is refused.
@@ -37,9 +40,15 @@ pub(in crate::job) async fn open_pinned(place: &Place, access: Access, cx: &Cont
     open(place, access, cx).await
 }
 
-fn missing(url: &str) -> JobError {
-    JobError::missing(format!("there is no repository at {url}"))
-        .hint(format!("is the disk mounted? a new repository: lifeboat init {url} --generate-keys DIR"))
+fn missing(url: &str, pinned: bool) -> JobError {
+    let missing = JobError::missing(format!("there is no repository at {url}"));
+    // A new one would have another id: whoever pins one means one that was there.
+    match pinned {
+        true => missing.hint("is the disk mounted? the policy or trust file names a repository that was there"),
+        false => {
+            missing.hint(format!("is the disk mounted? a new repository: lifeboat init {url} --generate-keys DIR"))
+        }
+    }
 }
 
 /// The policy of a verb that needs one.
@@ -66,7 +75,7 @@ pub(in crate::job) fn from_repository(error: RepositoryError) -> JobError {
         ErrorClass::Damaged => Exit::Damaged,
     };
     let hint = match &error {
-        RepositoryError::Missing { url } => return missing(url),
+        RepositoryError::Missing { url } => return missing(url, false),
         RepositoryError::Exists { url } => {
             Some(format!("to see what is in it: lifeboat list --repository {url}; a new one needs another folder"))
         }

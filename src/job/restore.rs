@@ -10,10 +10,11 @@ use crate::config;
 use crate::context::Context;
 use crate::event::Event;
 use crate::job::cat::source_of;
+use crate::job::list::is_damaged;
 use crate::job::open::{age, catalog, from_repository, now, open_pinned, required_identities, select};
 use crate::job::types::{Confirm, RestoreMode, RestorePlan, RestoreReport, RestoreRequest};
 use crate::job::{Exit, JobError};
-use crate::model::{ByteStream, Level, Name, SourceEntry, Timestamp};
+use crate::model::{ByteStream, Finding, Level, Name, SourceEntry, Timestamp};
 use crate::repository::{Backup, CaptureReader, Repository};
 use crate::source::postgres::load::{Mode, PostgresTarget};
 use crate::source::postgres::{TargetUrl, TargetUrlError};
@@ -94,6 +95,13 @@ async fn prepare(request: &RestoreRequest, repository: &Repository, cx: &Context
     let target = target(request, cx)?;
     let preflight = target.preflight(&entry, reader.detail(), &CaptureStreams(reader.clone()), cx).await?;
     let now = now(repository).await?;
+    let mut findings = preflight.findings;
+    if is_damaged(backup, entry.name.as_str()) {
+        let finding =
+            Finding::warning(format!("backup {}", backup.manifest.run), "was found damaged by its newest proof");
+        findings
+            .push(finding.cure("`lifeboat list` shows the others, `latest-verified` is the newest that was proved"));
+    }
     let plan = RestorePlan {
         run: backup.manifest.run,
         policy: backup.manifest.policy.clone(),
@@ -102,11 +110,11 @@ async fn prepare(request: &RestoreRequest, repository: &Repository, cx: &Context
         mode: request.mode,
         committed: backup.created,
         age_seconds: age(now, backup.created),
-        estimate_bytes: entry.stats.raw,
-        estimate_seconds: estimate(backup, &entry),
+        estimate_bytes: preflight.bytes,
+        estimate_seconds: estimate(backup, &entry, preflight.bytes),
         steps: preflight.steps,
         loses: loses(request, backup.created, age(now, backup.created)),
-        findings: preflight.findings,
+        findings,
         confirm: (request.mode == RestoreMode::Replace)
             .then(|| target.database.clone().unwrap_or_else(|| target.settings.subject())),
     };
@@ -170,6 +178,13 @@ fn target(request: &RestoreRequest, cx: &Context) -> Result<PostgresTarget, JobE
         };
         JobError::usage(what).because(error).hint(cure)
     })?;
+    if let (None, Some(stream)) = (&url.database, &request.stream) {
+        return Err(JobError::usage(format!("`--stream {stream}` names one database, and `--to` the whole server"))
+            .hint(format!(
+                "add the database's name to the address: --to {}/NAME",
+                request.target.trim_end_matches('/')
+            )));
+    }
     let tools = request.place.policy.iter().flat_map(|policy| &policy.sources).filter(|s| s.name == request.source);
     let tools = tools.flat_map(|source| match &source.kind {
         config::SourceKind::Postgres(postgres) => postgres.tools.clone(),
@@ -190,11 +205,13 @@ fn target(request: &RestoreRequest, cx: &Context) -> Result<PostgresTarget, JobE
     })
 }
 
-/// How long the newest proof took to load it; a capture says nothing about loading.
-fn estimate(backup: &Backup, entry: &SourceEntry) -> Option<u64> {
+/// How long the newest proof took to load that share of it; a capture says nothing about loading.
+fn estimate(backup: &Backup, entry: &SourceEntry, bytes: u64) -> Option<u64> {
     let captures = backup.proofs.iter().rev().flat_map(|proof| &proof.proof.captures);
     let mut steps = captures.filter(|capture| capture.source == entry.name).flat_map(|capture| &capture.steps);
-    steps.find(|step| step.step == Level::Restored.to_string()).map(|step| step.seconds.ceil() as u64)
+    steps
+        .find(|step| step.step == Level::Restored.to_string())
+        .map(|step| (step.seconds * (bytes as f64 / entry.stats.raw.max(1) as f64)).ceil() as u64)
 }
 
 fn loses(request: &RestoreRequest, committed: Timestamp, age_seconds: i64) -> Vec<String> {

@@ -74,6 +74,8 @@ pub struct Preflight {
     pub steps: Vec<String>,
     /// A finding of severity `problem` blocks.
     pub findings: Vec<Finding>,
+    /// Plain bytes of the streams that would be read.
+    pub bytes: u64,
 }
 
 /// What a load did.

@@ -69,7 +69,12 @@ fn a_place_that_holds_no_repository() {
     refused(&play, "list --repository s3://bucket", 2, &["file:///absolute/path"]);
     play.edit("keys/policy.yaml", "/store", "/gone");
     for verb in ["backup", "plan backup", "verify latest", "list", "show latest", "cat latest postgres globals"] {
-        refused(&play, &format!("{verb} {POLICY} {IDENTITY}"), 10, &["no repository at file:///", "lifeboat init"]);
+        refused(
+            &play,
+            &format!("{verb} {POLICY} {IDENTITY}"),
+            10,
+            &["no repository at file:///", "is the disk mounted? the policy"],
+        );
     }
     let said = unchanged(&play, &format!("check {POLICY}"));
     assert_eq!(said.code, 5);

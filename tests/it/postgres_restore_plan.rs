@@ -1,7 +1,7 @@
 //! `plan restore` names what a backup would execute, and an unchanged server's second backup stores nothing.
 
 use crate::support::postgres::Major;
-use crate::support::restore::{World, address, ok};
+use crate::support::restore::{World, address, fails, ok};
 
 const CODE: &str = r#"
 CREATE FUNCTION f(i int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1 + 1';
@@ -70,4 +70,30 @@ fn a_second_backup_of_an_unchanged_server_stores_no_chunk() {
         // An archive holds the time when it was made: of the databases one chunk each is new.
         assert!(chunks() - before <= 4, "{} new chunks for 4 databases and the globals", chunks() - before);
     }
+}
+
+/// One database brings no roles: what would fail in the middle is said before.
+#[test]
+fn one_database_needs_its_roles() {
+    let (Some(world), Some(target)) = (World::new(Major::Fifteen), World::target(Major::Fifteen)) else { return };
+    world.source.sql("shop", "ALTER TABLE item OWNER TO app; GRANT SELECT ON none TO \"odd; role\"");
+    world.backup();
+    let to = address(target.port, "/shop");
+    let arguments = |verb: &[&'static str]| [verb, &["restore", "latest", "--source", "postgres", "--to"]].concat();
+    let plan = || world.program(&target.password, &[&arguments(&["plan"])[..], &[&to]].concat());
+    let output = plan().output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(5), "{said}");
+    assert!(said.contains("needs 2 roles that the target lacks: \"app\", \"odd; role\""), "{said}");
+    assert!(said.contains("lifeboat cat BACKUP SOURCE globals"), "{said}");
+    fails(world.restore(&target, "/shop", &[]), 5);
+    target.sql("postgres", "CREATE ROLE app; CREATE ROLE \"odd; role\"");
+    let mut json = plan();
+    let json: serde_json::Value = serde_json::from_slice(&json.arg("--json").output().unwrap().stdout).unwrap();
+    let bytes = json["estimate_bytes"].as_u64().unwrap();
+    assert!((1_000..1_000_000).contains(&bytes), "of that database, not of the source: {bytes}");
+    ok(world.restore(&target, "/shop", &[]).output().unwrap());
+
+    let said = fails(world.restore(&target, "", &["--stream", "db/shop"]), 2);
+    assert!(said.contains("names one database") && said.contains("/NAME"), "{said}");
 }

@@ -94,7 +94,7 @@ pub(super) fn connect_failed(
     }
     if text.contains("password missing") {
         return fail(FailureClass::Authentication, format!("a password is needed for role {}", quoted(&settings.user)))
-            .cure("set PGPASSWORD, or refer to the password in the policy: `password: {env: NAME}`");
+            .cure("set PGPASSWORD; for a source of a policy also `password: {env: NAME}` or `{file: PATH}`");
     }
     if text.contains("timed out") {
         return fail(FailureClass::Unreachable, "no answer".into()).cure("check address, firewall and network policy");

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::model::{ByteStream, Finding, SourceFailure};
 use crate::source::postgres::archive::{TocEntry, walk_toc};
 use crate::source::postgres::database;
+use crate::source::postgres::load::roles;
 use crate::source::postgres::load::statements::{Word, words};
 
 /// Names shown of each class; the others are counted.
@@ -70,11 +71,16 @@ pub(super) struct Executes {
     own: BTreeSet<(String, String)>,
 }
 
-/// Looks into the table of contents of one database's archive.
-pub(super) async fn look(name: &str, archive: ByteStream) -> Result<Vec<Finding>, SourceFailure> {
+/// Looks into the table of contents of one database's archive: what would execute, and which roles it names.
+pub(super) async fn look(name: &str, archive: ByteStream) -> Result<(Vec<Finding>, BTreeSet<String>), SourceFailure> {
     let mut executes = Executes::default();
-    walk_toc(&format!("archive of {}", database(name)), archive, |entry| executes.entry(&entry)).await?;
-    Ok(executes.findings(name))
+    let mut roles = BTreeSet::new();
+    let each = |entry: TocEntry| {
+        executes.entry(&entry);
+        roles::add(&entry, &mut roles);
+    };
+    walk_toc(&format!("archive of {}", database(name)), archive, each).await?;
+    Ok((executes.findings(name), roles))
 }
 
 impl Executes {

@@ -13,6 +13,7 @@ mod next;
 mod place;
 mod preflight;
 mod quote;
+mod roles;
 mod session;
 mod spaces;
 mod spool;

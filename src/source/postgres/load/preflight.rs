@@ -53,7 +53,8 @@ pub(super) async fn look(
         steps.push(format!("all at once: {}", placed.join("; ")));
     }
     findings.extend(space(target, jobs));
-    Preflight { steps, findings }
+    let bytes = jobs.iter().map(|job| job.stream.bytes).sum();
+    Preflight { steps, findings, bytes }
 }
 
 /// What the databases that would be replaced hold, and what holds them.
@@ -71,11 +72,26 @@ pub(super) async fn live(
     Ok(findings)
 }
 
-/// What would execute while the databases are loaded that are not loaded yet.
-pub(super) async fn executes(jobs: &[Job<'_>], streams: &dyn StreamReader) -> Result<Vec<Finding>, SourceFailure> {
+/// What the archives of the databases that are not loaded yet say: what would execute while they are loaded, and which
+/// roles they need. A whole server brings its roles along.
+pub(super) async fn contents(
+    target: &PostgresTarget,
+    jobs: &[Job<'_>],
+    facts: &Facts,
+    streams: &dyn StreamReader,
+) -> Result<Vec<Finding>, SourceFailure> {
     let mut findings = Vec::new();
     for job in jobs.iter().filter(|job| job.standing == Standing::Absent) {
-        findings.extend(executes::look(&job.asked, streams.read(job.stream.n)).await?);
+        let (executes, mut roles) = executes::look(&job.asked, streams.read(job.stream.n)).await?;
+        findings.extend(executes);
+        roles.retain(|role| !facts.present.roles.contains(role));
+        if target.database.is_some() && !roles.is_empty() {
+            let names: Vec<String> = roles.iter().take(20).map(|role| format!("{role:?}")).collect();
+            let message = format!("needs {} roles that the target lacks: {}", roles.len(), names.join(", "));
+            findings.push(Finding::problem(database(&job.asked), message).cure(
+                "create them (`lifeboat cat BACKUP SOURCE globals` has the statements), or restore the whole server",
+            ));
+        }
     }
     Ok(findings)
 }
