@@ -8,6 +8,9 @@ use crate::model::{Finding, Severity};
 #[derive(Debug, Default)]
 pub struct Text(String);
 
+/// Characters that a column is filled up to at the most.
+const WIDEST: usize = 200;
+
 impl Text {
     pub fn new() -> Self {
         Self::default()
@@ -28,12 +31,14 @@ impl Text {
         self
     }
 
-    /// Columns two spaces apart, as wide as their widest cell.
+    /// Columns two spaces apart, as wide as their widest cell, but for cells that are out of all proportion: a name in a
+    /// backup may have any length, and formatting panics from 65,536 on.
     pub fn table(&mut self, indent: usize, rows: &[Vec<String>]) -> &mut Self {
         let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
         let cell_width = |row: &Vec<String>, column: usize| row.get(column).map_or(0, |cell| cell.chars().count());
-        let widths: Vec<usize> =
-            (0..columns).map(|column| rows.iter().map(|row| cell_width(row, column)).max().unwrap_or(0)).collect();
+        let widths: Vec<usize> = (0..columns)
+            .map(|column| rows.iter().map(|row| cell_width(row, column)).max().unwrap_or(0).min(WIDEST))
+            .collect();
         for row in rows {
             let cells: Vec<String> =
                 row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}", width = *width)).collect();
@@ -94,4 +99,21 @@ pub fn mark(severity: Severity) -> &'static str {
 /// `a, b and c`; empty for nothing.
 pub fn join<T: Display>(items: &[T]) -> String {
     items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_of_any_length_is_printed() {
+        let long = "x".repeat(70_000);
+        let rows = [vec!["a".into(), "b".into()], vec![long.clone(), "c".into()]];
+        let mut text = Text::new();
+        text.table(0, &rows);
+        let text = text.finish();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[0], format!("a{}  b", " ".repeat(WIDEST - 1)));
+        assert_eq!(lines[1], format!("{long}  c"));
+    }
 }
