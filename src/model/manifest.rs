@@ -165,8 +165,19 @@ pub struct Encryption {
     pub dedup_key: String,
 }
 
+/// How hard a lock is (S3 Object Lock; GCS says `Unlocked` and `Locked`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum LockMode {
+    /// Some may still lift it, by a right of its own.
+    Governance,
+    /// Nobody can lift it, the owner of the account included.
+    Compliance,
+}
+
+/// Until when the store keeps an object from being deleted or overwritten.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lock {
-    pub mode: String,
+    pub mode: LockMode,
     pub until: Timestamp,
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use lifeboat::clock::{self, Clock};
 use lifeboat::model::StoreUrl;
-use lifeboat::store::{Access, FaultPlan, MemoryDisk, Store};
+use lifeboat::store::{Access, FaultPlan, MemoryDisk, Store, StoreSettings};
 
 use self::checks::{CHECKS, Subject};
 use crate::support::soak::say;
@@ -23,8 +23,8 @@ async fn memory(clock: Arc<dyn Clock>) -> Opened {
 async fn directory(clock: Arc<dyn Clock>) -> Opened {
     let folder = tempfile::tempdir().unwrap();
     let url = StoreUrl::local(&folder.path().join("repo")).unwrap();
-    let store = Store::create(&url, clock.clone()).await.unwrap();
-    let other = Store::open(&url, Access::ReadWrite, clock).await.unwrap();
+    let store = Store::create(&url, &StoreSettings::default(), clock.clone()).await.unwrap();
+    let other = Store::open(&url, &StoreSettings::default(), Access::ReadWrite, clock).await.unwrap();
     (store, other, Some(folder))
 }
 

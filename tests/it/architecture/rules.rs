@@ -47,19 +47,31 @@ pub const FREE: [&str; 15] = [
 
 /// Every other crate, and the files (by the beginning of their path below `src/`) that may use it.
 /// A dependency that is in neither list is refused: say here who needs it.
-pub const CRATES: [(&str, &[&str]); 23] = [
+pub const CRATES: [(&str, &[&str]); 34] = [
     ("age", &["config/fields.rs", "repository/", "job/"]),
+    ("aws_config", &["store/s3/"]),
+    ("aws_credential_types", &["store/s3/"]),
+    ("aws_sdk_s3", &["store/s3/"]),
+    ("aws_smithy_http_client", &["store/s3/"]),
+    ("aws_smithy_runtime_api", &["store/s3/"]),
+    ("aws_smithy_types", &["store/s3/"]),
     ("clap", &["cli/"]),
     ("clap_complete", &["cli/"]),
     ("ed25519_dalek", &["repository/", "job/"]),
     ("getrandom", &["clock.rs", "repository/", "job/"]),
+    ("google_cloud_auth", &["store/gcs/"]),
+    ("google_cloud_storage", &["store/gcs/"]),
     ("hmac", &["repository/"]),
     ("indicatif", &["cli/"]),
     ("memchr", &["repository/", "source/"]),
     ("percent_encoding", &["source/"]),
     // In `load/spool.rs`: free space, and whose a left folder is.
     ("rustix", &["store/", "exec/", "sandbox/", "job/", "secret.rs", "source/postgres/load/spool.rs"]),
-    ("rustls", &["source/"]),
+    ("reqwest", &["store/http.rs", "store/minio/", "store/gcs/"]),
+    ("rustls", &["source/", "store/http.rs"]),
+    // The crate `rust-s3` calls itself `s3`.
+    ("rust_s3", &[]),
+    ("s3", &["store/minio/"]),
     ("schemars", &["config/", "model/", "secret.rs"]),
     ("serde_saphyr", &["config/"]),
     ("sha2", &["model/", "repository/", "source/", "verify/"]),
