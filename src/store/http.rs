@@ -3,8 +3,9 @@
 use std::sync::Once;
 use std::time::Duration;
 
+use bytes::{Bytes, BytesMut};
 use reqwest::header::{HeaderMap, RETRY_AFTER};
-use reqwest::{Certificate, Client, StatusCode, redirect};
+use reqwest::{Certificate, Client, Response, StatusCode, redirect};
 
 use crate::store::driver::{Cause, DriverError, ErrorKind};
 
@@ -18,6 +19,8 @@ pub(in crate::store) fn client(ca_pem: Option<&str>) -> Result<Client, DriverErr
     use_ring();
     let wrong = |error: reqwest::Error| DriverError::new(ErrorKind::Other, error.without_url());
     let mut builder = Client::builder()
+        // Many connections carry more than one that is shared, and one slow answer holds up no other.
+        .http1_only()
         .connect_timeout(CONNECT_TIMEOUT)
         .timeout(CALL_TIMEOUT)
         .redirect(redirect::Policy::none())
@@ -54,4 +57,20 @@ pub(in crate::store) fn refused(status: StatusCode, headers: &HeaderMap, cause: 
     };
     let seconds = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
     DriverError { retry_after: seconds.map(Duration::from_secs), ..DriverError::new(kind, cause) }
+}
+
+/// The whole body, if it has at most `max_bytes`. Of a longer one no more is read than that.
+pub(in crate::store) async fn whole(mut response: Response, max_bytes: u64) -> Result<Bytes, DriverError> {
+    let announced = response.content_length();
+    if announced.is_some_and(|bytes| bytes > max_bytes) {
+        return Err(ErrorKind::TooLarge.into());
+    }
+    let mut body = BytesMut::with_capacity(usize::try_from(announced.unwrap_or_default()).unwrap_or_default());
+    while let Some(part) = response.chunk().await.map_err(no_answer)? {
+        if (body.len() + part.len()) as u64 > max_bytes {
+            return Err(ErrorKind::TooLarge.into());
+        }
+        body.extend_from_slice(&part);
+    }
+    Ok(body.freeze())
 }
