@@ -144,3 +144,66 @@ impl Row {
         Ok(Some(ObjectInfo { key, bytes: self.size, created: time, version }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn list(inside: &str) -> Result<Rows, String> {
+        let page = format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
+             <ListVersionsResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">{inside}</ListVersionsResult>"
+        );
+        read(&page, "ListVersionsResult", "pre/fix/").map_err(|error| error.source.to_string())
+    }
+
+    fn version(key: &str, id: &str) -> String {
+        format!(
+            "<Version><Key>{key}</Key><LastModified>2026-11-24T09:35:53.120Z</LastModified><ETag>&#34;a&#34;</ETag>\
+             <Size>7</Size><Owner><ID>x</ID><DisplayName>y</DisplayName></Owner><VersionId>{id}</VersionId></Version>"
+        )
+    }
+
+    #[test]
+    fn a_page_is_read_in_any_mixture() {
+        let marker = "<DeleteMarker><Key>pre/fix/a</Key><VersionId>9</VersionId></DeleteMarker>";
+        let inside = [
+            "<Name>b</Name><Prefix>pre/fix/</Prefix><IsTruncated>true</IsTruncated>",
+            &version("pre/fix/a", "2"),
+            marker,
+            &version("pre/fix/a", "1"),
+            &version("pre/fix/folder/", "null"),
+            "<NextKeyMarker>pre/fix/a</NextKeyMarker><NextVersionIdMarker>1</NextVersionIdMarker><KeyMarker/>",
+        ];
+        let page = list(&inside.concat()).unwrap();
+        let found: Vec<_> = page.rows.iter().map(|row| (row.key.as_str(), row.bytes, row.version.clone())).collect();
+        assert_eq!(found, [("a", 7, Some(Version("2".into()))), ("a", 7, Some(Version("1".into())))]);
+        let next = page.next.unwrap();
+        assert_eq!(next, [("key-marker", "pre/fix/a".to_owned()), ("version-id-marker", "1".to_owned())]);
+        assert!(list("<IsTruncated>false</IsTruncated><NextKeyMarker>x</NextKeyMarker>").unwrap().next.is_none());
+    }
+
+    #[test]
+    fn what_could_hide_a_gap_is_an_error() {
+        for (inside, told) in [
+            (String::new(), "whether it ends here"),
+            ("<IsTruncated>true</IsTruncated>".into(), "how it goes on"),
+            ("<IsTruncated>true</IsTruncated><NextKeyMarker></NextKeyMarker>".into(), "how it goes on"),
+            ("<IsTruncated>perhaps</IsTruncated>".into(), "cannot be read"),
+            (version("pre/other/a", "1"), "has `pre/other/a` in it"),
+            (version("pre/fix/a", "1").replace("Size", "Length"), "cannot be read"),
+            (version("pre/fix/a", "1").replace("2026-", "20261-"), "the time of an object"),
+        ] {
+            let error = list(&inside).unwrap_err();
+            assert!(error.contains(told), "{inside}: {error}");
+        }
+        for page in
+            ["<html>sign in</html>", "", "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"]
+        {
+            let error = read(page, "ListVersionsResult", "").unwrap_err().source.to_string();
+            assert!(error.contains("something else came"), "{page}: {error}");
+        }
+        let half = "<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>a";
+        assert!(read(half, "ListBucketResult", "").is_err());
+    }
+}

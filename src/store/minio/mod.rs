@@ -8,6 +8,8 @@ mod credentials;
 mod list;
 mod lock;
 mod sign;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::sync::Arc;

@@ -104,3 +104,52 @@ fn hex_mac(key: &[u8], text: &str) -> String {
     mac.update(text.as_bytes());
     hex::encode(mac.finalize().into_bytes())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::sha256;
+    use crate::secret::Secret;
+
+    /// The first example of Amazon's own page on signatures in headers.
+    #[test]
+    fn the_signature_is_the_one_that_amazon_prints() {
+        let secret = |text: &str| Secret::new(text.to_owned());
+        let keys = |token: Option<&str>| Keys {
+            access: secret("AKIAIOSFODNN7EXAMPLE"),
+            secret: secret("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"),
+            token: token.map(secret),
+        };
+        let url = Url::parse("https://examplebucket.s3.amazonaws.com/test.txt").unwrap();
+        let sign = |keys: Keys| {
+            let mut headers = HeaderMap::new();
+            headers.insert(reqwest::header::RANGE, HeaderValue::from_static("bytes=0-9"));
+            let (body, now) = (sha256(b"").to_string(), "2013-05-24T00:00:00Z".parse().unwrap());
+            Signer::new(keys, "us-east-1").sign(&Method::GET, &url, &mut headers, &body, now).unwrap();
+            headers
+        };
+        let headers = sign(keys(None));
+        let signed = headers[AUTHORIZATION].to_str().unwrap();
+        assert!(
+            signed.ends_with("Signature=f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41"),
+            "{signed}"
+        );
+        let headers = sign(keys(Some("canary")));
+        assert!(headers[AUTHORIZATION].to_str().unwrap().contains("x-amz-security-token"));
+        let shown = format!("{headers:?} {:?}", Signer::new(keys(Some("canary")), "eu"));
+        assert!(!shown.contains("canary") && !shown.contains("bPxRfi") && !shown.contains("Signature"), "{shown}");
+    }
+
+    #[test]
+    fn the_host_is_signed_as_it_is_sent() {
+        for (url, host) in [
+            ("https://minio:443/b/", "minio"),
+            ("https://minio:9000/b/", "minio:9000"),
+            ("http://minio:80/b/", "minio"),
+            ("http://minio:443/b/", "minio:443"),
+            ("http://[::1]:9000/b/", "[::1]:9000"),
+        ] {
+            assert_eq!(authority(&Url::parse(url).unwrap()), host);
+        }
+    }
+}
