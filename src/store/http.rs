@@ -34,20 +34,27 @@ pub(in crate::store) fn client(ca_pem: Option<&str>) -> Result<Client, DriverErr
 /// The same with other deadlines, for tests.
 pub(in crate::store) fn client_within(ca_pem: Option<&str>, deadlines: Deadlines) -> Result<Client, DriverError> {
     use_ring();
-    let mut builder = Client::builder()
-        // Many connections carry more than one that is shared, and one slow answer holds up no other.
-        .http1_only()
-        .connect_timeout(deadlines.connect)
-        .timeout(deadlines.call)
-        // A signature is good for one address: nobody else is to see it, or to answer.
-        .redirect(redirect::Policy::none())
-        .user_agent(concat!("lifeboat/", env!("CARGO_PKG_VERSION")));
+    let mut given = Vec::new();
     if let Some(pem) = ca_pem {
-        let certificates = Certificate::from_pem_bundle(pem.as_bytes()).ok().filter(|found| !found.is_empty());
-        builder =
-            builder.tls_certs_merge(certificates.ok_or_else(|| DriverError::new(ErrorKind::Other, NoCertificate))?);
+        given = Certificate::from_pem_bundle(pem.as_bytes()).unwrap_or_default();
+        if given.is_empty() {
+            return Err(DriverError::new(ErrorKind::Other, NoCertificate));
+        }
     }
-    builder.build().map_err(|error| DriverError::new(ErrorKind::Other, error.without_url()))
+    let builder = || {
+        Client::builder()
+            // Many connections carry more than one that is shared, and one slow answer holds up no other.
+            .http1_only()
+            .connect_timeout(deadlines.connect)
+            .timeout(deadlines.call)
+            // A signature is good for one address: nobody else is to see it, or to answer.
+            .redirect(redirect::Policy::none())
+            .user_agent(concat!("lifeboat/", env!("CARGO_PKG_VERSION")))
+    };
+    let built = builder().tls_certs_merge(given.clone()).build();
+    // A bare container has no authorities at all. Then only those given are believed, and plain HTTP works.
+    let built = built.or_else(|_| builder().tls_certs_only(given).build());
+    built.map_err(|error| DriverError::new(ErrorKind::Other, error.without_url()))
 }
 
 /// What was given as an authority is none.
@@ -137,9 +144,7 @@ fn silence(error: &reqwest::Error) -> Silence {
         if io.is_some_and(|io| io.kind() == io::ErrorKind::ConnectionRefused) {
             return Silence::NobodyListens;
         }
-        // An I/O error gives the source of what it holds, and not that itself.
-        let inside = io.and_then(|io| io.get_ref()).and_then(|inside| inside.downcast_ref::<rustls::Error>());
-        match inside.or_else(|| error.downcast_ref::<rustls::Error>()) {
+        match error.downcast_ref::<rustls::Error>() {
             Some(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {
                 return Silence::UnknownAuthority;
             }
@@ -148,10 +153,14 @@ fn silence(error: &reqwest::Error) -> Silence {
             _ => {}
         }
         // The client's type for it is private.
-        if error.to_string().starts_with("tunnel error") || error.to_string().starts_with("proxy auth") {
+        if error.to_string().starts_with("tunnel error") {
             return Silence::Proxy;
         }
-        next = error.source();
+        // As its source, an I/O error gives not what it holds, but the source of that.
+        next = match io.and_then(io::Error::get_ref) {
+            Some(held) => Some(held),
+            None => error.source(),
+        };
     }
     match error {
         error if error.is_dns() => Silence::UnknownName,
