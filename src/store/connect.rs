@@ -7,6 +7,8 @@ use crate::model::StoreUrl;
 use crate::store::Access;
 use crate::store::driver::{Driver, DriverError, ErrorKind};
 use crate::store::local::Local;
+#[cfg(feature = "minio")]
+use crate::store::minio::Minio;
 use crate::store::settings::StoreSettings;
 
 type Connected = Result<Arc<dyn Driver>, DriverError>;
@@ -30,10 +32,13 @@ pub(in crate::store) async fn create(url: &StoreUrl, settings: &StoreSettings, c
     }
 }
 
-async fn bucket(url: &StoreUrl, _settings: &StoreSettings) -> Connected {
+async fn bucket(url: &StoreUrl, settings: &StoreSettings) -> Connected {
     match url {
         StoreUrl::Local(_) => Err(DriverError::new(ErrorKind::Other, "not a bucket")),
         StoreUrl::S3(_) => Err(left_out("s3")),
+        #[cfg(feature = "minio")]
+        StoreUrl::Minio(url) => Ok(Arc::new(Minio::open(url, settings)?)),
+        #[cfg(not(feature = "minio"))]
         StoreUrl::Minio(_) => Err(left_out("minio")),
         StoreUrl::Gcs(_) => Err(left_out("gcs")),
     }

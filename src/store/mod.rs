@@ -11,6 +11,8 @@ mod faulty;
 mod http;
 mod local;
 mod memory;
+#[cfg(feature = "minio")]
+mod minio;
 mod put;
 mod retry;
 mod settings;
