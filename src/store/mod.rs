@@ -7,6 +7,8 @@ mod connect;
 mod driver;
 mod error;
 mod faulty;
+#[cfg(feature = "gcs")]
+mod gcs;
 #[cfg(any(feature = "minio", feature = "gcs"))]
 mod http;
 mod local;
