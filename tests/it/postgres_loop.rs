@@ -52,12 +52,7 @@ impl Loop {
         Self::at(server, tempfile::tempdir().unwrap(), &place.url().to_string(), place.environment())
     }
 
-    fn at(
-        server: &TestServer,
-        folder: tempfile::TempDir,
-        url: &str,
-        environment: Vec<(&'static str, String)>,
-    ) -> Self {
+    fn at(server: &TestServer, folder: tempfile::TempDir, url: &str, environment: Vec<(&'static str, String)>) -> Self {
         let this = Self { folder, environment };
         let mut init = Command::new(env!("CARGO_BIN_EXE_lifeboat"));
         init.args(["init", url, "--generate-keys", "keys"]).current_dir(this.folder.path());
