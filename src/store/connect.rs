@@ -11,6 +11,8 @@ use crate::store::gcs::Gcs;
 use crate::store::local::Local;
 #[cfg(feature = "minio")]
 use crate::store::minio::Minio;
+#[cfg(feature = "s3")]
+use crate::store::s3::S3;
 use crate::store::settings::StoreSettings;
 
 type Connected = Result<Arc<dyn Driver>, DriverError>;
@@ -37,6 +39,9 @@ pub(in crate::store) async fn create(url: &StoreUrl, settings: &StoreSettings, c
 async fn bucket(url: &StoreUrl, settings: &StoreSettings) -> Connected {
     match url {
         StoreUrl::Local(_) => Err(DriverError::new(ErrorKind::Other, "not a bucket")),
+        #[cfg(feature = "s3")]
+        StoreUrl::S3(url) => Ok(Arc::new(S3::open(url, settings).await?)),
+        #[cfg(not(feature = "s3"))]
         StoreUrl::S3(_) => Err(left_out("s3")),
         #[cfg(feature = "minio")]
         StoreUrl::Minio(url) => Ok(Arc::new(Minio::open(url, settings)?)),

@@ -17,7 +17,10 @@ mod memory;
 mod minio;
 mod put;
 mod retry;
+#[cfg(feature = "s3")]
+mod s3;
 mod settings;
+mod trouble;
 
 use std::sync::Arc;
 
@@ -39,6 +42,7 @@ pub use self::faulty::{Fault, FaultPlan, Gate, When};
 pub use self::memory::MemoryDisk;
 pub use self::put::Stored;
 pub use self::settings::{Credentials, LockRule, StoreSettings};
+pub use self::trouble::Trouble;
 
 /// Whether a handle may create objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
