@@ -141,12 +141,21 @@ impl Placer {
             self.plain.give(plain);
             return Ok(PlacedChunk { id, chunk: chunk.clone(), new: false });
         }
+        self.once(id, self.store(id, plain, cpu)).await
+    }
+
+    /// Stores a chunk, unless this attempt did already: who comes second waits for the first.
+    async fn once(
+        &self,
+        id: Digest,
+        store: impl Future<Output = Result<StoredChunk, RepositoryError>>,
+    ) -> Result<PlacedChunk, RepositoryError> {
         let cell = self.mine.lock().unwrap_or_else(PoisonError::into_inner).entry(id).or_default().clone();
         let mut new = false;
         let chunk = cell
             .get_or_try_init(|| {
                 new = true;
-                self.store(id, plain, cpu)
+                store
             })
             .await?;
         Ok(PlacedChunk { id, chunk: chunk.clone(), new })
@@ -166,18 +175,11 @@ impl Placer {
         {
             return Ok(PlacedChunk { id, chunk: chunk.clone(), new: false });
         }
-        let cell = self.mine.lock().unwrap_or_else(PoisonError::into_inner).entry(id).or_default().clone();
-        let mut new = false;
-        let chunk = cell
-            .get_or_try_init(|| {
-                new = true;
-                async move {
-                    let (sealed, sha256) = sealed.await?;
-                    self.put(id, len, sealed, sha256).await
-                }
-            })
-            .await?;
-        Ok(PlacedChunk { id, chunk: chunk.clone(), new })
+        let store = async {
+            let (sealed, sha256) = sealed.await?;
+            self.put(id, len, sealed, sha256).await
+        };
+        self.once(id, store).await
     }
 
     /// Seals plain bytes to our own recipients, as soon as a processor is free for it.

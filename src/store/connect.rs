@@ -5,7 +5,9 @@ use std::sync::Arc;
 use crate::clock::Clock;
 use crate::model::StoreUrl;
 use crate::store::Access;
-use crate::store::driver::{Driver, DriverError, ErrorKind};
+#[cfg(not(all(feature = "s3", feature = "minio", feature = "gcs")))]
+use crate::store::driver::ErrorKind;
+use crate::store::driver::{Driver, DriverError};
 #[cfg(feature = "gcs")]
 use crate::store::gcs::Gcs;
 use crate::store::local::Local;
@@ -15,30 +17,25 @@ use crate::store::minio::Minio;
 use crate::store::s3::S3;
 use crate::store::settings::StoreSettings;
 
-type Connected = Result<Arc<dyn Driver>, DriverError>;
+/// What a store is wanted for.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::store) enum Purpose {
+    Open(Access),
+    /// Makes the directory; buckets are not made.
+    Create,
+}
 
-pub(in crate::store) async fn open(
+pub(in crate::store) async fn connect(
     url: &StoreUrl,
     settings: &StoreSettings,
-    access: Access,
+    purpose: Purpose,
     clock: &Arc<dyn Clock>,
-) -> Connected {
+) -> Result<Arc<dyn Driver>, DriverError> {
     match url {
-        StoreUrl::Local(path) => Ok(Arc::new(Local::open(path.clone(), access, clock.clone()).await?)),
-        _ => bucket(url, settings).await,
-    }
-}
-
-pub(in crate::store) async fn create(url: &StoreUrl, settings: &StoreSettings, clock: &Arc<dyn Clock>) -> Connected {
-    match url {
-        StoreUrl::Local(path) => Ok(Arc::new(Local::create(path.clone(), clock.clone()).await?)),
-        _ => bucket(url, settings).await,
-    }
-}
-
-async fn bucket(url: &StoreUrl, settings: &StoreSettings) -> Connected {
-    match url {
-        StoreUrl::Local(_) => Err(DriverError::new(ErrorKind::Other, "not a bucket")),
+        StoreUrl::Local(path) => match purpose {
+            Purpose::Open(access) => Ok(Arc::new(Local::open(path.clone(), access, clock.clone()).await?)),
+            Purpose::Create => Ok(Arc::new(Local::create(path.clone(), clock.clone()).await?)),
+        },
         #[cfg(feature = "s3")]
         StoreUrl::S3(url) => Ok(Arc::new(S3::open(url, settings).await?)),
         #[cfg(not(feature = "s3"))]

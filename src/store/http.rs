@@ -6,11 +6,13 @@ use std::io;
 use std::sync::Once;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
+use futures::stream;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Certificate, Client, Response, StatusCode, redirect};
 use rustls::{CertificateError, InvalidMessage};
 
+use crate::store::bucket::{self, CALL_TIMEOUT, CONNECT_TIMEOUT, NoCertificate};
 use crate::store::driver::{Cause, DriverError, ErrorKind};
 
 /// How long to wait.
@@ -22,9 +24,7 @@ pub(in crate::store) struct Deadlines {
     pub call: Duration,
 }
 
-/// For one call: 8 MiB at 64 KiB/s.
-pub(in crate::store) const CALL_TIMEOUT: Duration = Duration::from_secs(128);
-const DEADLINES: Deadlines = Deadlines { connect: Duration::from_secs(10), call: CALL_TIMEOUT };
+const DEADLINES: Deadlines = Deadlines { connect: CONNECT_TIMEOUT, call: CALL_TIMEOUT };
 
 /// A client that follows the proxy variables and believes the system's authorities (`SSL_CERT_FILE`) and `ca_pem`.
 pub(in crate::store) fn client(ca_pem: Option<&str>) -> Result<Client, DriverError> {
@@ -56,11 +56,6 @@ pub(in crate::store) fn client_within(ca_pem: Option<&str>, deadlines: Deadlines
     let built = built.or_else(|_| builder().tls_certs_only(given).build());
     built.map_err(|error| DriverError::new(ErrorKind::Other, error.without_url()))
 }
-
-/// What was given as an authority is none.
-#[derive(Debug, thiserror::Error)]
-#[error("the store's authority (`tls.ca`) holds no certificate in PEM")]
-struct NoCertificate;
 
 /// TLS by ring, whatever else the program links.
 pub(in crate::store) fn use_ring() {
@@ -184,17 +179,11 @@ pub(in crate::store) fn refused(status: StatusCode, headers: &HeaderMap, cause: 
 }
 
 /// The whole body, if it has at most `max_bytes`. Of a longer one no more is read than that.
-pub(in crate::store) async fn whole(mut response: Response, max_bytes: u64) -> Result<Bytes, DriverError> {
-    let announced = response.content_length();
-    if announced.is_some_and(|bytes| bytes > max_bytes) {
-        return Err(ErrorKind::TooLarge.into());
-    }
-    let mut body = BytesMut::with_capacity(usize::try_from(announced.unwrap_or_default()).unwrap_or_default());
-    while let Some(part) = response.chunk().await.map_err(no_answer)? {
-        if (body.len() + part.len()) as u64 > max_bytes {
-            return Err(ErrorKind::TooLarge.into());
-        }
-        body.extend_from_slice(&part);
-    }
-    Ok(body.freeze())
+pub(in crate::store) async fn whole(response: Response, max_bytes: u64) -> Result<Bytes, DriverError> {
+    let announced_bytes = response.content_length();
+    let parts = stream::try_unfold(response, async |mut response| {
+        let part = response.chunk().await.map_err(no_answer)?;
+        Ok(part.map(|part| (part, response)))
+    });
+    bucket::whole(announced_bytes, max_bytes, parts).await
 }

@@ -2,6 +2,8 @@
 //!
 //! `docs/stores.md` says what each store promises, and what not.
 
+#[cfg(any(feature = "s3", feature = "minio", feature = "gcs"))]
+mod bucket;
 mod calls;
 mod connect;
 mod driver;
@@ -16,6 +18,8 @@ mod memory;
 #[cfg(feature = "minio")]
 mod minio;
 mod put;
+#[cfg(any(feature = "s3", feature = "minio"))]
+mod relock;
 mod retry;
 #[cfg(feature = "s3")]
 mod s3;
@@ -32,6 +36,7 @@ use crate::clock::Clock;
 use crate::model::{Key, Lock, ObjectInfo, Prefix, StoreUrl, Timestamp, Version};
 
 use self::calls::CallLog;
+use self::connect::{Purpose, connect};
 use self::driver::Driver;
 use self::retry::Patience;
 
@@ -73,7 +78,7 @@ impl Store {
         access: Access,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, StoreError> {
-        let opened = connect::open(url, settings, access, &clock).await;
+        let opened = connect(url, settings, Purpose::Open(access), &clock).await;
         let driver = opened.map_err(|error| StoreError::new(Operation::Open, "", &url.to_string(), error))?;
         Ok(Self::over(driver, clock, &url.to_string(), access).patient(url))
     }
@@ -84,7 +89,7 @@ impl Store {
     /// Refuses what can not keep the promises of a store. Changes nothing in a directory that holds something already;
     /// whether that is a repository is not decided here.
     pub async fn create(url: &StoreUrl, settings: &StoreSettings, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
-        let created = connect::create(url, settings, &clock).await;
+        let created = connect(url, settings, Purpose::Create, &clock).await;
         let driver = created.map_err(|error| StoreError::new(Operation::Create, "", &url.to_string(), error))?;
         Ok(Self::over(driver, clock, &url.to_string(), Access::ReadWrite).patient(url))
     }

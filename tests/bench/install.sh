@@ -143,7 +143,7 @@ case ${1:-} in
   demo) parts="debian sandbox_user" ;;
   test) parts="debian sandbox_user postgres18 older_postgres proxy python_stores build_gcs build_minio" ;;
   check) parts="shell_check" ;;
-  bench) parts="debian sandbox_user gnu_time build_restic build_minio" ;;
+  bench) parts="debian sandbox_user gnu_time build_restic" ;;
   *) die "usage: install.sh demo|test|check|bench" ;;
 esac
 

@@ -13,13 +13,13 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::{BufMut as _, Bytes, BytesMut};
-use futures::stream::{self, BoxStream};
-use futures::{StreamExt, TryStreamExt};
+use futures::stream::BoxStream;
 use reqwest::header::{CONTENT_TYPE, DATE};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
 use serde_json::json;
 
 use crate::model::{BucketUrl, Key, Lock, LockMode, ObjectInfo, Prefix, Timestamp, Version};
+use crate::store::bucket::{Below, features, rows};
 use crate::store::driver::{Driver, DriverError, Features, Put};
 use crate::store::gcs::answer::{Object, Page, accepted, odd, read, refusal};
 use crate::store::gcs::credentials::Bearer;
@@ -27,8 +27,8 @@ use crate::store::http;
 use crate::store::settings::StoreSettings;
 
 const SERVICE: &str = "https://storage.googleapis.com";
-/// Separates the two halves of an upload. No length of it is ever part of a key; in a body it is found by nobody,
-/// since the length of each half is known.
+/// Separates the two halves of an upload. Sealed bytes hold it only by a chance that does not happen, and then the
+/// checksum would not fit.
 const BOUNDARY: &str = "lifeboat-6c8f1a2e5d7b4f90";
 
 /// One bucket, and the prefix below which the repository lies in it.
@@ -37,13 +37,12 @@ pub(in crate::store) struct Gcs {
     bearer: Bearer,
     endpoint: Url,
     bucket: String,
-    /// Empty, or ends with a slash.
-    prefix: String,
+    below: Below,
 }
 
 impl fmt::Debug for Gcs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Gcs").field("bucket", &self.bucket).field("prefix", &self.prefix).finish_non_exhaustive()
+        f.debug_struct("Gcs").field("bucket", &self.bucket).field("below", &self.below).finish_non_exhaustive()
     }
 }
 
@@ -58,8 +57,7 @@ impl Gcs {
         let endpoint = url.endpoint.clone().or(emulator);
         let bearer = Bearer::find(&settings.credentials, endpoint.is_some())?;
         let endpoint = Url::parse(endpoint.as_deref().unwrap_or(SERVICE)).map_err(|error| odd(error.to_string()))?;
-        let prefix = if url.prefix.is_empty() { String::new() } else { format!("{}/", url.prefix) };
-        Ok(Self { client, bearer, endpoint, bucket: url.bucket.clone(), prefix })
+        Ok(Self { client, bearer, endpoint, bucket: url.bucket.clone(), below: Below::new(url) })
     }
 
     /// The address of the bucket's objects, or of one object.
@@ -69,15 +67,10 @@ impl Gcs {
             let mut path = url.path_segments_mut().map_err(|()| odd("an endpoint that has no path"))?;
             path.clear().extend(service).extend(["storage", "v1", "b", self.bucket.as_str(), "o"]);
             if let Some(key) = object {
-                path.push(&self.name(key.as_str()));
+                path.push(&self.below.name(key.as_str()));
             }
         }
         Ok(url)
-    }
-
-    /// The key as the bucket knows it.
-    fn name(&self, key: &str) -> String {
-        format!("{}{key}", self.prefix)
     }
 
     fn object(&self, key: &Key, version: Option<&Version>) -> Result<Url, DriverError> {
@@ -110,13 +103,13 @@ impl Gcs {
 
     /// Everything below the prefix, in the byte order of keys, older generations first.
     async fn rows(&self, prefix: &Prefix, versions: bool) -> Result<Vec<ObjectInfo>, DriverError> {
-        let below = self.name(prefix.as_str());
+        let below = self.below.name(prefix.as_str());
         let mut rows: Vec<(u64, ObjectInfo)> = Vec::new();
         let mut token: Option<String> = None;
         loop {
             let page = self.page(&below, versions, token.as_deref()).await?;
             for object in page.items {
-                let name = object.name.strip_prefix(&self.prefix).ok_or_else(|| odd("a list of something else"))?;
+                let name = self.below.inside(&object.name).ok_or_else(|| odd("a list of something else"))?;
                 let key = Key::new(name).map_err(|error| odd(error.to_string()))?;
                 rows.push((object.generation()?, object.info(key)?));
             }
@@ -143,7 +136,7 @@ impl Driver for Gcs {
     async fn put_new(&self, key: &Key, body: Bytes, put: Put) -> Result<Option<Version>, DriverError> {
         let crc32c = BASE64.encode(crc32c::crc32c(&body).to_be_bytes());
         let mut object = json!({
-            "name": self.name(key.as_str()),
+            "name": self.below.name(key.as_str()),
             "crc32c": crc32c,
             "contentType": "application/octet-stream",
             "metadata": {"sha256": put.sha256.to_string()},
@@ -181,11 +174,11 @@ impl Driver for Gcs {
     }
 
     fn list(self: Arc<Self>, prefix: Prefix) -> BoxStream<'static, Result<ObjectInfo, DriverError>> {
-        told(async move { self.rows(&prefix, false).await })
+        rows(async move { self.rows(&prefix, false).await })
     }
 
     fn list_versions(self: Arc<Self>, prefix: Prefix) -> BoxStream<'static, Result<ObjectInfo, DriverError>> {
-        told(async move { self.rows(&prefix, true).await })
+        rows(async move { self.rows(&prefix, true).await })
     }
 
     /// Asked for first: a retention may be made longer, and a shorter one would be refused or, worse, taken.
@@ -214,18 +207,6 @@ impl Driver for Gcs {
     }
 
     fn features(&self) -> Features {
-        Features {
-            create_only: true,
-            versions: true,
-            locks: true,
-            roles: "by IAM: one service account for each role".into(),
-        }
+        features("by IAM: one service account for each role")
     }
-}
-
-/// A list is whole before its first row is told: only then its order is known.
-fn told(
-    list: impl Future<Output = Result<Vec<ObjectInfo>, DriverError>> + Send + 'static,
-) -> BoxStream<'static, Result<ObjectInfo, DriverError>> {
-    stream::once(list).map_ok(|rows| stream::iter(rows.into_iter().map(Ok))).try_flatten().boxed()
 }

@@ -111,8 +111,3 @@ pub(super) fn time(headers: &HeaderMap, name: &str) -> Result<Timestamp, DriverE
         DriverError::new(ErrorKind::Other, format!("the server's answer has no header `{name}` with a time"))
     })
 }
-
-/// The server did what was asked, but its answer is not what the protocol says.
-pub(super) fn odd(what: impl Into<String>) -> DriverError {
-    DriverError::new(ErrorKind::Other, format!("the server's answer makes no sense: {}", what.into()))
-}

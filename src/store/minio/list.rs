@@ -2,11 +2,12 @@
 
 use serde::Deserialize;
 
-use crate::model::{Key, ObjectInfo, Prefix, Timestamp, Version};
+use crate::model::{ObjectInfo, Prefix, Timestamp, Version};
+use crate::store::bucket::{Below, odd};
 use crate::store::driver::DriverError;
 use crate::store::http;
 use crate::store::minio::Minio;
-use crate::store::minio::answer::{accepted, odd};
+use crate::store::minio::answer::accepted;
 
 /// Rows of a page; no server gives more.
 const PAGE_ROWS: &str = "1000";
@@ -75,14 +76,14 @@ impl Minio {
         kind: (&str, &str),
         root: &str,
     ) -> Result<Vec<ObjectInfo>, DriverError> {
-        let below = self.name(prefix.as_str());
+        let below = self.below.name(prefix.as_str());
         let (mut all, mut next) = (Vec::new(), Vec::new());
         loop {
             let mut queries = vec![kind, ("prefix", &below), ("max-keys", PAGE_ROWS)];
             queries.extend(next.iter().map(|(name, value): &(&str, String)| (*name, value.as_str())));
             let body = http::whole(accepted(self.get_bucket(&queries).await?).await?, MAX_PAGE_BYTES).await?;
             let text = std::str::from_utf8(&body).map_err(|_| odd("a list that is not text"))?;
-            let page = read(text, root, &self.name(""))?;
+            let page = read(text, root, &self.below)?;
             all.extend(page.rows);
             match page.next {
                 None => return Ok(all),
@@ -101,8 +102,8 @@ fn to_the_second(mut rows: Vec<ObjectInfo>) -> Vec<ObjectInfo> {
     rows
 }
 
-/// Reads a page; `above` is what all keys begin with and what is not ours to tell.
-fn read(text: &str, root: &str, above: &str) -> Result<Rows, DriverError> {
+/// Reads a page.
+fn read(text: &str, root: &str, below: &Below) -> Result<Rows, DriverError> {
     // The reader below takes any root: a page of somebody else would be an empty list.
     if !text.contains(&format!("<{root}")) {
         return Err(odd("a list was asked for, and something else came"));
@@ -112,7 +113,7 @@ fn read(text: &str, root: &str, above: &str) -> Result<Rows, DriverError> {
     let (mut rows, mut next, mut truncated) = (Vec::new(), Vec::new(), None);
     for entry in page.entries {
         match entry {
-            Entry::Contents(row) | Entry::Version(row) => rows.extend(row.info(above)?),
+            Entry::Contents(row) | Entry::Version(row) => rows.extend(row.info(below)?),
             Entry::IsTruncated(more) => truncated = Some(more),
             Entry::NextContinuationToken(token) => next.push(("continuation-token", token)),
             Entry::NextKeyMarker(key) => next.push(("key-marker", key)),
@@ -131,14 +132,8 @@ fn read(text: &str, root: &str, above: &str) -> Result<Rows, DriverError> {
 
 impl Row {
     /// None: what others put there, which is no object of ours.
-    fn info(self, above: &str) -> Result<Option<ObjectInfo>, DriverError> {
-        let Some(key) = self.key.strip_prefix(above) else {
-            return Err(odd(format!("a list below `{above}` has `{}` in it", self.key)));
-        };
-        let Ok(key) = Key::new(key) else {
-            tracing::warn!(key, "an object whose name cannot be ours lies in the repository; it is ignored");
-            return Ok(None);
-        };
+    fn info(self, below: &Below) -> Result<Option<ObjectInfo>, DriverError> {
+        let Some(key) = below.listed(&self.key)? else { return Ok(None) };
         let time: Timestamp = self.last_modified.parse().map_err(|_| odd("a list without the time of an object"))?;
         let version = self.version_id.filter(|id| !id.is_empty()).map(Version);
         Ok(Some(ObjectInfo { key, bytes: self.size, created: time, version }))
@@ -148,13 +143,25 @@ impl Row {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::BucketUrl;
+
+    fn below(prefix: &str) -> Below {
+        let url = BucketUrl {
+            bucket: "bucket".into(),
+            prefix: prefix.into(),
+            endpoint: None,
+            region: None,
+            addressing: None,
+        };
+        Below::new(&url)
+    }
 
     fn list(inside: &str) -> Result<Rows, String> {
         let page = format!(
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
              <ListVersionsResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">{inside}</ListVersionsResult>"
         );
-        read(&page, "ListVersionsResult", "pre/fix/").map_err(|error| error.source.to_string())
+        read(&page, "ListVersionsResult", &below("pre/fix")).map_err(|error| error.source.to_string())
     }
 
     fn version(key: &str, id: &str) -> String {
@@ -200,10 +207,10 @@ mod tests {
         for page in
             ["<html>sign in</html>", "", "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"]
         {
-            let error = read(page, "ListVersionsResult", "").unwrap_err().source.to_string();
+            let error = read(page, "ListVersionsResult", &below("")).unwrap_err().source.to_string();
             assert!(error.contains("something else came"), "{page}: {error}");
         }
         let half = "<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>a";
-        assert!(read(half, "ListBucketResult", "").is_err());
+        assert!(read(half, "ListBucketResult", &below("")).is_err());
     }
 }

@@ -8,6 +8,7 @@ use crate::model::{Key, Lock, LockMode, Timestamp, Version};
 use crate::store::driver::DriverError;
 use crate::store::minio::answer::{accepted, text};
 use crate::store::minio::{BASE64, Minio, value};
+use crate::store::relock::{Relock, end_second, relock};
 
 use base64::Engine as _;
 
@@ -25,29 +26,23 @@ pub(super) fn add(headers: &mut HeaderMap, lock: &Lock) -> Result<(), DriverErro
 }
 
 impl Minio {
-    /// Asks first: a server that lets its lock be shortened would do so here.
+    /// Asks for what is there before it asks for more.
     pub(super) async fn extend(&self, key: &Key, version: &Version, lock: Lock) -> Result<(), DriverError> {
         let url = self.object(key, Some(version), &[])?;
         let found = accepted(self.send(Method::HEAD, url, HeaderMap::new(), Bytes::new(), None).await?).await?;
-        let strict = text(found.headers(), MODE.as_str()) == Some(mode(LockMode::Compliance));
-        let until = text(found.headers(), UNTIL.as_str()).and_then(|text| text.parse::<Timestamp>().ok());
-        // What nobody can take back is not asked to become weaker.
-        let wanted = if strict { LockMode::Compliance } else { lock.mode };
-        let upgrade = !strict && until.is_some() && lock.mode == LockMode::Compliance;
-        if !upgrade && until.is_some_and(|until| until >= lock.until) {
-            return Ok(());
-        }
-        let until = until.map_or(lock.until, |until| until.max(lock.until));
+        let held = |name: &HeaderName| text(found.headers(), name.as_str());
+        let strict = held(&MODE).filter(|held| *held == mode(LockMode::Compliance)).map(|_| LockMode::Compliance);
+        let until = held(&UNTIL).and_then(|text| text.parse::<Timestamp>().ok());
+        let Some(Relock { lock, upgrade }) = relock(strict, until, &lock) else { return Ok(()) };
         let body = Bytes::from(format!(
             "<Retention xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Mode>{}</Mode>\
              <RetainUntilDate>{}</RetainUntilDate></Retention>",
-            mode(wanted),
-            seconds(until)
+            mode(lock.mode),
+            seconds(lock.until)
         ));
         let mut headers = HeaderMap::new();
         headers.insert(MD5, value(&BASE64.encode(md5::compute(&body).0))?);
         if upgrade {
-            // Servers see a change of GOVERNANCE as a way around it, even to more. The time is not shortened: see above.
             headers.insert(BYPASS, value("true")?);
         }
         let url = self.object(key, Some(version), &[("retention", "")])?;
@@ -62,8 +57,6 @@ fn mode(mode: LockMode) -> &'static str {
     }
 }
 
-/// Without fractions, which some servers refuse; rounded up, so that no lock ends early.
-fn seconds(time: Timestamp) -> String {
-    let up = time.as_second() + i64::from(time.subsec_nanosecond() > 0);
-    Timestamp::from_second(up).unwrap_or(time).to_string()
+fn seconds(until: Timestamp) -> String {
+    Timestamp::from_second(end_second(until)).unwrap_or(until).to_string()
 }

@@ -18,21 +18,19 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
-use futures::stream::{self, BoxStream};
-use futures::{StreamExt, TryStreamExt};
+use futures::stream::BoxStream;
 use reqwest::header::{CONTENT_LENGTH, DATE, HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH, LAST_MODIFIED};
 use reqwest::{Client, Method, Response, StatusCode, Url};
 
 use crate::clock::{self, Clock};
 use crate::model::{Addressing, BucketUrl, Digest, Key, Lock, ObjectInfo, Prefix, Timestamp, Version, sha256};
+use crate::store::bucket::{ANY_REGION, Below, features, odd, rows};
 use crate::store::driver::{Driver, DriverError, ErrorKind, Features, Put};
 use crate::store::http;
-use crate::store::minio::answer::{accepted, odd, refusal, text, time};
-use crate::store::minio::sign::Signer;
+use crate::store::minio::answer::{accepted, refusal, text, time};
+use crate::store::minio::sign::{Signer, Unsigned};
 use crate::store::settings::StoreSettings;
 
-/// What servers take that have no regions.
-const REGION: &str = "us-east-1";
 const CHECKSUM: HeaderName = HeaderName::from_static("x-amz-checksum-sha256");
 const VERSION: &str = "x-amz-version-id";
 
@@ -42,8 +40,7 @@ pub(in crate::store) struct Minio {
     signer: Signer,
     /// Ends with a slash.
     bucket: Url,
-    /// Empty, or ends with a slash.
-    prefix: String,
+    below: Below,
     /// Not the handle's clock, which a test may move: a server refuses a signature of another time.
     clock: Arc<dyn Clock>,
 }
@@ -52,7 +49,7 @@ impl fmt::Debug for Minio {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Minio")
             .field("bucket", &self.bucket.as_str())
-            .field("prefix", &self.prefix)
+            .field("below", &self.below)
             .finish_non_exhaustive()
     }
 }
@@ -61,23 +58,17 @@ impl Minio {
     /// Asks nothing of the server yet.
     pub(in crate::store) fn open(url: &BucketUrl, settings: &StoreSettings) -> Result<Self, DriverError> {
         let keys = credentials::find(&settings.credentials)?;
-        let prefix = if url.prefix.is_empty() { String::new() } else { format!("{}/", url.prefix) };
         Ok(Self {
             client: http::client(settings.ca_pem.as_deref())?,
-            signer: Signer::new(keys, url.region.as_deref().unwrap_or(REGION)),
+            signer: Signer::new(keys, url.region.as_deref().unwrap_or(ANY_REGION)),
             bucket: bucket_url(url)?,
-            prefix,
+            below: Below::new(url),
             clock: clock::system(),
         })
     }
 
-    /// The key as the bucket knows it.
-    fn name(&self, key: &str) -> String {
-        format!("{}{key}", self.prefix)
-    }
-
     fn object(&self, key: &Key, version: Option<&Version>, queries: &[(&str, &str)]) -> Result<Url, DriverError> {
-        let mut url = self.bucket.join(&self.name(key.as_str())).map_err(|error| odd(error.to_string()))?;
+        let mut url = self.bucket.join(&self.below.name(key.as_str())).map_err(|error| odd(error.to_string()))?;
         let version = version.map(|version| ("versionId", version.0.as_str()));
         if version.is_some() || !queries.is_empty() {
             url.query_pairs_mut().extend_pairs(queries).extend_pairs(version);
@@ -101,7 +92,8 @@ impl Minio {
         body_sha256: Option<Digest>,
     ) -> Result<Response, DriverError> {
         let digest = body_sha256.unwrap_or_else(|| sha256(&body)).to_string();
-        self.signer.sign(&method, &url, &mut headers, &digest, self.clock.now())?;
+        let unsigned = |error| DriverError::new(ErrorKind::Other, Unsigned(error));
+        self.signer.sign(&method, &url, &mut headers, &digest, self.clock.now()).map_err(unsigned)?;
         let mut request = self.client.request(method.clone(), url).headers(headers);
         if method == Method::PUT {
             request = request.body(body);
@@ -185,20 +177,8 @@ impl Driver for Minio {
     }
 
     fn features(&self) -> Features {
-        Features {
-            create_only: true,
-            versions: true,
-            locks: true,
-            roles: "by the server's own policies: one user for each role".into(),
-        }
+        features("by the server's own policies: one user for each role")
     }
-}
-
-/// A list is whole before its first row is told: only then its order is known.
-fn rows(
-    list: impl Future<Output = Result<Vec<ObjectInfo>, DriverError>> + Send + 'static,
-) -> BoxStream<'static, Result<ObjectInfo, DriverError>> {
-    stream::once(list).map_ok(|rows| stream::iter(rows.into_iter().map(Ok))).try_flatten().boxed()
 }
 
 fn version(headers: &HeaderMap) -> Option<Version> {

@@ -12,7 +12,6 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use crate::model::Timestamp;
-use crate::store::driver::{DriverError, ErrorKind};
 use crate::store::minio::credentials::Keys;
 
 const DATE: HeaderName = HeaderName::from_static("x-amz-date");
@@ -36,18 +35,6 @@ impl Signer {
     /// Adds what the server checks. Every header set before is part of it, so that none can be taken away on the way:
     /// without `If-None-Match` a write would replace what is there.
     pub fn sign(
-        &self,
-        method: &Method,
-        url: &Url,
-        headers: &mut HeaderMap,
-        body_sha256: &str,
-        now: Timestamp,
-    ) -> Result<(), DriverError> {
-        let wrong = |error| DriverError::new(ErrorKind::Other, Unsigned(error));
-        self.try_sign(method, url, headers, body_sha256, now).map_err(wrong)
-    }
-
-    fn try_sign(
         &self,
         method: &Method,
         url: &Url,
@@ -81,7 +68,7 @@ impl Signer {
 /// A request could not be put together. What rust-s3 says of it stays out of sight: it may quote what it signed.
 #[derive(Debug, thiserror::Error)]
 #[error("the request cannot be signed")]
-struct Unsigned(#[source] S3Error);
+pub(super) struct Unsigned(#[source] pub S3Error);
 
 /// As the client will send it: without the port that the scheme implies.
 fn authority(url: &Url) -> String {

@@ -1,7 +1,5 @@
 //! How a bucket is reached: endpoint, region, credentials, TLS and proxy.
 
-use std::time::Duration;
-
 use aws_config::environment::EnvironmentVariableRegionProvider;
 use aws_config::imds::region::ImdsRegionProvider;
 use aws_config::meta::region::RegionProviderChain;
@@ -23,14 +21,11 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 
 use crate::model::{Addressing, BucketUrl};
+use crate::store::bucket::{ANY_REGION, CONNECT_TIMEOUT, NoCertificate};
 use crate::store::driver::{DriverError, ErrorKind};
 use crate::store::settings::{Credentials, StoreSettings};
 use crate::store::trouble::Trouble;
 
-/// Until a server, or the proxy before it, takes the connection.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// What servers take that have no regions.
-const ANY_REGION: &str = "us-east-1";
 /// As the SDK reads them, the more special first.
 const ENDPOINT_VARIABLES: [&str; 2] = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"];
 
@@ -114,8 +109,7 @@ fn http_client(ca_pem: Option<&str>) -> Result<SharedHttpClient, DriverError> {
         // The client would panic at what it cannot read.
         let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
         if !read.is_ok_and(|found| !found.is_empty()) {
-            let message = "the store's authority (`tls.ca`) holds no certificate in PEM";
-            return Err(DriverError::new(ErrorKind::Other, message));
+            return Err(DriverError::new(ErrorKind::Other, NoCertificate));
         }
         trust = trust.with_pem_certificate(pem);
     }

@@ -31,11 +31,6 @@ fn sentence(status: u16, code: &str, message: &str) -> String {
     }
 }
 
-/// The server did what was asked, but its answer is not what the protocol says.
-pub(super) fn odd(what: impl Into<String>) -> DriverError {
-    DriverError::new(ErrorKind::Other, format!("the server's answer makes no sense: {}", what.into()))
-}
-
 pub(super) fn failure<E>(operation: Operation, error: SdkError<E, HttpResponse>) -> DriverError
 where
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,

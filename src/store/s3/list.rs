@@ -1,8 +1,8 @@
 //! Lists, page by page.
 
-use crate::model::{Key, ObjectInfo, Prefix, Version};
+use crate::model::{ObjectInfo, Prefix, Version};
+use crate::store::bucket::odd;
 use crate::store::driver::{DriverError, Operation};
-use crate::store::s3::error::odd;
 use crate::store::s3::{S3, sent, timestamp};
 
 impl S3 {
@@ -10,7 +10,7 @@ impl S3 {
     pub(super) async fn current(&self, prefix: &Prefix) -> Result<Vec<ObjectInfo>, DriverError> {
         let (mut all, mut token) = (Vec::new(), None);
         loop {
-            let page = self.client.list_objects_v2().bucket(&self.bucket).prefix(self.name(prefix.as_str()));
+            let page = self.client.list_objects_v2().bucket(&self.bucket).prefix(self.below.name(prefix.as_str()));
             let page = page.set_continuation_token(token.clone());
             let page = sent(Operation::List, page.send()).await?;
             for row in page.contents.unwrap_or_default() {
@@ -32,7 +32,7 @@ impl S3 {
     pub(super) async fn versions(&self, prefix: &Prefix) -> Result<Vec<ObjectInfo>, DriverError> {
         let (mut all, mut marker) = (Vec::new(), None);
         loop {
-            let page = self.client.list_object_versions().bucket(&self.bucket).prefix(self.name(prefix.as_str()));
+            let page = self.client.list_object_versions().bucket(&self.bucket).prefix(self.below.name(prefix.as_str()));
             let (key, version) = marker.clone().unzip();
             let page = page.set_key_marker(key).set_version_id_marker(version);
             let page = sent(Operation::ListVersions, page.send()).await?;
@@ -64,13 +64,7 @@ impl S3 {
         version: Option<Version>,
     ) -> Result<Option<ObjectInfo>, DriverError> {
         let name = name.ok_or_else(|| odd("a list with an object without a name"))?;
-        let Some(key) = name.strip_prefix(&self.prefix) else {
-            return Err(odd(format!("a list below `{}` has `{name}` in it", self.prefix)));
-        };
-        let Ok(key) = Key::new(key) else {
-            tracing::warn!(key, "an object whose name cannot be ours lies in the repository; it is ignored");
-            return Ok(None);
-        };
+        let Some(key) = self.below.listed(&name)? else { return Ok(None) };
         let bytes = size.and_then(|size| u64::try_from(size).ok());
         let bytes = bytes.ok_or_else(|| odd("a list without the size of an object"))?;
         Ok(Some(ObjectInfo { key, bytes, created: timestamp(time)?, version }))

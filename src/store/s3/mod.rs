@@ -11,7 +11,6 @@ mod lock;
 use std::fmt;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_s3::Client;
@@ -25,43 +24,33 @@ use aws_smithy_types::DateTime;
 use aws_smithy_types::config_bag::ConfigBag;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures::stream::{self, BoxStream};
-use futures::{StreamExt, TryStreamExt};
 
 use crate::model::{BucketUrl, Key, Lock, ObjectInfo, Prefix, Timestamp, Version};
+use crate::store::bucket::{self, Below, CALL_TIMEOUT, features, odd, rows};
 use crate::store::driver::{Driver, DriverError, ErrorKind, Features, Operation, Put};
-use crate::store::s3::error::{failure, odd};
+use crate::store::s3::error::failure;
 use crate::store::settings::StoreSettings;
 use crate::store::trouble::Trouble;
-
-/// For one call, from its first byte to the last of the answer: 8 MiB at 64 KiB/s.
-const CALL_TIMEOUT: Duration = Duration::from_secs(128);
 
 /// One bucket, and the prefix below which the repository lies in it.
 pub(in crate::store) struct S3 {
     client: Client,
     bucket: String,
-    /// Empty, or ends with a slash.
-    prefix: String,
+    below: Below,
 }
 
 impl fmt::Debug for S3 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("S3").field("bucket", &self.bucket).field("prefix", &self.prefix).finish_non_exhaustive()
+        f.debug_struct("S3").field("bucket", &self.bucket).field("below", &self.below).finish_non_exhaustive()
     }
 }
 
 impl S3 {
     /// Asks nothing of the bucket yet.
     pub(in crate::store) async fn open(url: &BucketUrl, settings: &StoreSettings) -> Result<Self, DriverError> {
-        let prefix = if url.prefix.is_empty() { String::new() } else { format!("{}/", url.prefix) };
-        Ok(Self { client: connect::client(url, settings).await?, bucket: url.bucket.clone(), prefix })
-    }
-
-    /// The key as the bucket knows it.
-    fn name(&self, key: &str) -> String {
-        format!("{}{key}", self.prefix)
+        Ok(Self { client: connect::client(url, settings).await?, bucket: url.bucket.clone(), below: Below::new(url) })
     }
 }
 
@@ -87,7 +76,7 @@ where
 #[async_trait]
 impl Driver for S3 {
     async fn put_new(&self, key: &Key, body: Bytes, put: Put) -> Result<Option<Version>, DriverError> {
-        let mut request = self.client.put_object().bucket(&self.bucket).key(self.name(key.as_str()));
+        let mut request = self.client.put_object().bucket(&self.bucket).key(self.below.name(key.as_str()));
         request = request.if_none_match("*").checksum_sha256(BASE64.encode(put.sha256.0));
         if let Some(lock) = &put.lock {
             request = lock::add(request, lock);
@@ -98,30 +87,22 @@ impl Driver for S3 {
     }
 
     async fn get(&self, key: &Key, version: Option<&Version>, max_bytes: u64) -> Result<Bytes, DriverError> {
-        let request = self.client.get_object().bucket(&self.bucket).key(self.name(key.as_str()));
+        let request = self.client.get_object().bucket(&self.bucket).key(self.below.name(key.as_str()));
         let request = request.set_version_id(version.map(|version| version.0.clone()));
         within(async {
             let found = request.send().await.map_err(|error| failure(Operation::Get, error))?;
             let announced = found.content_length.and_then(|bytes| u64::try_from(bytes).ok());
-            if announced.is_some_and(|bytes| bytes > max_bytes) {
-                return Err(ErrorKind::TooLarge.into());
-            }
-            let mut body = BytesMut::with_capacity(usize::try_from(announced.unwrap_or_default()).unwrap_or_default());
-            let mut parts = found.body;
-            let broken = |error| DriverError::new(ErrorKind::Unavailable, error);
-            while let Some(part) = parts.try_next().await.map_err(broken)? {
-                if (body.len() + part.len()) as u64 > max_bytes {
-                    return Err(ErrorKind::TooLarge.into());
-                }
-                body.extend_from_slice(&part);
-            }
-            Ok(body.freeze())
+            let parts = stream::try_unfold(found.body, async |mut body| {
+                let part = body.try_next().await.map_err(|error| DriverError::new(ErrorKind::Unavailable, error))?;
+                Ok(part.map(|part| (part, body)))
+            });
+            bucket::whole(announced, max_bytes, parts).await
         })
         .await
     }
 
     async fn head(&self, key: &Key) -> Result<ObjectInfo, DriverError> {
-        let request = self.client.head_object().bucket(&self.bucket).key(self.name(key.as_str()));
+        let request = self.client.head_object().bucket(&self.bucket).key(self.below.name(key.as_str()));
         let found = sent(Operation::Head, request.send()).await?;
         let bytes = found.content_length.and_then(|bytes| u64::try_from(bytes).ok());
         Ok(ObjectInfo {
@@ -151,7 +132,7 @@ impl Driver for S3 {
 
     async fn now(&self) -> Result<Timestamp, DriverError> {
         let date = Date::default();
-        let request = self.client.get_object().bucket(&self.bucket).key(self.name("lifeboat.json"));
+        let request = self.client.get_object().bucket(&self.bucket).key(self.below.name("lifeboat.json"));
         let answer = sent(Operation::Now, request.customize().interceptor(date.clone()).send()).await;
         match answer {
             Ok(_) => date.read(),
@@ -164,20 +145,8 @@ impl Driver for S3 {
     }
 
     fn features(&self) -> Features {
-        Features {
-            create_only: true,
-            versions: true,
-            locks: true,
-            roles: "by the store's own policies (IAM): one key or role for each of lifeboat's roles".into(),
-        }
+        features("by the store's own policies (IAM): one key or role for each of lifeboat's roles")
     }
-}
-
-/// A list is whole before its first row is told: only then its order is known.
-fn rows(
-    list: impl Future<Output = Result<Vec<ObjectInfo>, DriverError>> + Send + 'static,
-) -> BoxStream<'static, Result<ObjectInfo, DriverError>> {
-    stream::once(list).map_ok(|rows| stream::iter(rows.into_iter().map(Ok))).try_flatten().boxed()
 }
 
 /// To the second: a look-up tells no more, and a list must say the same.
