@@ -15,6 +15,7 @@ mod preflight;
 mod quote;
 mod roles;
 mod session;
+mod shared;
 mod spaces;
 mod spool;
 mod standing;

@@ -205,7 +205,9 @@ fn load_step(target: &PostgresTarget, job: &Job<'_>) -> String {
         Standing::Placed { .. } => format!("compare {name}, which is in place already"),
         Standing::Loaded { .. } => format!("compare {temporary}, which is loaded already"),
         Standing::Unclear { .. } => format!("compare {name}, and load {bytes} bytes into it if it is empty"),
-        Standing::Absent if job.in_place() => format!("load {bytes} bytes into {name}, and compare it"),
+        Standing::Absent if job.in_place() => {
+            format!("read {bytes} bytes to their end, load them into {name}, and compare it")
+        }
         Standing::Absent if target.spools(job) => format!(
             "spool {bytes} bytes to {}, load them by {} workers into a new {temporary}, and compare it",
             spool::parent().display(),
