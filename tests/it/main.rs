@@ -33,6 +33,7 @@ mod postgres_failures;
 mod postgres_hostile;
 mod postgres_loop;
 mod postgres_majors;
+mod postgres_provided;
 mod postgres_races;
 mod postgres_restore_errors;
 mod postgres_restore_killed;

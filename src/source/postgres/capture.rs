@@ -122,6 +122,7 @@ impl PostgresSource {
         let roles = inventory::roles(&client).await.map_err(failed)?;
         let everyones_settings = inventory::everyones_settings(&client).await.map_err(failed)?;
         let tablespaces = inventory::tablespaces(&client).await.map_err(failed)?;
+        let label_providers = inventory::label_providers(&client).await.map_err(failed)?;
         for finding in probe::losses(&server).into_iter().chain(left_out) {
             cx.found(finding);
         }
@@ -145,6 +146,7 @@ impl PostgresSource {
             roles,
             everyones_settings,
             tablespaces,
+            label_providers,
             databases,
             seen: std::sync::Mutex::default(),
         };

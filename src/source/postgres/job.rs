@@ -22,6 +22,7 @@ pub(super) struct Job {
     pub roles: Vec<RoleProperties>,
     pub everyones_settings: Vec<DatabaseSetting>,
     pub tablespaces: Vec<TablespaceProperties>,
+    pub label_providers: Vec<String>,
     /// Those that this capture reads.
     pub databases: Vec<DatabaseProperties>,
     pub seen: Mutex<Seen>,
@@ -103,6 +104,7 @@ impl Job {
             roles: self.roles.clone(),
             everyones_settings: self.everyones_settings.clone(),
             tablespaces: self.tablespaces.clone(),
+            label_providers: self.label_providers.clone(),
             databases,
         };
         let properties = serde_json::to_value(&properties).map_err(|error| {

@@ -137,7 +137,7 @@ pub fn dump(server: &TestServer, name: &str) -> String {
     clean(&server.run("pg_dump", &["--create", &format!("dbname='{quoted}'")]))
 }
 
-fn globals(server: &TestServer) -> String {
+pub fn globals(server: &TestServer) -> String {
     clean(&server.run("pg_dumpall", &["-g"]))
 }
 

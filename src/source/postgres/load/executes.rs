@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::model::{ByteStream, Finding, SourceFailure};
 use crate::source::postgres::archive::{TocEntry, walk_toc};
 use crate::source::postgres::database;
+use crate::source::postgres::load::needs::Needs;
 use crate::source::postgres::load::roles;
 use crate::source::postgres::load::statements::{Word, words};
 
@@ -71,16 +72,25 @@ pub(super) struct Executes {
     own: BTreeSet<(String, String)>,
 }
 
-/// Looks into the table of contents of one database's archive: what would execute, and which roles it names.
-pub(super) async fn look(name: &str, archive: ByteStream) -> Result<(Vec<Finding>, BTreeSet<String>), SourceFailure> {
+/// What the table of contents of one database's archive says.
+pub(super) struct Contents {
+    /// What would execute.
+    pub executes: Vec<Finding>,
+    /// The roles that it names.
+    pub roles: BTreeSet<String>,
+    pub needs: Needs,
+}
+
+pub(super) async fn look(name: &str, archive: ByteStream) -> Result<Contents, SourceFailure> {
     let mut executes = Executes::default();
-    let mut roles = BTreeSet::new();
+    let (mut roles, mut needs) = (BTreeSet::new(), Needs::default());
     let each = |entry: TocEntry| {
         executes.entry(&entry);
         roles::add(&entry, &mut roles);
+        needs.add(&entry);
     };
     walk_toc(&format!("archive of {}", database(name)), archive, each).await?;
-    Ok((executes.findings(name), roles))
+    Ok(Contents { executes: executes.findings(name), roles, needs })
 }
 
 impl Executes {

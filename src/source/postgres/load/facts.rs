@@ -26,6 +26,8 @@ pub(super) struct Facts {
     /// libc locales that the server knows of, spelled without `-` in lower case.
     pub locales: BTreeSet<String>,
     pub icu: bool,
+    /// It was built with libxml, and reads values of type xml.
+    pub xml: bool,
     /// It is of a newer major than what was captured.
     pub upgrade: bool,
     /// The major of pg_dump that made the backup, where its archives cannot be loaded into this server.
@@ -120,6 +122,7 @@ impl Facts {
             makeable: BTreeSet::new(),
             checks_grantors: version_num >= 160_000 && properties.server.version_num < 160_000,
         };
+        let xml = session.rows("SELECT pg_catalog.xml_is_well_formed('<a/>')", &[], doing).await.is_ok();
         let spaces = spaces::look(&session, properties, &present.tablespaces, version_num / 10_000, whole).await?;
         present.makeable.clone_from(&spaces.makeable);
         let mut databases = databases(&session).await?;
@@ -146,6 +149,7 @@ impl Facts {
             .map(|name| plain_locale(name))
             .collect(),
             icu: get(row, 6)?,
+            xml,
             too_old_for: Some(properties.tools.major).filter(|tools| !loads_back(*tools, version_num / 10_000)),
             upgrade: version_num / 10_000 > properties.server.version_num / 10_000,
             spaces,

@@ -9,6 +9,7 @@ mod globals;
 mod live;
 mod marker;
 mod names;
+mod needs;
 mod next;
 mod place;
 mod preflight;

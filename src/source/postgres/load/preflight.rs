@@ -1,9 +1,13 @@
 //! What a load would do, and what stands in its way. Changes nothing.
 
+use std::collections::BTreeSet;
+
 use crate::context::Context;
 use crate::model::{Finding, SourceFailure};
 use crate::source::postgres::database;
+use crate::source::postgres::load::executes::Contents;
 use crate::source::postgres::load::facts::{Facts, plain_locale};
+use crate::source::postgres::load::needs::missing_providers;
 use crate::source::postgres::load::session::Session;
 use crate::source::postgres::load::standing::{Census, Standing};
 use crate::source::postgres::load::target::{Job, Mode, PostgresTarget};
@@ -73,17 +77,26 @@ pub(super) async fn live(
 }
 
 /// What the archives of the databases that are not loaded yet say: what would execute while they are loaded, and which
-/// roles they need. A whole server brings its roles along.
+/// roles and parts of a server they need. A whole server brings its roles along.
 pub(super) async fn contents(
     target: &PostgresTarget,
+    properties: &Properties,
     jobs: &[Job<'_>],
     facts: &Facts,
     streams: &dyn StreamReader,
+    cx: &Context,
 ) -> Result<Vec<Finding>, SourceFailure> {
     let mut findings = Vec::new();
+    let mut providers = BTreeSet::new();
+    if target.database.is_none() {
+        providers.extend(properties.label_providers.iter().cloned());
+    }
     for job in jobs.iter().filter(|job| job.standing == Standing::Absent) {
-        let (executes, mut roles) = executes::look(&job.asked, streams.read(job.stream.n)).await?;
+        let Contents { executes, mut roles, needs } = executes::look(&job.asked, streams.read(job.stream.n)).await?;
         findings.extend(executes);
+        findings.extend(needs.findings(&database(&job.asked), facts));
+        providers.extend(needs.providers);
+        providers.extend(job.from.labels.iter().map(|label| label.provider.clone()));
         roles.retain(|role| !facts.present.roles.contains(role));
         if target.database.is_some() && !roles.is_empty() {
             let names: Vec<String> = roles.iter().take(20).map(|role| format!("{role:?}")).collect();
@@ -93,6 +106,7 @@ pub(super) async fn contents(
             ));
         }
     }
+    findings.extend(missing_providers(&providers, &target.settings, target.maintenance(), cx).await?);
     Ok(findings)
 }
 
