@@ -72,6 +72,8 @@ fn vacate(server: &TestServer) {
 fn comes_back(major: Major) {
     let Some((_private, source)) = filled(major) else { return };
     let program = Program::new(&source, source.clients.clone());
+    let checked = quiet(&program.run(&source.password, &["check"]));
+    assert!(checked.contains("rows that no dump takes") && checked.contains("\"w ard\".fixed, public.adopted"), "{checked}");
     let backup = program.run(&source.password, &["backup"]);
     assert!(backup.status.success(), "{}", quiet(&backup));
     let before = state(&source);
@@ -80,7 +82,8 @@ fn comes_back(major: Major) {
     let (_private, target) = provided(major).unwrap();
     program.restore(&target, &address(target.port, ""));
     for (before, after) in before.iter().zip(state(&target)) {
-        let lines: Vec<_> = before.lines().zip(after.lines()).filter(|(before, after)| before != after).take(5).collect();
+        let lines: Vec<_> =
+            before.lines().zip(after.lines()).filter(|(before, after)| before != after).take(5).collect();
         assert!(*before == after, "became: {lines:#?}");
     }
     // A server without either: said before anything is made.
@@ -94,6 +97,83 @@ fn comes_back(major: Major) {
     let refused = program.run(&bare.password, &["restore", "latest", "--source", "postgres", "--to", &to, "--yes"]);
     assert_eq!(refused.status.code(), Some(5), "{}", quiet(&refused));
     assert!(globals(&bare) == untouched);
+}
+
+/// 15 into 18, where both have what is needed.
+#[test]
+fn an_extension_of_ones_own_and_labels_from_15_into_18() {
+    let (Some((_older, source)), Some((_newer, target))) = (filled(Major::Fifteen), provided(Major::Eighteen)) else {
+        return;
+    };
+    let program = Program::new(&source, target.clients.clone());
+    let backup = program.run(&source.password, &["backup"]);
+    assert!(backup.status.success(), "{}", quiet(&backup));
+    let before = state(&source);
+    vacate(&source);
+    program.restore(&target, &address(target.port, ""));
+    let after = state(&target);
+    let labels = |text: &str| {
+        text.lines().filter(|line| line.starts_with("SECURITY LABEL")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert!(labels(&before[1]).len() > 15 && labels(&before[3]).len() == 3);
+    for (before, after) in before[..4].iter().zip(&after) {
+        assert_eq!(labels(before), labels(after));
+    }
+    assert_eq!(before[4..], after[4..]);
+}
+
+/// The builds of 18 that tests run against have no ICU, no libxml and no OpenSSL.
+#[test]
+fn what_the_target_was_built_without() {
+    let (Some(source), Some(target)) = (TestServer::start(Major::Fifteen), TestServer::start(Major::Eighteen)) else {
+        return;
+    };
+    source
+        .sql("postgres", "CREATE DATABASE icu TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'de' LOCALE 'C.UTF-8'");
+    for name in ["words", "papers", "crypt"] {
+        source.sql("postgres", &format!("CREATE DATABASE {name}"));
+    }
+    source.sql(
+        "words",
+        "CREATE COLLATION nocase (provider = icu, locale = 'und-u-ks-level2', deterministic = false); \
+                         CREATE TABLE t (a text COLLATE nocase)",
+    );
+    source.sql(
+        "papers",
+        "CREATE TABLE t (a int, x xml); INSERT INTO t VALUES (1, '<a>&lt;</a>'); CREATE TABLE u (xml text)",
+    );
+    source.sql("crypt", "CREATE EXTENSION pgcrypto; CREATE TABLE t AS SELECT digest('a', 'sha256') AS d");
+    let program = Program::new(&source, target.clients.clone());
+    let backup = program.run(&source.password, &["backup"]);
+    assert!(backup.status.success(), "{}", quiet(&backup));
+    let restore = |verb: &[&str], to: &str| {
+        let to = address(target.port, to);
+        program.run(&target.password, &[verb, &["restore", "latest", "--source", "postgres", "--to", &to]].concat())
+    };
+    let plan = quiet(&restore(&["plan"], ""));
+    for said in [
+        "database \"icu\": needs ICU, which the target was built without",
+        "database \"words\": needs ICU, which the target was built without: collations \"nocase\"",
+        "database \"papers\": holds the type xml, of which the target, built without libxml, takes no value but null: \"t\"",
+        "database \"crypt\": needs extension \"pgcrypto\", which the target lacks",
+    ] {
+        assert!(plan.contains(said), "{said}: {plan}");
+    }
+    let before = globals(&target);
+    for (to, code) in [("", 5), ("/icu", 5), ("/words", 5), ("/crypt", 5), ("/papers", 1)] {
+        let to = address(target.port, to);
+        let args = ["restore", "latest", "--source", "postgres", "--to", &to, "--yes"];
+        let refused = program.run(&target.password, &args);
+        assert_eq!(refused.status.code(), Some(code), "{to}: {}", quiet(&refused));
+    }
+    assert!(globals(&target) == before);
+    assert_eq!(target.sql("postgres", "SELECT count(*) FROM pg_database"), "3");
+    // All of it comes back where it can.
+    let again = TestServer::start(Major::Fifteen).unwrap();
+    program.restore(&again, &address(again.port, ""));
+    for name in ["icu", "words", "papers", "crypt"] {
+        assert!(dump(&source, name) == dump(&again, name), "{name}");
+    }
 }
 
 #[test]

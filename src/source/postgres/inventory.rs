@@ -266,6 +266,8 @@ pub struct Doubts {
     pub unreadable: Vec<String>,
     /// Collations whose version differs from what they were used with.
     pub stale_collations: Vec<String>,
+    /// Tables of extensions that hold rows of which a dump takes none.
+    pub undumped: Vec<String>,
 }
 
 pub async fn doubts(client: &Client) -> Result<Doubts, Error> {
@@ -300,6 +302,17 @@ pub async fn doubts(client: &Client) -> Result<Doubts, Error> {
         .await
         // A collation that the operating system no longer has makes the server fail here.
         .unwrap_or_default(),
+        undumped: names(
+            client,
+            "SELECT c.oid::regclass::text FROM pg_catalog.pg_class c
+               JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid
+                AND d.deptype = 'e' AND d.refclassid = 'pg_catalog.pg_extension'::regclass
+               JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid
+             WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND c.oid <> ALL (coalesce(e.extconfig, '{}'))
+               AND pg_relation_size(c.oid) > 0
+             ORDER BY 1 LIMIT 100",
+        )
+        .await?,
     })
 }
 
