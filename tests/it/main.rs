@@ -35,6 +35,7 @@ mod postgres_loop;
 mod postgres_majors;
 mod postgres_provided;
 mod postgres_races;
+mod postgres_races_server;
 mod postgres_restore_errors;
 mod postgres_restore_killed;
 mod postgres_restore_place;

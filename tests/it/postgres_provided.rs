@@ -73,7 +73,10 @@ fn comes_back(major: Major) {
     let Some((_private, source)) = filled(major) else { return };
     let program = Program::new(&source, source.clients.clone());
     let checked = quiet(&program.run(&source.password, &["check"]));
-    assert!(checked.contains("rows that no dump takes") && checked.contains("\"w ard\".fixed, public.adopted"), "{checked}");
+    assert!(
+        checked.contains("rows that no dump takes") && checked.contains("\"w ard\".fixed, public.adopted"),
+        "{checked}"
+    );
     let backup = program.run(&source.password, &["backup"]);
     assert!(backup.status.success(), "{}", quiet(&backup));
     let before = state(&source);

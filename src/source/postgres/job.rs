@@ -41,7 +41,8 @@ impl Job {
     /// A new snapshot of one database, with its locks.
     pub async fn hold(&self, database: &str) -> Result<Held, SourceFailure> {
         let timeout = self.source.lock_timeout_text();
-        Held::open(&self.source.settings, database, &timeout, &self.source.seam, &self.cx).await
+        let oid = self.databases.iter().find(|known| known.name == database).map_or(0, |known| known.oid);
+        Held::open(&self.source.settings, database, oid, &timeout, &self.source.seam, &self.cx).await
     }
 
     /// The encoding in which a database keeps its texts.
