@@ -43,6 +43,7 @@ mod postgres_restore_place;
 mod postgres_restore_plan;
 mod postgres_restore_spool;
 mod postgres_restore_undone;
+mod postgres_restorer;
 mod postgres_sandbox;
 mod shipped_files;
 mod store_conformance;
