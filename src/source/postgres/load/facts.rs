@@ -23,6 +23,8 @@ pub(super) struct Facts {
     pub databases: BTreeMap<String, Existing>,
     /// Extensions that could be created, with their default version.
     pub extensions: BTreeMap<String, String>,
+    /// Those that only a superuser may create.
+    pub superusers_extensions: BTreeSet<String>,
     /// libc locales that the server knows of, spelled without `-` in lower case.
     pub locales: BTreeSet<String>,
     pub icu: bool,
@@ -139,6 +141,7 @@ impl Facts {
             present,
             databases,
             extensions: extensions(&session).await?,
+            superusers_extensions: superusers_extensions(&session, version_num).await?,
             locales: names(
                 &session,
                 "SELECT collcollate::text FROM pg_catalog.pg_collation WHERE collprovider = 'c' AND collcollate IS NOT NULL \
@@ -196,6 +199,17 @@ async fn extensions(session: &Session) -> Result<BTreeMap<String, String>, Sourc
     let sql = "SELECT name::text, coalesce(default_version, '') FROM pg_catalog.pg_available_extensions";
     let rows = session.rows(sql, &[], "looking at the target's extensions").await?;
     rows.iter().map(|row| Ok((get(row, 0)?, get(row, 1)?))).collect()
+}
+
+/// `plpgsql` is in every new database.
+async fn superusers_extensions(session: &Session, version_num: u32) -> Result<BTreeSet<String>, SourceFailure> {
+    let trusted = if version_num >= 130_000 { "v.trusted" } else { "false" };
+    let sql = format!(
+        "SELECT v.name::text FROM pg_catalog.pg_available_extension_versions v \
+         JOIN pg_catalog.pg_available_extensions e ON e.name = v.name AND e.default_version = v.version \
+         WHERE v.superuser AND NOT {trusted} AND v.name <> 'plpgsql'"
+    );
+    names(session, &sql).await
 }
 
 /// Objects whose number is above those that initdb gives out, and that are not the contents of an extension.

@@ -14,6 +14,7 @@ mod next;
 mod place;
 mod preflight;
 mod quote;
+mod rights;
 mod roles;
 mod session;
 mod shared;

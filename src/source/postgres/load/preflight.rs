@@ -31,7 +31,7 @@ pub(super) async fn look(
             findings.push(Finding { cure: failure.cure, ..finding });
         }
     }
-    findings.push(rights(facts));
+    findings.push(rights(target, facts));
     findings.extend(facts.losses(target.database.is_none()));
     let mut steps = facts.spaces.steps();
     let wanted: Vec<_> = jobs.iter().map(|job| job.wanted(target.mode)).collect();
@@ -83,6 +83,7 @@ pub(super) async fn contents(
     properties: &Properties,
     jobs: &[Job<'_>],
     facts: &Facts,
+    census: &Census,
     streams: &dyn StreamReader,
     cx: &Context,
 ) -> Result<Vec<Finding>, SourceFailure> {
@@ -92,9 +93,11 @@ pub(super) async fn contents(
         providers.extend(properties.label_providers.iter().cloned());
     }
     for job in jobs.iter().filter(|job| job.standing == Standing::Absent) {
-        let Contents { executes, mut roles, needs } = executes::look(&job.asked, streams.read(job.stream.n)).await?;
+        let contents = executes::look(&job.asked, streams.read(job.stream.n), facts).await?;
+        let Contents { executes, mut roles, needs, rights } = contents;
         findings.extend(executes);
         findings.extend(needs.findings(&database(&job.asked), facts));
+        findings.extend(rights.findings(&database(&job.asked), &census.may_own));
         providers.extend(needs.providers);
         providers.extend(job.from.labels.iter().map(|label| label.provider.clone()));
         roles.retain(|role| !facts.present.roles.contains(role));
@@ -139,10 +142,15 @@ fn version(properties: &Properties, facts: &Facts) -> Finding {
     Finding::ok("target", format!("is PostgreSQL {to}, the major that was captured"))
 }
 
-fn rights(facts: &Facts) -> Finding {
+fn rights(target: &PostgresTarget, facts: &Facts) -> Finding {
     match (facts.superuser, facts.can_create_databases) {
         (true, _) => Finding::ok("rights", "superuser"),
-        (false, true) => Finding::warning("rights", "no superuser: owners and some extensions may be refused"),
+        // Each role of the script is told whether it is a superuser: nobody else may say that.
+        (false, _) if target.database.is_none() => {
+            Finding::problem("rights", "the roles of a whole server are made by a superuser only")
+                .cure("connect as a superuser, or name one database: --to .../NAME")
+        }
+        (false, true) => Finding::warning("rights", "no superuser: what it may not make or own is named below"),
         (false, false) => Finding::problem("rights", "the role may not create databases")
             .cure("connect as a superuser, or ALTER ROLE ... CREATEDB"),
     }

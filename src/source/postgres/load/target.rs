@@ -232,7 +232,7 @@ impl Target for PostgresTarget {
         let jobs = self.jobs(&properties, entry, detail, &facts, &census)?;
         let mut found = preflight::look(self, &properties, &jobs, &facts, &census, cx).await;
         found.findings.extend(preflight::live(self, &jobs, &session, cx).await?);
-        found.findings.extend(preflight::contents(self, &properties, &jobs, &facts, streams, cx).await?);
+        found.findings.extend(preflight::contents(self, &properties, &jobs, &facts, &census, streams, cx).await?);
         Ok(found)
     }
 
