@@ -7,12 +7,12 @@ use crate::support::program::{Program, quiet};
 use crate::support::restore::{address, dump, globals};
 
 const EXTENSION: [(&str, &str); 2] = [
-    ("ward.control", include_str!("../testdata/provided/ward.control")),
-    ("ward--1.0.sql", include_str!("../testdata/provided/ward--1.0.sql")),
+    ("ward.control", include_str!("../testdata/hostile/provided/ward.control")),
+    ("ward--1.0.sql", include_str!("../testdata/hostile/provided/ward--1.0.sql")),
 ];
-const SHOP: &str = include_str!("../testdata/provided/shop.sql");
-const LABELS: &str = include_str!("../testdata/provided/labels.sql");
-const PROVIDER: &str = include_str!("../testdata/provided/label.c");
+const SHOP: &str = include_str!("../testdata/hostile/provided/shop.sql");
+const LABELS: &str = include_str!("../testdata/hostile/provided/labels.sql");
+const PROVIDER: &str = include_str!("../testdata/hostile/provided/label.c");
 /// Of what all databases share.
 const SHARED: &str = r#"
 SECURITY LABEL FOR role ON ROLE app IS 'a role''s'; SECURITY LABEL FOR "odd; ""label""" ON ROLE app IS 'x';

@@ -26,4 +26,5 @@ mod statistics;
 mod subscriptions;
 mod target;
 
+pub use spool::free_bytes;
 pub use target::{Mode, PostgresTarget};
