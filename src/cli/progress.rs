@@ -1,11 +1,12 @@
 //! Readers of the event stream: bars on a terminal, lines elsewhere, JSON lines for programs.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::io::IsTerminal;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use crate::cli::args::Global;
 use crate::cli::human;
@@ -105,10 +106,18 @@ impl Bars {
 }
 
 const TEMPLATE: &str =
-    "{prefix} [{bar:24}] {binary_bytes} of {binary_total_bytes}, {binary_bytes_per_sec}, {eta} left  {wide_msg}";
+    "{prefix} [{bar:24}] {binary_bytes} of {binary_total_bytes}, {binary_bytes_per_sec}{left}  {wide_msg}";
 
 fn style() -> ProgressStyle {
-    ProgressStyle::with_template(TEMPLATE).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ")
+    let style = ProgressStyle::with_template(TEMPLATE).unwrap_or_else(|_| ProgressStyle::default_bar());
+    style.progress_chars("=> ").with_key("left", |state: &ProgressState, to: &mut dyn fmt::Write| {
+        _ = to.write_str(&left(state.pos(), state.eta()));
+    })
+}
+
+/// How long it still takes: nothing where nothing was read yet, since a guess of zero seconds reads as "done".
+fn left(read: u64, eta: Duration) -> String {
+    if read == 0 || eta.is_zero() { String::new() } else { format!(", {} left", human::seconds(eta.as_secs_f64())) }
 }
 
 impl Monitor for Bars {
@@ -204,6 +213,13 @@ mod tests {
         let text = far(&name, 100 * mib, 400 * mib, Duration::from_secs(10));
         assert_eq!(text, "pg: 100 MiB of about 400 MiB, 10 MiB/s, about 30 s left");
         assert_eq!(far(&name, 500 * mib, 400 * mib, Duration::from_secs(10)), "pg: 500 MiB, 50 MiB/s");
+    }
+
+    #[test]
+    fn at_the_start_nothing_is_said_of_the_end() {
+        assert_eq!(left(0, Duration::ZERO), "");
+        assert_eq!(left(1 << 20, Duration::ZERO), "");
+        assert_eq!(left(1 << 20, Duration::from_secs(30)), ", 30 s left");
     }
 
     #[test]

@@ -25,17 +25,25 @@ pub async fn run(request: CheckRequest, cx: &Context) -> Result<CheckReport, Job
         Err(error) => groups.push(group("repository", vec![problem("repository", &error)])),
     }
     for source in &policy.sources {
-        let findings = match sources::source(source, None).probe(cx).await {
+        let findings: Vec<Finding> = match sources::source(source, None).probe(cx).await {
             Ok(probe) => {
                 let seen = Finding::ok("server", format!("{}, {} streams", probe.version, probe.streams.len()));
                 [seen].into_iter().chain(probe.findings).collect()
             }
             Err(failure) => vec![finding(failure)],
         };
+        let findings = findings.into_iter().chain(secrets_of(source)).collect();
         groups.push(group(&format!("source {}", source.name), findings));
     }
     groups.push(group("coverage", policy.sources.iter().flat_map(coverage).collect()));
     Ok(CheckReport { policy: policy.name.clone(), url: place.url.clone(), groups })
+}
+
+/// Files of secrets of a source that others may read.
+fn secrets_of(source: &config::Source) -> Vec<Finding> {
+    let config::SourceKind::Postgres(postgres) = &source.kind;
+    let files = [("database password", postgres.password.as_ref()), ("client's TLS key", postgres.tls.key.as_ref())];
+    files.into_iter().filter_map(|(what, reference)| open_to_others(what, reference?)).collect()
 }
 
 fn group(about: &str, findings: Vec<Finding>) -> FindingGroup {

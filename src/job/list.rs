@@ -29,7 +29,17 @@ pub(in crate::job) fn findings(catalog: &Catalog) -> Vec<Finding> {
             .cure("find out who wrote it; `lifeboat restore` will not use it")
     });
     let unfinished = catalog.unfinished.iter().map(|(policy, run)| {
-        Finding::ok(format!("run {run} of {policy}"), "committed nothing: under way, crashed, or every source failed")
+        let of_policy = catalog.backups.iter().filter(|backup| backup.manifest.policy == *policy);
+        let since = of_policy.map(|backup| backup.manifest.run).max().is_none_or(|newest| newest < *run);
+        let (subject, message) =
+            (format!("run {run} of {policy}"), "committed nothing: under way, crashed, or every source failed");
+        // Once a later run has made a backup, it is only history.
+        if since {
+            Finding::warning(subject, message)
+                .cure("its own output or log says why; `lifeboat check` says what is wrong now")
+        } else {
+            Finding::ok(subject, format!("{message}; a later run made a backup"))
+        }
     });
     invalid.chain(unfinished).chain(catalog.findings.iter().cloned()).collect()
 }

@@ -189,6 +189,11 @@ pub(in crate::repository) fn stored_chunk(line: crate::model::ChunkLine) -> (Dig
 
 /// An error with its causes, on one line.
 pub(in crate::repository) fn chain(error: &dyn std::error::Error) -> String {
+    with_causes(error.to_string(), error)
+}
+
+/// A text in the place of the error's own, and its causes behind it.
+pub fn with_causes(text: String, error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+    causes.fold(text, |text, cause| format!("{text}: {cause}"))
 }

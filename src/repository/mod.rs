@@ -34,6 +34,7 @@ use crate::model::{BucketConfig, Constants, Marker, RepositoryId, Trust};
 use crate::store::Store;
 
 pub use attempt::{Attempt, AttemptSpec};
+pub use base::with_causes;
 pub use catalog::{Backup, Catalog, InvalidBackup, ProofEntry};
 pub use chunker::{Chunker, Gear};
 pub use commit::{CommitRequest, Committed};

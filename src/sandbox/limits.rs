@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::pause;
 use crate::sandbox::folder::bytes_below;
+use crate::source::postgres::load::free_bytes;
 
 /// Segments of a table are 1 GiB unless PostgreSQL was built otherwise.
 const FILE_BYTES: u64 = 2 << 30;
@@ -97,12 +98,6 @@ async fn broken(work: &Path, limits: Limits, elapsed: Duration) -> Option<String
     }
     let free = free_bytes(work)?;
     (free < RESERVE_BYTES).then(|| format!("the disk of {} has only {} MiB left", work.display(), free >> 20))
-}
-
-/// What an ordinary user may still write.
-pub(super) fn free_bytes(path: &Path) -> Option<u64> {
-    let stat = rustix::fs::statvfs(path).ok()?;
-    Some(stat.f_bavail.saturating_mul(stat.f_frsize))
 }
 
 /// Says why the disk will not do, or nothing.

@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use crate::context::Context;
 use crate::model::{Finding, Level, Name, SourceEntry, StepTime};
-use crate::repository::{Backup, ChunkList, ErrorClass, Identities, Repository, RepositoryError};
+use crate::repository::{Backup, ChunkList, ErrorClass, Identities, Repository, RepositoryError, with_causes};
 
 pub use restored::Rehearsal;
 pub use streams::CaptureStreams;
@@ -103,8 +103,7 @@ impl Problem {
             RepositoryError::Damaged { problem, .. } | RepositoryError::Untrusted { problem, .. } => problem.clone(),
             _ => error.to_string(),
         };
-        let message = std::iter::successors(std::error::Error::source(error), |cause| cause.source())
-            .fold(named(error), |text, cause| format!("{text}: {cause}"));
+        let message = with_causes(named(error), error);
         let key = error.key().map(str::to_owned);
         Self { kind, key, level, message, cure: None }
     }

@@ -184,6 +184,17 @@ fn key_files_that_others_may_read_are_named() {
     let said = unchanged(&play, &format!("check {POLICY}"));
     assert!(said.out.contains("writer.key has mode 0644"), "{}", said.out);
     assert!(said.out.contains("hint: chmod 600 "), "{}", said.out);
+    // So are passwords of databases, whether or not the database answers.
+    play.write("db.password", "secret");
+    std::fs::set_permissions(play.path("db.password"), std::fs::Permissions::from_mode(0o640)).unwrap();
+    let policy = play.read("keys/policy.yaml").replacen("{env: PGPASSWORD}", "{file: ../db.password}", 1);
+    play.write("keys/with-file.yaml", policy);
+    let said = play.say("check -f keys/with-file.yaml");
+    assert!(
+        said.out.contains("warning  database password: ") && said.out.contains("db.password has mode 0640"),
+        "{}",
+        said.out
+    );
     let said = unchanged(&play, &format!("show latest {POLICY} {IDENTITY}"));
     assert_eq!(said.code, 0);
     assert_eq!(said.err.trim(), "WARN keys/identity.txt has mode 0644: others on this machine may use it");

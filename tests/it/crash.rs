@@ -5,6 +5,7 @@ mod child;
 mod full;
 mod leaders;
 mod matrix;
+mod partial;
 mod program;
 mod trial;
 mod world;

@@ -159,6 +159,20 @@ async fn a_backup_in_another_folder_is_none() {
     forge.run(&["verify", "all", "--level", "present"]).exits(0);
 }
 
+/// Not forged, but nothing that reads as well: a run that came to nothing, until a later one made a backup.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_committed_nothing_is_a_warning_until_a_later_one_did() {
+    let (forge, _) = Forge::with_backups().await;
+    let (repository, _) = forge.fixture.open(&forge.fixture.store).await.unwrap();
+    let run = repository.start_run(&name("shop"), forge.fixture.cx.clock.ulid().into()).await.unwrap();
+    let of = |said: &str| said.lines().find(|line| line.contains(&run.id.to_string())).unwrap_or_default().to_owned();
+    let line = of(&forge.run(&["list"]).exits(0).out);
+    assert!(line.starts_with("warning") && line.contains("committed nothing"), "{line}");
+    forge.fixture.backup(&forge.fixture.store, &[("globals", Bytes::from_static(b"--\n"))]).await.unwrap();
+    let line = of(&forge.run(&["list"]).exits(0).out);
+    assert!(line.starts_with("ok") && line.contains("a later run made a backup"), "{line}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backup_that_went_away_leaves_a_gap_and_a_fork_is_none() {
     let (forge, [older, newest]) = Forge::with_backups().await;

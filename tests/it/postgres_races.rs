@@ -11,6 +11,7 @@ use lifeboat::source::postgres::{Databases, Moment, Seam};
 
 use crate::support::capture::{read, source};
 use crate::support::postgres::{Major, TestServer};
+use crate::support::restore::load;
 
 struct Race {
     name: &'static str,
@@ -152,22 +153,4 @@ async fn no_change_before_the_locks_costs_a_row() {
         load(&server, archive, &format!("{database}_again"), race.name);
         server.sql("postgres", &format!("DROP DATABASE {database} WITH (FORCE)"));
     }
-}
-
-/// What was captured loads: a statement for something that was gone meanwhile would stop it.
-fn load(server: &TestServer, archive: &[u8], database: &str, race: &str) {
-    server.sql("postgres", &format!("CREATE DATABASE {database}"));
-    let mut restore = server.tool("pg_restore");
-    restore
-        .args(["--exit-on-error", "-d", database])
-        .stdin(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::piped());
-    let mut child = restore.spawn().unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    // A reader that fails early closes the pipe: its message says more than ours.
-    let _ = std::io::Write::write_all(&mut stdin, archive);
-    drop(stdin);
-    let output = child.wait_with_output().unwrap();
-    assert!(output.status.success(), "{race}: {}", String::from_utf8_lossy(&output.stderr));
-    server.sql("postgres", &format!("DROP DATABASE {database}"));
 }

@@ -18,7 +18,7 @@ use crate::source::postgres::inventory::{self, Server};
 use crate::source::postgres::job::Job;
 use crate::source::postgres::probe;
 use crate::source::postgres::properties::DatabaseProperties;
-use crate::source::postgres::seam::Seam;
+use crate::source::postgres::seam::{Moment, Seam};
 use crate::source::postgres::settings::ConnectSettings;
 use crate::source::postgres::snapshot::{Held, Ready};
 use crate::source::postgres::tools::Tools;
@@ -118,19 +118,26 @@ impl PostgresSource {
         supported(&self.settings, &server)?;
         let tools = Tools::find(&self.tools, server.major(), cx).await?;
         let all = inventory::databases(&client, &server).await.map_err(failed)?;
-        let (databases, left_out) = self.choose(all, &server)?;
+        let (mut databases, left_out) = self.choose(all, &server)?;
         let roles = inventory::roles(&client).await.map_err(failed)?;
         let everyones_settings = inventory::everyones_settings(&client).await.map_err(failed)?;
         let tablespaces = inventory::tablespaces(&client).await.map_err(failed)?;
+        let label_providers = inventory::label_providers(&client).await.map_err(failed)?;
         for finding in probe::losses(&server).into_iter().chain(left_out) {
             cx.found(finding);
         }
         if tools.major > server.major() {
             cx.found(probe::newer(&tools, &server));
         }
+        // While a session is in `template1`, nobody makes a database: it is let go first.
+        databases.sort_by_key(|database| !database.is_template);
         let names: Vec<String> = databases.iter().map(|database| database.name.clone()).collect();
-        let ready: Vec<Ready> = stream::iter(names.clone())
-            .map(|name| async move { Ready::open(&self.settings, &name, cx).await })
+        let listed: Vec<(String, u32)> = databases.iter().map(|known| (known.name.clone(), known.oid)).collect();
+        for name in &names {
+            self.seam.at(Moment::Listed, name).await;
+        }
+        let ready: Vec<Ready> = stream::iter(listed)
+            .map(|(name, oid)| async move { Ready::open(&self.settings, &name, oid, cx).await })
             .buffered(OPENING)
             .try_collect()
             .await?;
@@ -145,6 +152,7 @@ impl PostgresSource {
             roles,
             everyones_settings,
             tablespaces,
+            label_providers,
             databases,
             seen: std::sync::Mutex::default(),
         };

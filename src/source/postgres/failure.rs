@@ -44,7 +44,8 @@ pub fn query_failed(subject: impl Into<String>, doing: &str, error: &tokio_postg
             FailureClass::Internal
         };
         let message = format!("the session was lost while {doing}: {}", chain(error));
-        return SourceFailure::new(class, subject, message);
+        return SourceFailure::new(class, subject, message)
+            .cure("see the server's log for why it ended the session, then run the same command again");
     };
     let class = match *db.code() {
         SqlState::INSUFFICIENT_PRIVILEGE => FailureClass::Permission,

@@ -9,7 +9,7 @@ use tokio_postgres::{Client, Error, Row};
 use crate::model::Timestamp;
 use crate::source::postgres::properties::{
     AclEntry, DatabaseProperties, DatabaseSetting, ExtensionProperties, Locale, LocaleProvider, RoleProperties,
-    ServerProperties, ServerSettings, Standard, TablespaceProperties,
+    SecurityLabel, ServerProperties, ServerSettings, Standard, TablespaceProperties,
 };
 
 /// Settings of every session that reads: nothing of the server's defaults may change what bytes mean, and no timeout
@@ -120,6 +120,7 @@ pub async fn databases(client: &Client, server: &Server) -> Result<Vec<DatabaseP
     );
     let mut acls = acls(client).await?;
     let mut settings = settings(client, "s.setdatabase <> 0").await?;
+    let mut labels = labels(client).await?;
     client
         .query(&sql, &[])
         .await?
@@ -153,6 +154,7 @@ pub async fn databases(client: &Client, server: &Server) -> Result<Vec<DatabaseP
                 allow_connections: row.try_get(14)?,
                 acl: has_acl.then(|| acls.remove(&oid).unwrap_or_default()),
                 comment: row.try_get(16)?,
+                labels: labels.remove(&oid).unwrap_or_default(),
                 settings: settings.remove(&oid).unwrap_or_default(),
                 extensions: Vec::new(),
                 lsn: String::new(),
@@ -182,6 +184,24 @@ async fn acls(client: &Client) -> Result<BTreeMap<u32, Vec<AclEntry>>, Error> {
         });
     }
     Ok(all)
+}
+
+async fn labels(client: &Client) -> Result<BTreeMap<u32, Vec<SecurityLabel>>, Error> {
+    let sql = "SELECT objoid, provider, label FROM pg_catalog.pg_shseclabel
+               WHERE classoid = 'pg_catalog.pg_database'::regclass ORDER BY 1, 2";
+    let mut all: BTreeMap<u32, Vec<SecurityLabel>> = BTreeMap::new();
+    for row in client.query(sql, &[]).await? {
+        let label = SecurityLabel { provider: row.try_get(1)?, label: row.try_get(2)? };
+        all.entry(row.try_get(0)?).or_default().push(label);
+    }
+    Ok(all)
+}
+
+/// Providers of the security labels of roles and tablespaces.
+pub async fn label_providers(client: &Client) -> Result<Vec<String>, Error> {
+    let sql = "SELECT DISTINCT provider FROM pg_catalog.pg_shseclabel
+               WHERE classoid <> 'pg_catalog.pg_database'::regclass ORDER BY 1";
+    names(client, sql).await
 }
 
 /// `ALTER ROLE ALL SET`: settings of no role and no database, which no tool of PostgreSQL dumps.
@@ -246,6 +266,8 @@ pub struct Doubts {
     pub unreadable: Vec<String>,
     /// Collations whose version differs from what they were used with.
     pub stale_collations: Vec<String>,
+    /// Tables of extensions that hold rows of which a dump takes none.
+    pub undumped: Vec<String>,
 }
 
 pub async fn doubts(client: &Client) -> Result<Doubts, Error> {
@@ -280,6 +302,17 @@ pub async fn doubts(client: &Client) -> Result<Doubts, Error> {
         .await
         // A collation that the operating system no longer has makes the server fail here.
         .unwrap_or_default(),
+        undumped: names(
+            client,
+            "SELECT c.oid::regclass::text FROM pg_catalog.pg_class c
+               JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid
+                AND d.deptype = 'e' AND d.refclassid = 'pg_catalog.pg_extension'::regclass
+               JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid
+             WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND c.oid <> ALL (coalesce(e.extconfig, '{}'))
+               AND pg_relation_size(c.oid) > 0
+             ORDER BY 1 LIMIT 100",
+        )
+        .await?,
     })
 }
 

@@ -22,6 +22,7 @@ pub(super) struct Job {
     pub roles: Vec<RoleProperties>,
     pub everyones_settings: Vec<DatabaseSetting>,
     pub tablespaces: Vec<TablespaceProperties>,
+    pub label_providers: Vec<String>,
     /// Those that this capture reads.
     pub databases: Vec<DatabaseProperties>,
     pub seen: Mutex<Seen>,
@@ -40,7 +41,8 @@ impl Job {
     /// A new snapshot of one database, with its locks.
     pub async fn hold(&self, database: &str) -> Result<Held, SourceFailure> {
         let timeout = self.source.lock_timeout_text();
-        Held::open(&self.source.settings, database, &timeout, &self.source.seam, &self.cx).await
+        let oid = self.databases.iter().find(|known| known.name == database).map_or(0, |known| known.oid);
+        Held::open(&self.source.settings, database, oid, &timeout, &self.source.seam, &self.cx).await
     }
 
     /// The encoding in which a database keeps its texts.
@@ -103,6 +105,7 @@ impl Job {
             roles: self.roles.clone(),
             everyones_settings: self.everyones_settings.clone(),
             tablespaces: self.tablespaces.clone(),
+            label_providers: self.label_providers.clone(),
             databases,
         };
         let properties = serde_json::to_value(&properties).map_err(|error| {

@@ -179,6 +179,15 @@ fn told(database: &DatabaseProperties, inside: &Inside, doubts: &Doubts) -> Vec<
             Finding::warning(name(), message).cure("REINDEX what uses them, then ALTER COLLATION ... REFRESH VERSION"),
         );
     }
+    if !doubts.undumped.is_empty() {
+        let message = format!(
+            "has tables of extensions with rows that no dump takes, since the extension's script makes them anew: {}",
+            doubts.undumped.join(", ")
+        );
+        findings.push(Finding::warning(name(), message).cure(
+            "if people write to them: ALTER EXTENSION ... DROP TABLE, or pg_extension_config_dump in the extension's script",
+        ));
+    }
     if doubts.unlogged_tables > 0 {
         let message = format!(
             "has {} unlogged tables: they are in the backup, though a crash of the server empties them",

@@ -19,6 +19,9 @@ pub struct Properties {
     #[serde(default)]
     pub everyones_settings: Vec<DatabaseSetting>,
     pub tablespaces: Vec<TablespaceProperties>,
+    /// Providers of the security labels of roles and tablespaces.
+    #[serde(default)]
+    pub label_providers: Vec<String>,
     pub databases: Vec<DatabaseProperties>,
 }
 
@@ -90,6 +93,9 @@ pub struct DatabaseProperties {
     /// `aclitem`s as text; null means the default, an empty list means nobody.
     pub acl: Option<Vec<AclEntry>>,
     pub comment: Option<String>,
+    /// Of the database itself; those of what is in it are in the stream.
+    #[serde(default)]
+    pub labels: Vec<SecurityLabel>,
     /// `ALTER DATABASE SET` (role null) and `ALTER ROLE ... IN DATABASE SET`.
     pub settings: Vec<DatabaseSetting>,
     pub extensions: Vec<ExtensionProperties>,
@@ -112,6 +118,13 @@ pub enum Standard {
     PublicSchema,
     /// Extension `plpgsql`.
     Plpgsql,
+}
+
+/// `SECURITY LABEL FOR provider ON DATABASE`
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecurityLabel {
+    pub provider: String,
+    pub label: String,
 }
 
 /// One privilege of one grantee on the database, as `aclexplode` gives it.

@@ -8,6 +8,8 @@ use futures::future::BoxFuture;
 /// Steps of one database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Moment {
+    /// It is known and was chosen; no session is in it yet.
+    Listed,
     /// The snapshot is exported, nothing is locked yet.
     Taken,
     /// Everything is locked and was compared; the dump has not begun.

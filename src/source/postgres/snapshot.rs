@@ -58,6 +58,16 @@ const GONE: &str = "
         SELECT FROM pg_catalog.pg_type t
         WHERE t.oid >= 16384 AND t.typtype <> 'c' AND pg_catalog.has_type_privilege(t.oid, 'USAGE') IS NULL)";
 
+/// Roles that own or were granted something as the snapshot sees it, and are gone or have another name by now. No lock
+/// keeps them. pg_dump writes their names as they are when it looks, a number for one that is gone: nothing loads that.
+const GONE_ROLES: &str = "
+    SELECT DISTINCT r.rolname::text
+    FROM pg_catalog.pg_shdepend d JOIN pg_catalog.pg_roles r ON r.oid = d.refobjid
+    WHERE d.refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass
+      AND d.dbid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
+      AND pg_catalog.pg_get_userbyid(r.oid) <> r.rolname
+    ORDER BY 1 LIMIT 3";
+
 /// A session that holds a snapshot and its locks. Dropping it lets go.
 pub struct Held {
     client: Client,
@@ -85,11 +95,29 @@ pub struct Taken {
 }
 
 impl Ready {
-    pub async fn open(settings: &ConnectSettings, database: &str, cx: &Context) -> Result<Self, SourceFailure> {
-        let client = connect(settings, database, cx).await?;
-        inventory::prepare(&client)
-            .await
-            .map_err(|error| query_failed(subject(database), "preparing the session", &error))?;
+    /// Into the database that was listed with that OID: another one of its name has another owner and encoding.
+    pub async fn open(
+        settings: &ConnectSettings,
+        database: &str,
+        oid: u32,
+        cx: &Context,
+    ) -> Result<Self, SourceFailure> {
+        let replaced = || {
+            let message = "was dropped, renamed or replaced by another one after it was listed";
+            SourceFailure::new(FailureClass::Inconsistent, subject(database), message).cure("run the backup again")
+        };
+        let client = connect(settings, database, cx).await.map_err(|failure| match failure.class {
+            // The same settings led to the server a moment ago: only the database can be missing.
+            FailureClass::Configuration => replaced(),
+            _ => failure,
+        })?;
+        let failed = |error| query_failed(subject(database), "preparing the session", &error);
+        inventory::prepare(&client).await.map_err(failed)?;
+        let sql = "SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()";
+        let found: u32 = client.query_one(sql, &[]).await.and_then(|row| row.try_get(0)).map_err(failed)?;
+        if found != oid {
+            return Err(replaced());
+        }
         Ok(Ready { client, database: database.to_owned() })
     }
 
@@ -146,6 +174,7 @@ impl Taken {
         if gone {
             return Err(changed(&name, "something was dropped or renamed while its snapshot was taken"));
         }
+        roles_are_there(&self.client, &name).await?;
         let inside = inventory::inside(&self.client).await.map_err(failed)?;
         seam.at(Moment::Locked, &self.database).await;
         let Taken { client, database, snapshot, lsn, at } = self;
@@ -175,13 +204,14 @@ impl Held {
     pub async fn open(
         settings: &ConnectSettings,
         database: &str,
+        oid: u32,
         lock_timeout: &str,
         seam: &Seam,
         cx: &Context,
     ) -> Result<Self, SourceFailure> {
         let mut attempt = 1;
         loop {
-            let ready = Ready::open(settings, database, cx).await?;
+            let ready = Ready::open(settings, database, oid, cx).await?;
             match ready.take(lock_timeout, cx).await?.lock(seam).await {
                 Err(failure) if failure.class == FailureClass::Inconsistent && attempt < ATTEMPTS => {
                     info!(%failure, attempt, "the database starts again");
@@ -192,8 +222,10 @@ impl Held {
         }
     }
 
-    /// Ends the session, which must have lived until now: its locks are what made the dump complete.
+    /// Ends the session, which must have lived until now: its locks are what made the dump complete. Roles have no
+    /// locks: those that the dump names must still be there.
     pub async fn release(self) -> Result<(), SourceFailure> {
+        roles_are_there(&self.client, &subject(&self.database)).await?;
         self.client.batch_execute("COMMIT").await.map_err(|error| {
             query_failed(subject(&self.database), "ending the session that held the snapshot", &error)
                 .cure("see the server's log for why it ended the session, then run the backup again")
@@ -218,6 +250,24 @@ fn lock_all() -> String {
            END LOOP;
          END $lifeboat$"
     )
+}
+
+async fn roles_are_there(client: &Client, name: &str) -> Result<(), SourceFailure> {
+    let failed = |error| {
+        query_failed(name, "looking for its roles, in the session that held the snapshot", &error)
+            .cure("see the server's log for why it ended the session, then run the backup again")
+    };
+    let names: Vec<String> = client
+        .query(GONE_ROLES, &[])
+        .await
+        .and_then(|rows| rows.iter().map(|row| row.try_get::<_, &str>(0).map(quoted)).collect())
+        .map_err(failed)?;
+    if names.is_empty() {
+        return Ok(());
+    }
+    let message = format!("a role that it names was dropped or renamed while it was read: {}", names.join(", "));
+    Err(SourceFailure::new(FailureClass::Inconsistent, name, message)
+        .cure("run the backup again, at a time at which no roles are dropped or renamed"))
 }
 
 fn lock_failed(name: &str, error: &tokio_postgres::Error) -> SourceFailure {

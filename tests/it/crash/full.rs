@@ -86,7 +86,7 @@ async fn with_pages_left(disk: &Path, fixture: &Fixture, pages: u64) -> bool {
 }
 
 /// Fills the disk up to so many pages.
-fn leave(disk: &Path, pages: u64) {
+pub fn leave(disk: &Path, pages: u64) {
     let path = disk.join("filler");
     let mut filler = OpenOptions::new().create(true).append(true).open(&path).unwrap();
     while filler.write_all(&[0; PAGE as usize]).is_ok() {}

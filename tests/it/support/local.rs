@@ -59,12 +59,17 @@ impl Local {
     }
 
     pub fn with_source(source: &str, password: &str) -> Self {
+        Self::with_sources(&format!("  - name: postgres\n    postgres: {source}\n"), password)
+    }
+
+    /// A policy with these rows of `sources`.
+    pub fn with_sources(rows: &str, password: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let this = Self { folder, password: password.into() };
         this.command(&this.repo(), &["init", this.repo().to_str().unwrap(), "--generate-keys", "keys"], false);
         let generated = std::fs::read_to_string(this.path("keys/policy.yaml")).unwrap();
         let (head, _) = generated.split_once("  sources:").unwrap();
-        let sources = format!("  sources:\n  - name: postgres\n    postgres: {source}\n");
+        let sources = format!("  sources:\n{rows}");
         std::fs::write(this.path("keys/policy.yaml"), format!("{head}{sources}")).unwrap();
         this
     }

@@ -8,6 +8,7 @@ pub mod namespace;
 pub mod play;
 #[allow(dead_code, reason = "a helper for all tests of servers, now and later")]
 pub mod postgres;
+pub mod private;
 pub mod program;
 pub mod proxy;
 pub mod repository;

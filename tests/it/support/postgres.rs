@@ -59,6 +59,8 @@ impl Major {
 #[derive(Debug, Clone)]
 pub struct Setup {
     pub major: Major,
+    /// Its programs, if not those of the installation.
+    pub bin: Option<PathBuf>,
     pub password: String,
     /// Lines for postgresql.conf.
     pub settings: Vec<String>,
@@ -74,6 +76,7 @@ impl Setup {
     pub fn new(major: Major) -> Self {
         Setup {
             major,
+            bin: None,
             password: "geheim".into(),
             settings: Vec::new(),
             hba: Vec::new(),
@@ -101,7 +104,7 @@ impl TestServer {
     }
 
     pub fn start_with(setup: Setup) -> Option<Self> {
-        let (bin, clients) = (setup.major.bin()?, setup.major.clients()?);
+        let (bin, clients) = (setup.bin.or(setup.major.bin())?, setup.major.clients()?);
         let dir = tempfile::Builder::new().prefix("lbpg").tempdir().unwrap();
         let data = dir.path().join("data");
         std::fs::create_dir(&data).unwrap();
@@ -253,7 +256,7 @@ fn command(program: &Path) -> Command {
 }
 
 /// Gives a path to the server's user, where we are root.
-fn give(path: &Path) {
+pub fn give(path: &Path) {
     if is_root() {
         let status = command(Path::new("chown")).arg("postgres:").arg(path).status().unwrap();
         assert!(status.success());

@@ -137,7 +137,7 @@ pub fn dump(server: &TestServer, name: &str) -> String {
     clean(&server.run("pg_dump", &["--create", &format!("dbname='{quoted}'")]))
 }
 
-fn globals(server: &TestServer) -> String {
+pub fn globals(server: &TestServer) -> String {
     clean(&server.run("pg_dumpall", &["-g"]))
 }
 
@@ -157,4 +157,22 @@ pub fn empty(target: &TestServer) {
         "postgres",
         "DROP TABLE IF EXISTS in_postgres; DROP ROLE IF EXISTS app; DROP ROLE IF EXISTS \"odd; role\"",
     );
+}
+
+/// What was captured loads: a statement for something that was gone meanwhile would stop it.
+pub fn load(server: &TestServer, archive: &[u8], database: &str, race: &str) {
+    server.sql("postgres", &format!("CREATE DATABASE {database}"));
+    let mut restore = server.tool("pg_restore");
+    restore
+        .args(["--exit-on-error", "-d", database])
+        .stdin(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped());
+    let mut child = restore.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    // A reader that fails early closes the pipe: its message says more than ours.
+    let _ = std::io::Write::write_all(&mut stdin, archive);
+    drop(stdin);
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{race}: {}", String::from_utf8_lossy(&output.stderr));
+    server.sql("postgres", &format!("DROP DATABASE {database}"));
 }

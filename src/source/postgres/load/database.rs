@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
+use futures::TryStreamExt as _;
+
 use crate::context::Context;
 use crate::event::Event;
 use crate::exec::Command;
@@ -69,6 +71,9 @@ impl Loader<'_> {
         begun: &mut Vec<Begun>,
         loaded: &mut Loaded,
     ) -> Result<(), SourceFailure> {
+        if self.cx.cancel.is_cancelled() {
+            return Err(self.stopped());
+        }
         self.cx.event(Event::StepStarted { source: self.source.clone(), name: job.from.stream.clone() });
         let begin = |oid| Begun {
             name: job.temporary.clone(),
@@ -114,6 +119,12 @@ impl Loader<'_> {
         server.run(&marker.comment(&job.temporary), "marking the database as loaded").await?;
         begun.retain(|one| !(one.in_place && one.oid == oid));
         Ok(())
+    }
+
+    /// Reads the whole archive, and with it every byte against what was captured. Nothing is done with it.
+    pub(super) async fn prove(&self, job: &Job<'_>, streams: &dyn StreamReader) -> Result<(), SourceFailure> {
+        let read = async { streams.read(job.stream.n).try_for_each(async |_| Ok(())).await };
+        self.stoppable(read).await
     }
 
     /// Closed to everybody at first: until the marker is on it, it can hold nothing.

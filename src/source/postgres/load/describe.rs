@@ -69,6 +69,10 @@ pub(super) fn properties(
     let mut sql = acl(name, from, roles, &mut missing);
     let comment = from.comment.as_deref().map_or("NULL".into(), literal);
     sql.push(format!("COMMENT ON DATABASE {database} IS {comment}"));
+    sql.extend(from.labels.iter().map(|label| {
+        let (provider, text) = (ident(&label.provider), literal(&label.label));
+        format!("SECURITY LABEL FOR {provider} ON DATABASE {database} IS {text}")
+    }));
     for set in &from.settings {
         let who = match &set.role {
             None => format!("ALTER DATABASE {database}"),

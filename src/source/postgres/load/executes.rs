@@ -9,6 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::model::{ByteStream, Finding, SourceFailure};
 use crate::source::postgres::archive::{TocEntry, walk_toc};
 use crate::source::postgres::database;
+use crate::source::postgres::load::facts::Facts;
+use crate::source::postgres::load::needs::Needs;
+use crate::source::postgres::load::rights::Rights;
 use crate::source::postgres::load::roles;
 use crate::source::postgres::load::statements::{Word, words};
 
@@ -71,16 +74,30 @@ pub(super) struct Executes {
     own: BTreeSet<(String, String)>,
 }
 
-/// Looks into the table of contents of one database's archive: what would execute, and which roles it names.
-pub(super) async fn look(name: &str, archive: ByteStream) -> Result<(Vec<Finding>, BTreeSet<String>), SourceFailure> {
+/// What the table of contents of one database's archive says.
+pub(super) struct Contents {
+    /// What would execute.
+    pub executes: Vec<Finding>,
+    /// The roles that it names.
+    pub roles: BTreeSet<String>,
+    pub needs: Needs,
+    /// What a role without superuser rights may not make.
+    pub rights: Rights,
+}
+
+pub(super) async fn look(name: &str, archive: ByteStream, facts: &Facts) -> Result<Contents, SourceFailure> {
     let mut executes = Executes::default();
-    let mut roles = BTreeSet::new();
+    let (mut roles, mut needs, mut rights) = (BTreeSet::new(), Needs::default(), Rights::default());
     let each = |entry: TocEntry| {
         executes.entry(&entry);
         roles::add(&entry, &mut roles);
+        needs.add(&entry);
+        if !facts.superuser {
+            rights.add(&entry, facts);
+        }
     };
     walk_toc(&format!("archive of {}", database(name)), archive, each).await?;
-    Ok((executes.findings(name), roles))
+    Ok(Contents { executes: executes.findings(name), roles, needs, rights })
 }
 
 impl Executes {
@@ -187,13 +204,13 @@ impl Executes {
 }
 
 /// What stands behind `LANGUAGE`.
-fn language(words: &[Word]) -> Option<&str> {
+pub(super) fn language(words: &[Word]) -> Option<&str> {
     let at = words.iter().position(|word| word.is("language"))?;
     words.get(at + 1)?.name()
 }
 
 /// Languages in which only superusers may write functions.
-fn untrusted(language: &str) -> bool {
+pub(super) fn untrusted(language: &str) -> bool {
     matches!(language, "c" | "internal") || (language.starts_with("pl") && language.ends_with('u'))
 }
 

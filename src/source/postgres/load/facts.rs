@@ -23,9 +23,13 @@ pub(super) struct Facts {
     pub databases: BTreeMap<String, Existing>,
     /// Extensions that could be created, with their default version.
     pub extensions: BTreeMap<String, String>,
+    /// Those that only a superuser may create.
+    pub superusers_extensions: BTreeSet<String>,
     /// libc locales that the server knows of, spelled without `-` in lower case.
     pub locales: BTreeSet<String>,
     pub icu: bool,
+    /// It was built with libxml, and reads values of type xml.
+    pub xml: bool,
     /// It is of a newer major than what was captured.
     pub upgrade: bool,
     /// The major of pg_dump that made the backup, where its archives cannot be loaded into this server.
@@ -120,6 +124,7 @@ impl Facts {
             makeable: BTreeSet::new(),
             checks_grantors: version_num >= 160_000 && properties.server.version_num < 160_000,
         };
+        let xml = session.rows("SELECT pg_catalog.xml_is_well_formed('<a/>')", &[], doing).await.is_ok();
         let spaces = spaces::look(&session, properties, &present.tablespaces, version_num / 10_000, whole).await?;
         present.makeable.clone_from(&spaces.makeable);
         let mut databases = databases(&session).await?;
@@ -136,6 +141,7 @@ impl Facts {
             present,
             databases,
             extensions: extensions(&session).await?,
+            superusers_extensions: superusers_extensions(&session, version_num).await?,
             locales: names(
                 &session,
                 "SELECT collcollate::text FROM pg_catalog.pg_collation WHERE collprovider = 'c' AND collcollate IS NOT NULL \
@@ -146,6 +152,7 @@ impl Facts {
             .map(|name| plain_locale(name))
             .collect(),
             icu: get(row, 6)?,
+            xml,
             too_old_for: Some(properties.tools.major).filter(|tools| !loads_back(*tools, version_num / 10_000)),
             upgrade: version_num / 10_000 > properties.server.version_num / 10_000,
             spaces,
@@ -192,6 +199,17 @@ async fn extensions(session: &Session) -> Result<BTreeMap<String, String>, Sourc
     let sql = "SELECT name::text, coalesce(default_version, '') FROM pg_catalog.pg_available_extensions";
     let rows = session.rows(sql, &[], "looking at the target's extensions").await?;
     rows.iter().map(|row| Ok((get(row, 0)?, get(row, 1)?))).collect()
+}
+
+/// `plpgsql` is in every new database.
+async fn superusers_extensions(session: &Session, version_num: u32) -> Result<BTreeSet<String>, SourceFailure> {
+    let trusted = if version_num >= 130_000 { "v.trusted" } else { "false" };
+    let sql = format!(
+        "SELECT v.name::text FROM pg_catalog.pg_available_extension_versions v \
+         JOIN pg_catalog.pg_available_extensions e ON e.name = v.name AND e.default_version = v.version \
+         WHERE v.superuser AND NOT {trusted} AND v.name <> 'plpgsql'"
+    );
+    names(session, &sql).await
 }
 
 /// Objects whose number is above those that initdb gives out, and that are not the contents of an extension.

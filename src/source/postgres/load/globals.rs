@@ -105,8 +105,10 @@ fn classify(number: usize, sql: String) -> Result<Statement, GlobalsError> {
         name(2).map(|role| Kind::DescribeRole { role })
     } else if is(0, "comment") && is(1, "on") && is(2, "role") {
         name(3).map(|role| Kind::DescribeRole { role })
-    } else if is(0, "security") && is(1, "label") {
-        after(&plain, "role").map(|role| Kind::DescribeRole { role })
+    } else if is(0, "security") && is(1, "label") && is(2, "for") && is(4, "on") && is(5, "role") {
+        name(6).map(|role| Kind::DescribeRole { role })
+    } else if is(0, "security") && is(1, "label") && is(2, "for") && is(4, "on") && is(5, "tablespace") {
+        name(6).map(|name| Kind::Tablespace { name })
     } else if (is(0, "create") || is(0, "alter")) && is(1, "tablespace") {
         name(2).map(|name| Kind::Tablespace { name })
     } else if is(0, "comment") && is(1, "on") && is(2, "tablespace") {
@@ -309,6 +311,15 @@ mod tests {
         assert_eq!(plan.run[0].what(), "GRANT \"to\" TO \"granted\"");
         assert_eq!(plan.run[0].sql, "GRANT \"to\" TO granted GRANTED BY \"x\"");
         assert_eq!(plan.run[1].kind, Kind::Parameter { role: "to".into() });
+    }
+
+    #[test]
+    fn labels_of_a_provider_with_a_keyword_for_a_name() {
+        let parsed = parse(
+            "SECURITY LABEL FOR role ON ROLE \"on\" IS 'x';SECURITY LABEL FOR \"a b\" ON TABLESPACE role IS 'x';",
+        );
+        let kinds: Vec<_> = parsed.unwrap().into_iter().map(|statement| statement.kind).collect();
+        assert_eq!(kinds, [Kind::DescribeRole { role: "on".into() }, Kind::Tablespace { name: "role".into() }]);
     }
 
     #[test]

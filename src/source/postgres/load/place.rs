@@ -23,17 +23,19 @@ const BETWEEN_ASKING: Duration = Duration::from_millis(50);
 
 impl Loader<'_> {
     /// Owner, privileges, settings and names of all of them in one transaction; then the comments, which take the
-    /// markers away. Killed before, nothing is in place; between, the markers say that all of it is.
+    /// markers away. Killed before, nothing is in place; between, the markers say that all of it is. `everyones` are
+    /// statements that every database of the server is under: they hold once the new ones are there.
     pub(super) async fn place(
         &self,
         server: &Session,
         jobs: &[Job<'_>],
+        everyones: Vec<String>,
         loaded: &mut Loaded,
     ) -> Result<(), SourceFailure> {
         let waiting: Vec<&Job<'_>> =
             jobs.iter().filter(|job| !matches!(job.standing, Standing::Placed { .. })).collect();
         if !waiting.is_empty() {
-            let mut sql = Vec::new();
+            let mut sql = everyones;
             for job in &waiting {
                 sql.extend(self.describe(job, loaded));
             }

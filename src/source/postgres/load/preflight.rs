@@ -1,9 +1,13 @@
 //! What a load would do, and what stands in its way. Changes nothing.
 
+use std::collections::BTreeSet;
+
 use crate::context::Context;
 use crate::model::{Finding, SourceFailure};
 use crate::source::postgres::database;
+use crate::source::postgres::load::executes::Contents;
 use crate::source::postgres::load::facts::{Facts, plain_locale};
+use crate::source::postgres::load::needs::missing_providers;
 use crate::source::postgres::load::session::Session;
 use crate::source::postgres::load::standing::{Census, Standing};
 use crate::source::postgres::load::target::{Job, Mode, PostgresTarget};
@@ -27,7 +31,7 @@ pub(super) async fn look(
             findings.push(Finding { cure: failure.cure, ..finding });
         }
     }
-    findings.push(rights(facts));
+    findings.push(rights(target, facts));
     findings.extend(facts.losses(target.database.is_none()));
     let mut steps = facts.spaces.steps();
     let wanted: Vec<_> = jobs.iter().map(|job| job.wanted(target.mode)).collect();
@@ -73,17 +77,29 @@ pub(super) async fn live(
 }
 
 /// What the archives of the databases that are not loaded yet say: what would execute while they are loaded, and which
-/// roles they need. A whole server brings its roles along.
+/// roles and parts of a server they need. A whole server brings its roles along.
 pub(super) async fn contents(
     target: &PostgresTarget,
+    properties: &Properties,
     jobs: &[Job<'_>],
     facts: &Facts,
+    census: &Census,
     streams: &dyn StreamReader,
+    cx: &Context,
 ) -> Result<Vec<Finding>, SourceFailure> {
     let mut findings = Vec::new();
+    let mut providers = BTreeSet::new();
+    if target.database.is_none() {
+        providers.extend(properties.label_providers.iter().cloned());
+    }
     for job in jobs.iter().filter(|job| job.standing == Standing::Absent) {
-        let (executes, mut roles) = executes::look(&job.asked, streams.read(job.stream.n)).await?;
+        let contents = executes::look(&job.asked, streams.read(job.stream.n), facts).await?;
+        let Contents { executes, mut roles, needs, rights } = contents;
         findings.extend(executes);
+        findings.extend(needs.findings(&database(&job.asked), facts));
+        findings.extend(rights.findings(&database(&job.asked), &census.may_own));
+        providers.extend(needs.providers);
+        providers.extend(job.from.labels.iter().map(|label| label.provider.clone()));
         roles.retain(|role| !facts.present.roles.contains(role));
         if target.database.is_some() && !roles.is_empty() {
             let names: Vec<String> = roles.iter().take(20).map(|role| format!("{role:?}")).collect();
@@ -93,6 +109,7 @@ pub(super) async fn contents(
             ));
         }
     }
+    findings.extend(missing_providers(&providers, &target.settings, target.maintenance(), cx).await?);
     Ok(findings)
 }
 
@@ -125,10 +142,15 @@ fn version(properties: &Properties, facts: &Facts) -> Finding {
     Finding::ok("target", format!("is PostgreSQL {to}, the major that was captured"))
 }
 
-fn rights(facts: &Facts) -> Finding {
+fn rights(target: &PostgresTarget, facts: &Facts) -> Finding {
     match (facts.superuser, facts.can_create_databases) {
         (true, _) => Finding::ok("rights", "superuser"),
-        (false, true) => Finding::warning("rights", "no superuser: owners and some extensions may be refused"),
+        // Each role of the script is told whether it is a superuser: nobody else may say that.
+        (false, _) if target.database.is_none() => {
+            Finding::problem("rights", "the roles of a whole server are made by a superuser only")
+                .cure("connect as a superuser, or name one database: --to .../NAME")
+        }
+        (false, true) => Finding::warning("rights", "no superuser: what it may not make or own is named below"),
         (false, false) => Finding::problem("rights", "the role may not create databases")
             .cure("connect as a superuser, or ALTER ROLE ... CREATEDB"),
     }
@@ -205,7 +227,9 @@ fn load_step(target: &PostgresTarget, job: &Job<'_>) -> String {
         Standing::Placed { .. } => format!("compare {name}, which is in place already"),
         Standing::Loaded { .. } => format!("compare {temporary}, which is loaded already"),
         Standing::Unclear { .. } => format!("compare {name}, and load {bytes} bytes into it if it is empty"),
-        Standing::Absent if job.in_place() => format!("load {bytes} bytes into {name}, and compare it"),
+        Standing::Absent if job.in_place() => {
+            format!("read {bytes} bytes to their end, load them into {name}, and compare it")
+        }
         Standing::Absent if target.spools(job) => format!(
             "spool {bytes} bytes to {}, load them by {} workers into a new {temporary}, and compare it",
             spool::parent().display(),

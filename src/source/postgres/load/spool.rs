@@ -71,7 +71,7 @@ pub(super) fn parent() -> PathBuf {
 }
 
 /// Bytes that we may still write below a folder; None where the system does not say.
-pub(super) fn free_bytes(dir: &Path) -> Option<u64> {
+pub fn free_bytes(dir: &Path) -> Option<u64> {
     let stat = rustix::fs::statvfs(dir).ok()?;
     stat.f_bavail.checked_mul(stat.f_frsize)
 }

@@ -101,7 +101,9 @@ impl Census {
             let holders = restores.iter().filter(|restore| lock_key(**restore) == key);
             census.at_work.extend(holders.map(|restore| (*restore, pid.unwrap_or_default())));
         }
-        let sql = "SELECT rolname::text FROM pg_catalog.pg_roles WHERE pg_catalog.pg_has_role(oid, 'MEMBER')";
+        // From 16 on a member may be one that may not become the role.
+        let sql = "SELECT rolname::text FROM pg_catalog.pg_roles WHERE pg_catalog.pg_has_role(oid, \
+                   CASE WHEN current_setting('server_version_num')::int4 >= 160000 THEN 'SET' ELSE 'MEMBER' END)";
         for row in session.rows(sql, &[], doing).await? {
             census.may_own.insert(get(&row, 0)?);
         }

@@ -4,9 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use async_trait::async_trait;
-use futures::TryStreamExt as _;
-
 use crate::context::Context;
 use crate::event::Event;
 use crate::model::{
@@ -15,19 +12,17 @@ use crate::model::{
 use crate::source::postgres::load::database::{Begun, Loader};
 use crate::source::postgres::load::describe;
 use crate::source::postgres::load::facts::{Existing, Facts, IN_PLACE};
-use crate::source::postgres::load::globals;
 use crate::source::postgres::load::marker::lock_key;
 use crate::source::postgres::load::names::{beside, old};
 use crate::source::postgres::load::next;
 use crate::source::postgres::load::preflight;
 use crate::source::postgres::load::session::Session;
+use crate::source::postgres::load::shared::Shared;
 use crate::source::postgres::load::standing::{Census, Standing, Wanted};
 use crate::source::postgres::properties::{DatabaseProperties, Properties};
 use crate::source::postgres::{ConnectSettings, Tools};
 use crate::source::{Loaded, Preflight, StreamReader, Target};
-
-/// Scripts of globals are small; a larger one is hostile.
-const MAX_GLOBALS_BYTES: u64 = 256 << 20;
+use async_trait::async_trait;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
@@ -237,7 +232,7 @@ impl Target for PostgresTarget {
         let jobs = self.jobs(&properties, entry, detail, &facts, &census)?;
         let mut found = preflight::look(self, &properties, &jobs, &facts, &census, cx).await;
         found.findings.extend(preflight::live(self, &jobs, &session, cx).await?);
-        found.findings.extend(preflight::contents(self, &jobs, &facts, streams).await?);
+        found.findings.extend(preflight::contents(self, &properties, &jobs, &facts, &census, streams, cx).await?);
         Ok(found)
     }
 
@@ -263,21 +258,26 @@ impl Target for PostgresTarget {
         }
         let tools = self.find_tools(&properties, &facts, cx).await?;
         let mut loaded = Loaded::default();
+        let mut shared = Shared::default();
         if self.database.is_none() {
-            let made = self.load_globals(&properties, detail, &facts, streams, cx).await?;
-            loaded.made.extend(made.iter().map(|role| format!("role {role:?}")));
-            facts.present.roles.extend(made);
+            if let Err(failure) = shared.make(self, &properties, detail, &facts, streams, cx).await {
+                return Err(undone(failure, [shared.undo(self, cx).await]));
+            }
+            loaded.made.extend(shared.roles().map(|role| format!("role {role:?}")));
+            facts.present.roles.extend(shared.roles().map(str::to_owned));
             facts.present.tablespaces.append(&mut facts.present.makeable);
         }
         let loader = Loader { target: self, source: &entry.name, facts: &facts, census: &census, tools: &tools, cx };
-        loader.clear(&server, &census, &jobs).await?;
         let mut begun = Vec::new();
         if let Err(failure) = self.load_all(&loader, &server, &jobs, streams, &mut begun, &mut loaded).await {
-            return Err(self.undone(&loader, &begun, failure).await);
+            // What belongs to a role goes before the role does.
+            return Err(undone(failure, [loader.undo(&begun).await, shared.undo(self, cx).await]));
         }
         // Nothing stops it from here on: it is quick, and half of it would help nobody.
         cx.event(Event::StepStarted { source: entry.name.clone(), name: "putting in place".into() });
-        loader.place(&server, &jobs, &mut loaded).await?;
+        let everyones =
+            if self.database.is_none() { describe::everyones(&properties.everyones_settings) } else { Vec::new() };
+        loader.place(&server, &jobs, everyones, &mut loaded).await?;
         // Once more: what a restore asked for that was killed a moment ago, the server may have made meanwhile.
         // Everything is in place: what cannot be taken away is no failure any more.
         let late = async { loader.clear(&server, &Census::look(&server).await?, &jobs).await };
@@ -296,6 +296,7 @@ impl Target for PostgresTarget {
 }
 
 impl PostgresTarget {
+    /// Those that are made anew first. What is loaded in place is read to its end before: nothing takes half of it away.
     async fn load_all(
         &self,
         loader: &Loader<'_>,
@@ -305,61 +306,28 @@ impl PostgresTarget {
         begun: &mut Vec<Begun>,
         loaded: &mut Loaded,
     ) -> Result<(), SourceFailure> {
-        for job in jobs {
-            if loader.cx.cancel.is_cancelled() {
-                return Err(loader.stopped());
-            }
+        loader.clear(server, loader.census, jobs).await?;
+        let (in_place, anew): (Vec<_>, Vec<_>) = jobs.iter().partition(|job| job.in_place());
+        for job in anew {
+            loader.load(server, job, streams, begun, loaded).await?;
+        }
+        for job in in_place.iter().filter(|job| job.standing == Standing::Absent) {
+            loader.prove(job, streams).await?;
+        }
+        for job in in_place {
             loader.load(server, job, streams, begun, loaded).await?;
         }
         Ok(())
     }
+}
 
-    /// The failure, after what was begun was taken away; or with what to do if that was not possible.
-    async fn undone(&self, loader: &Loader<'_>, begun: &[Begun], failure: SourceFailure) -> SourceFailure {
-        let Err(error) = loader.undo(begun).await else { return failure };
-        let message = format!("{}; and what was half loaded could not be taken away: {error}", failure.message);
-        SourceFailure { message, ..failure }
-            .cure("mend that and run the same command again: it takes up or takes away what this one left")
+/// The failure, after what was begun was taken away; or with what to do if that was not possible.
+fn undone<const N: usize>(failure: SourceFailure, undoing: [Result<(), SourceFailure>; N]) -> SourceFailure {
+    let left: Vec<String> = undoing.into_iter().filter_map(Result::err).map(|error| error.to_string()).collect();
+    if left.is_empty() {
+        return failure;
     }
-
-    /// Roles and what belongs to them, without those that the target has. Returns the roles that were made.
-    ///
-    /// In one transaction: a role that is there is taken for finished by the next restore, so there must be none that
-    /// was made and got no password.
-    async fn load_globals(
-        &self,
-        properties: &Properties,
-        detail: &Detail,
-        facts: &Facts,
-        streams: &dyn StreamReader,
-        cx: &Context,
-    ) -> Result<BTreeSet<String>, SourceFailure> {
-        let damaged = |message: String| SourceFailure::new(FailureClass::Damaged, "stream globals", message);
-        let stream = detail.streams.iter().find(|stream| stream.name == "globals");
-        let stream = stream.ok_or_else(|| damaged("the backup lacks it".into()))?;
-        if stream.bytes > MAX_GLOBALS_BYTES {
-            return Err(damaged("it is larger than any script of roles".into()));
-        }
-        let pieces: Vec<bytes::Bytes> = streams.read(stream.n).try_collect().await?;
-        let script = String::from_utf8(pieces.concat()).map_err(|error| damaged(error.to_string()))?;
-        let statements = globals::parse(&script).map_err(|error| damaged(error.to_string()))?;
-        let plan = globals::plan(&statements, &properties.server.bootstrap_role, &facts.present);
-        // Its end without COMMIT, for whatever reason, takes everything back.
-        let session = Session::open(&self.settings, self.maintenance(), cx).await?;
-        session.run("BEGIN", "beginning with the roles").await?;
-        // The server makes no tablespace within a transaction.
-        let (spaces, roles): (Vec<_>, Vec<_>) =
-            plan.run.iter().partition(|statement| matches!(statement.kind, globals::Kind::Tablespace { .. }));
-        for statement in roles {
-            session.run(&statement.sql, &statement.what()).await?;
-        }
-        for sql in describe::everyones(&properties.everyones_settings) {
-            session.run(&sql, "ALTER ROLE ALL SET").await?;
-        }
-        session.run("COMMIT", "making the roles").await?;
-        for statement in spaces {
-            session.run(&statement.sql, &statement.what()).await?;
-        }
-        Ok(plan.creates)
-    }
+    let message = format!("{}; and what was half loaded could not be taken away: {}", failure.message, left.join("; "));
+    SourceFailure { message, ..failure }
+        .cure("mend that and run the same command again: it takes up or takes away what this one left")
 }
