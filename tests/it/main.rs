@@ -19,6 +19,7 @@ mod crash;
 mod damage;
 mod forger;
 mod formats;
+mod gcs_stub;
 mod hostile_backup;
 mod loop_format;
 mod many_backups;

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use crate::model::{Key, ObjectInfo, Timestamp, Version};
 use crate::store::driver::{DriverError, ErrorKind};
 use crate::store::http;
+use crate::store::trouble::Trouble;
 
 /// A page of a list has at most 1,000 rows of a few kilobytes.
 const MAX_ANSWER_BYTES: u64 = 16 << 20;
@@ -21,6 +22,9 @@ pub(super) struct Object {
     #[serde(default)]
     size: String,
     generation: String,
+    /// Grows with each change of what is said of the object.
+    #[serde(default)]
+    metageneration: String,
     time_created: Timestamp,
     pub crc32c: Option<String>,
     retention: Option<Retention>,
@@ -29,6 +33,7 @@ pub(super) struct Object {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Retention {
+    mode: Option<String>,
     retain_until_time: Option<Timestamp>,
 }
 
@@ -54,6 +59,14 @@ impl Object {
         self.retention.as_ref()?.retain_until_time
     }
 
+    pub fn retention_mode(&self) -> Option<&str> {
+        self.retention.as_ref()?.mode.as_deref()
+    }
+
+    pub fn metageneration(&self) -> &str {
+        &self.metageneration
+    }
+
     pub fn info(&self, key: Key) -> Result<ObjectInfo, DriverError> {
         // An empty object has no size in some answers.
         let bytes = if self.size.is_empty() { Ok(0) } else { self.size.parse() };
@@ -62,7 +75,15 @@ impl Object {
     }
 }
 
-/// The service's own words. Never the token.
+/// What a request was about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    Create,
+    Read,
+    Lock,
+}
+
+/// The service's own words, which name the permission that is missing. Never the token.
 #[derive(Debug, thiserror::Error)]
 #[error("{message} ({status})")]
 struct Refused {
@@ -79,28 +100,72 @@ struct Failure {
 struct Reason {
     #[serde(default)]
     message: String,
+    #[serde(default)]
+    errors: Vec<Detail>,
+}
+
+#[derive(Deserialize, Default)]
+struct Detail {
+    #[serde(default)]
+    reason: String,
 }
 
 /// The answer, if the service did what was asked.
-pub(super) async fn accepted(response: Response) -> Result<Response, DriverError> {
-    if response.status().is_success() { Ok(response) } else { Err(refusal(response).await) }
+pub(super) async fn accepted(asked: Asked, response: Response) -> Result<Response, DriverError> {
+    if response.status().is_success() { Ok(response) } else { Err(refusal(asked, response).await) }
 }
 
 /// Why the service did not.
-pub(super) async fn refusal(response: Response) -> DriverError {
+pub(super) async fn refusal(asked: Asked, response: Response) -> DriverError {
     let (status, headers) = (response.status(), response.headers().clone());
     let body = http::whole(response, MAX_REASON_BYTES).await.unwrap_or_default();
-    let message = match serde_json::from_slice::<Failure>(&body) {
-        Ok(failure) => failure.error.message,
-        Err(_) => String::from_utf8_lossy(&body).lines().next().unwrap_or_default().to_owned(),
+    let (message, reason) = match serde_json::from_slice::<Failure>(&body) {
+        Ok(Failure { error }) => (error.message, error.errors.into_iter().next().unwrap_or_default().reason),
+        Err(_) => (String::from_utf8_lossy(&body).lines().next().unwrap_or_default().to_owned(), String::new()),
     };
-    let mut message: String = message.chars().filter(|c| !c.is_control()).take(300).collect();
-    if message.trim().is_empty() {
-        message = format!("the service answered {}", status.canonical_reason().unwrap_or("an error"));
+    meaning(asked, status, &headers, &message, &reason)
+}
+
+pub(super) fn meaning(
+    asked: Asked,
+    status: StatusCode,
+    headers: &HeaderMap,
+    message: &str,
+    reason: &str,
+) -> DriverError {
+    let mut words: String = message.chars().filter(|c| !c.is_control()).take(300).collect();
+    if words.trim().is_empty() {
+        words = format!("the service answered {}", status.canonical_reason().unwrap_or("an error"));
     }
-    // A condition that does not hold is also told as "not modified" when reading.
-    let status = if status == StatusCode::NOT_MODIFIED { StatusCode::PRECONDITION_FAILED } else { status };
-    http::refused(status, &headers, Refused { status: status.as_u16(), message })
+    let refused = Refused { status: status.as_u16(), message: words };
+    let low = message.to_ascii_lowercase();
+    let (kind, trouble) = match (status.as_u16(), reason) {
+        // Not the object is missing, but everything: that must not look like one lost chunk.
+        (404, _) if low.contains("bucket does not exist") || asked == Asked::Create => {
+            (ErrorKind::Other, Some(Trouble::BucketMissing))
+        }
+        // Somebody else changed the lock since it was read: look again.
+        (412, _) if asked == Asked::Lock => (ErrorKind::Unavailable, None),
+        // A condition that does not hold is also told as "not modified" when reading.
+        (304, _) => (ErrorKind::AlreadyExists, None),
+        (403, "rateLimitExceeded" | "userRateLimitExceeded") => (ErrorKind::Unavailable, None),
+        // It is locked: no right would help.
+        (403, "retentionPolicyNotMet") => (ErrorKind::Denied, None),
+        (400, _) if asked != Asked::Read && low.contains("retention") => (ErrorKind::Other, Some(Trouble::NoLocks)),
+        // Bytes were damaged on their way.
+        (400, _) if asked == Asked::Create && low.contains("crc32c") => (ErrorKind::Unavailable, None),
+        (403, _) if low.contains("kms") => (ErrorKind::Denied, Some(Trouble::EncryptionKey)),
+        (401 | 403, _) if low.contains("anonymous caller") => (ErrorKind::Denied, Some(Trouble::NoCredentials)),
+        (403, _) => (ErrorKind::Denied, Some(Trouble::Denied)),
+        (407, _) => (ErrorKind::Other, Some(Trouble::Proxy)),
+        _ => return http::refused(status, headers, refused),
+    };
+    let retry_after = http::refused(status, headers, "").retry_after;
+    let error = match trouble {
+        Some(trouble) => trouble.because(kind, refused),
+        None => DriverError::new(kind, refused),
+    };
+    DriverError { retry_after, ..error }
 }
 
 /// A JSON answer.

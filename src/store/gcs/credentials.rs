@@ -7,32 +7,35 @@ use reqwest::RequestBuilder;
 
 use crate::store::driver::{DriverError, ErrorKind};
 use crate::store::http;
-use crate::store::settings;
+use crate::store::settings::{self, StoreSettings};
 
-const SCOPE: &str = "https://www.googleapis.com/auth/devstorage.read_write";
+const READ_WRITE: &str = "https://www.googleapis.com/auth/devstorage.read_write";
+/// For a change of retention. What may be done is still for IAM to say.
+const FULL_CONTROL: &str = "https://www.googleapis.com/auth/devstorage.full_control";
 
 /// Adds the bearer token to requests.
 pub(super) struct Bearer(Credentials);
 
 impl Bearer {
     /// `elsewhere`: the endpoint is not Google's. Without any credentials such a one is asked without.
-    pub fn find(wanted: &settings::Credentials, elsewhere: bool) -> Result<Self, DriverError> {
+    pub fn find(settings: &StoreSettings, elsewhere: bool) -> Result<Self, DriverError> {
         http::use_ring();
+        let scope = if settings.lock.is_some() { FULL_CONTROL } else { READ_WRITE };
         let refused = |cause: String| DriverError::new(ErrorKind::Denied, cause);
         let named = std::env::var_os("GOOGLE_APPLICATION_CREDENTIALS").is_some_and(|path| !path.is_empty());
-        let built = match wanted {
+        let built = match &settings.credentials {
             settings::Credentials::ServiceAccount(json) => {
                 // The parser's message could quote the key.
                 let key = serde_json::from_str(json.expose())
                     .map_err(|_| refused("the key of the service account is not JSON".into()))?;
-                let scopes = AccessSpecifier::from_scopes([SCOPE]);
+                let scopes = AccessSpecifier::from_scopes([scope]);
                 service_account::Builder::new(key).with_access_specifier(scopes).build()
             }
             settings::Credentials::Chain if elsewhere && !named => {
                 tracing::warn!("this endpoint is asked without credentials: it is not Google's, and none are given");
                 Ok(anonymous::Builder::new().build())
             }
-            settings::Credentials::Chain => credentials::Builder::default().with_scopes([SCOPE]).build(),
+            settings::Credentials::Chain => credentials::Builder::default().with_scopes([scope]).build(),
             settings::Credentials::Profile(_) | settings::Credentials::Keys { .. } => {
                 return Err(refused("Google's storage takes a service account, not keys or a profile".into()));
             }

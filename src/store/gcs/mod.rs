@@ -5,6 +5,9 @@
 
 mod answer;
 mod credentials;
+mod lock;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,13 +18,13 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::{BufMut as _, Bytes, BytesMut};
 use futures::stream::BoxStream;
 use reqwest::header::{CONTENT_TYPE, DATE};
-use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
+use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
 use serde_json::json;
 
-use crate::model::{BucketUrl, Key, Lock, LockMode, ObjectInfo, Prefix, Timestamp, Version};
+use crate::model::{BucketUrl, Key, Lock, ObjectInfo, Prefix, Timestamp, Version};
 use crate::store::bucket::{Below, features, rows};
-use crate::store::driver::{Driver, DriverError, Features, Put};
-use crate::store::gcs::answer::{Object, Page, accepted, odd, read, refusal};
+use crate::store::driver::{Driver, DriverError, ErrorKind, Features, Put};
+use crate::store::gcs::answer::{Asked, Object, Page, accepted, odd, read, refusal};
 use crate::store::gcs::credentials::Bearer;
 use crate::store::http;
 use crate::store::settings::StoreSettings;
@@ -55,7 +58,7 @@ impl Gcs {
             .filter(|host| !host.is_empty())
             .map(|host| if host.contains("://") { host } else { format!("http://{host}") });
         let endpoint = url.endpoint.clone().or(emulator);
-        let bearer = Bearer::find(&settings.credentials, endpoint.is_some())?;
+        let bearer = Bearer::find(settings, endpoint.is_some())?;
         let endpoint = Url::parse(endpoint.as_deref().unwrap_or(SERVICE)).map_err(|error| odd(error.to_string()))?;
         Ok(Self { client, bearer, endpoint, bucket: url.bucket.clone(), below: Below::new(url) })
     }
@@ -76,6 +79,9 @@ impl Gcs {
     fn object(&self, key: &Key, version: Option<&Version>) -> Result<Url, DriverError> {
         let mut url = self.address(&[], Some(key))?;
         if let Some(Version(generation)) = version {
+            // The version of another kind of store, in a bucket that was copied from there, is none here.
+            let known = generation.parse::<i64>().is_ok_and(|number| number > 0);
+            known.then_some(()).ok_or(ErrorKind::NotFound)?;
             url.query_pairs_mut().append_pair("generation", generation);
         }
         Ok(url)
@@ -88,7 +94,7 @@ impl Gcs {
 
     async fn get_object(&self, key: &Key, version: Option<&Version>) -> Result<Object, DriverError> {
         let url = self.object(key, version)?;
-        read(accepted(self.send(self.client.get(url)).await?).await?).await
+        read(accepted(Asked::Read, self.send(self.client.get(url)).await?).await?).await
     }
 
     async fn page(&self, prefix: &str, versions: bool, token: Option<&str>) -> Result<Page, DriverError> {
@@ -98,7 +104,7 @@ impl Gcs {
             .append_pair("versions", if versions { "true" } else { "false" })
             .append_pair("maxResults", "1000")
             .extend_pairs(token.map(|token| ("pageToken", token)));
-        read(accepted(self.send(self.client.get(url)).await?).await?).await
+        read(accepted(Asked::Read, self.send(self.client.get(url)).await?).await?).await
     }
 
     /// Everything below the prefix, in the byte order of keys, older generations first.
@@ -109,26 +115,22 @@ impl Gcs {
         loop {
             let page = self.page(&below, versions, token.as_deref()).await?;
             for object in page.items {
-                let name = self.below.inside(&object.name).ok_or_else(|| odd("a list of something else"))?;
-                let key = Key::new(name).map_err(|error| odd(error.to_string()))?;
+                // The console makes a folder an object whose name ends with a slash.
+                let Some(key) = self.below.listed(&object.name)? else { continue };
                 rows.push((object.generation()?, object.info(key)?));
             }
-            match page.next_page_token {
-                Some(next) if !next.is_empty() && token.as_deref() != Some(&next) => token = Some(next),
-                _ => break,
+            match page.next_page_token.filter(|next| !next.is_empty()) {
+                None => break,
+                // Taken for the end, it would be a list with a gap.
+                Some(next) if token.as_ref() == Some(&next) => {
+                    return Err(odd("the next page of a list is the same again"));
+                }
+                next => token = next,
             }
         }
         rows.sort_by(|(old, a), (new, b)| a.key.as_str().cmp(b.key.as_str()).then(old.cmp(new)));
         Ok(rows.into_iter().map(|(_, row)| row).collect())
     }
-}
-
-fn retention(lock: &Lock) -> serde_json::Value {
-    let mode = match lock.mode {
-        LockMode::Governance => "Unlocked",
-        LockMode::Compliance => "Locked",
-    };
-    json!({"mode": mode, "retainUntilTime": lock.until})
 }
 
 #[async_trait]
@@ -142,7 +144,7 @@ impl Driver for Gcs {
             "metadata": {"sha256": put.sha256.to_string()},
         });
         if let Some(lock) = &put.lock {
-            object["retention"] = retention(lock);
+            object["retention"] = lock::retention(lock);
         }
         let head = format!(
             "--{BOUNDARY}\r\ncontent-type: application/json; charset=utf-8\r\n\r\n{object}\r\n--{BOUNDARY}\r\n\
@@ -156,7 +158,8 @@ impl Driver for Gcs {
         let mut url = self.address(&["upload"], None)?;
         url.query_pairs_mut().append_pair("uploadType", "multipart").append_pair("ifGenerationMatch", "0");
         let request = self.client.post(url).header(CONTENT_TYPE, format!("multipart/related; boundary={BOUNDARY}"));
-        let stored: Object = read(accepted(self.send(request.body(upload.freeze())).await?).await?).await?;
+        let stored: Object =
+            read(accepted(Asked::Create, self.send(request.body(upload.freeze())).await?).await?).await?;
         if stored.crc32c.as_ref().is_some_and(|theirs| *theirs != crc32c) {
             return Err(odd("the service stored other bytes than were sent"));
         }
@@ -166,7 +169,7 @@ impl Driver for Gcs {
     async fn get(&self, key: &Key, version: Option<&Version>, max_bytes: u64) -> Result<Bytes, DriverError> {
         let mut url = self.object(key, version)?;
         url.query_pairs_mut().append_pair("alt", "media");
-        http::whole(accepted(self.send(self.client.get(url)).await?).await?, max_bytes).await
+        http::whole(accepted(Asked::Read, self.send(self.client.get(url)).await?).await?, max_bytes).await
     }
 
     async fn head(&self, key: &Key) -> Result<ObjectInfo, DriverError> {
@@ -181,15 +184,8 @@ impl Driver for Gcs {
         rows(async move { self.rows(&prefix, true).await })
     }
 
-    /// Asked for first: a retention may be made longer, and a shorter one would be refused or, worse, taken.
     async fn extend_lock(&self, key: &Key, version: &Version, lock: Lock) -> Result<(), DriverError> {
-        let held = self.get_object(key, Some(version)).await?.retained_until();
-        if held.is_some_and(|until| until >= lock.until) {
-            return Ok(());
-        }
-        let url = self.object(key, Some(version))?;
-        let request = self.client.request(Method::PATCH, url).json(&json!({"retention": retention(&lock)}));
-        accepted(self.send(request).await?).await.map(drop)
+        self.extend(key, version, lock).await
     }
 
     /// An answer to a write means that it is kept, and in every later list.
@@ -201,8 +197,9 @@ impl Driver for Gcs {
         let url = self.object(&Key::from_parts("lifeboat.json".into()), None)?;
         let response = self.send(self.client.get(url)).await?;
         match response.status() {
-            StatusCode::OK | StatusCode::NOT_FOUND => answer::date(response.headers(), DATE),
-            _ => Err(refusal(response).await),
+            // Whoever refuses tells the time, too. Others may stand between: a proxy's time is not the store's.
+            StatusCode::OK | StatusCode::NOT_FOUND | StatusCode::FORBIDDEN => answer::date(response.headers(), DATE),
+            _ => Err(refusal(Asked::Read, response).await),
         }
     }
 
