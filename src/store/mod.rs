@@ -7,6 +7,7 @@ mod connect;
 mod driver;
 mod error;
 mod faulty;
+mod hold;
 #[cfg(any(feature = "minio", feature = "gcs"))]
 mod http;
 mod local;
@@ -28,6 +29,7 @@ use crate::model::{Key, Lock, ObjectInfo, Prefix, StoreUrl, Timestamp, Version};
 
 use self::calls::CallLog;
 use self::driver::Driver;
+use self::hold::Hold;
 
 pub use self::calls::Call;
 pub use self::driver::{ErrorKind, Features, Operation};
@@ -54,6 +56,10 @@ pub struct Store {
     url: Arc<str>,
     access: Access,
     log: Option<Arc<CallLog>>,
+    /// How what must outlive its writer is locked.
+    hold: Option<Arc<Hold>>,
+    /// Whether this handle locks what it creates.
+    keeps: bool,
 }
 
 impl Store {
@@ -66,7 +72,7 @@ impl Store {
     ) -> Result<Self, StoreError> {
         let opened = connect::open(url, settings, access, &clock).await;
         let driver = opened.map_err(|error| StoreError::new(Operation::Open, "", &url.to_string(), error))?;
-        Ok(Self::over(driver, clock, &url.to_string(), access))
+        Ok(Self::over(driver, clock, &url.to_string(), access).with_lock(settings.lock))
     }
 
     /// Makes an empty store, or opens an existing one for writing. Buckets are not made: who may make them, and with
@@ -77,7 +83,7 @@ impl Store {
     pub async fn create(url: &StoreUrl, settings: &StoreSettings, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
         let created = connect::create(url, settings, &clock).await;
         let driver = created.map_err(|error| StoreError::new(Operation::Create, "", &url.to_string(), error))?;
-        Ok(Self::over(driver, clock, &url.to_string(), Access::ReadWrite))
+        Ok(Self::over(driver, clock, &url.to_string(), Access::ReadWrite).with_lock(settings.lock))
     }
 
     /// An empty store in memory, for tests.
@@ -86,7 +92,7 @@ impl Store {
     }
 
     fn over(driver: Arc<dyn Driver>, clock: Arc<dyn Clock>, url: &str, access: Access) -> Self {
-        Self { driver, clock, url: url.into(), access, log: None }
+        Self { driver, clock, url: url.into(), access, log: None, hold: None, keeps: false }
     }
 
     /// The same store behind a driver that fails as planned, for tests.
