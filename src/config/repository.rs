@@ -64,7 +64,7 @@ impl Checker<'_> {
 
     fn credentials(&mut self, field: Spanned<CredentialsField>, url: &StoreUrl) -> Option<Credentials> {
         let wanted = match url {
-            StoreUrl::Local(_) => "nothing: a directory asks for no keys, only for the right user",
+            StoreUrl::Local(_) => "not asked for: leave `credentials` out",
             StoreUrl::S3(_) => "`profile`, or `accessKey` and `secretKey`",
             StoreUrl::Minio(_) => "`accessKey` and `secretKey`",
             StoreUrl::Gcs(_) => "`serviceAccount`",
@@ -88,7 +88,7 @@ impl Checker<'_> {
             _ => None,
         };
         if found.is_none() {
-            self.wrong(&place, format!("for {url} a role's credentials are {wanted}"), None);
+            self.wrong(&place, format!("for {url} credentials are {wanted}"), None);
         }
         found
     }

@@ -8,7 +8,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use sha2::Digest as _;
 
 use crate::model::{
-    ByteStream, ChunkLine, Detail, Digest, FORMAT, FailureClass, Key, Name, ObjectRef, PartDetail, RepositoryId, RunId,
+    ByteStream, ChunkLine, Chunking, Detail, Digest, FORMAT, FailureClass, Key, Name, ObjectRef, PartDetail, RepositoryId, RunId,
     SourceEntry, SourceFailure, StreamDetail,
 };
 use crate::repository::base::chain;
@@ -34,6 +34,8 @@ pub struct ChunkList {
     pub policy: Name,
     pub run: RunId,
     pub entry: SourceEntry,
+    /// As the first segment says; null where there is no chunk at all.
+    pub chunking: Option<Chunking>,
     /// Lines by stream, in order.
     pub streams: Vec<Vec<ChunkLine>>,
 }
@@ -70,6 +72,7 @@ impl Repository {
     pub async fn chunk_list(&self, backup: &Backup, entry: &SourceEntry) -> Result<ChunkList, RepositoryError> {
         let manifest = &backup.manifest;
         let (policy, run) = (&manifest.policy, manifest.run);
+        let mut chunking = None;
         let mut streams: Vec<Vec<ChunkLine>> = vec![Vec::new(); entry.streams.len()];
         for list in &entry.chunk_lists {
             let key = layout::chunk_list(policy, run, &entry.name, entry.attempt, list.n);
@@ -86,6 +89,7 @@ impl Repository {
             if !fits {
                 return Err(damaged(&key, "its header belongs to another capture"));
             }
+            chunking = chunking.or(Some(header.chunking));
             for line in lines {
                 if line.len > MAX_CHUNK_BYTES || line.size > MAX_SEALED_CHUNK_BYTES {
                     return Err(damaged(&key, "it names a chunk larger than any may be"));
@@ -108,7 +112,7 @@ impl Repository {
                 ));
             }
         }
-        Ok(ChunkList { policy: policy.clone(), run, entry: entry.clone(), streams })
+        Ok(ChunkList { policy: policy.clone(), run, entry: entry.clone(), chunking, streams })
     }
 
     /// Opens a capture for reading. `identities` must hold a key of one of the backup's recipients.
@@ -130,14 +134,13 @@ impl Repository {
         }
         let detail: Detail =
             serde_json::from_slice(&plain).map_err(|error| damaged(&key, &format!("it does not parse: {error}")))?;
-        check_detail(&detail, entry).map_err(|problem| damaged(&key, &problem))?;
-        let origin = backup.manifest.origin.as_ref().map_or(self.id(), |origin| origin.repository);
+        check_detail(&detail, entry, backup.manifest.origin.is_some()).map_err(|problem| damaged(&key, &problem))?;
         Ok(CaptureReader {
             repository: self.clone(),
             list: Arc::new(list),
             detail: Arc::new(detail),
             identities,
-            origin,
+            salt: backup.manifest.salt(),
             dedup_key: backup.manifest.encryption.dedup_key.clone(),
         })
     }
@@ -151,7 +154,7 @@ pub struct CaptureReader {
     detail: Arc<Detail>,
     identities: Arc<Identities>,
     /// The repository whose id salts the keyed hashes.
-    origin: RepositoryId,
+    salt: RepositoryId,
     dedup_key: String,
 }
 
@@ -200,7 +203,7 @@ impl CaptureReader {
             }
             other => other,
         })?;
-        Ok(dedup.lineage(&self.origin, &self.list.policy, &self.list.entry.name))
+        Ok(dedup.lineage(&self.salt, &self.list.policy, &self.list.entry.name))
     }
 
     /// The plain bytes of a whole stream. Ends cleanly only if length and SHA-256 are those of the capture.
@@ -256,21 +259,16 @@ impl CaptureReader {
     /// One chunk, from the store to plain bytes.
     pub async fn read_chunk(&self, line: ChunkLine) -> Result<Bytes, RepositoryError> {
         let key = self.list.key(&line);
-        let size = u64::from(line.size);
-        let opened = match self.repository.fetch(&key, line.v.as_ref(), size).await {
+        let opened = match self.repository.fetch_chunk(&key, &line).await {
             Ok(sealed) => self.open_chunk(&key, &line, sealed).await,
-            Err(error) if error.kind() == ErrorKind::NotFound => Err(damaged(&key, "it is missing")),
-            Err(error) if error.kind() == ErrorKind::TooLarge => Err(damaged(&key, "it is larger than it was")),
-            Err(source) => Err(RepositoryError::Store { operation: format!("read {key}"), source }),
+            Err(error) => Err(error),
         };
         match opened {
             Err(error) if error.class() == ErrorClass::Damaged => {
-                match self.repository.rescue(&key, size, line.sha256).await.during(format!("read {key}"))? {
-                    Some(sealed) => self.open_chunk(&key, &line, sealed).await,
-                    None => Err(error),
-                }
+                let sealed = self.repository.rescue_chunk(&key, &line, error).await?;
+                self.open_chunk(&key, &line, sealed).await
             }
-            other => other,
+            opened => opened,
         }
     }
 
@@ -278,15 +276,65 @@ impl CaptureReader {
         let (key, line) = (key.clone(), line.clone());
         let identities = self.identities.clone();
         let opened = tokio::task::spawn_blocking(move || {
-            if crate::model::sha256(&sealed) != line.sha256 {
-                return Err(damaged(&key, "its bytes are not those that were stored"));
-            }
+            check_sealed(&key, &line, &sealed)?;
             identities
                 .open_chunk(&sealed, line.len)
                 .map_err(|source| RepositoryError::Open { key: key.to_string(), source })
         });
         opened.await.map_err(|_| RepositoryError::Worker("opening"))?.map(Bytes::from)
     }
+}
+
+impl Repository {
+    /// The stored bytes of a chunk, held against the signed list.
+    pub(in crate::repository) async fn sealed_chunk(
+        &self,
+        key: &Key,
+        line: &ChunkLine,
+    ) -> Result<Bytes, RepositoryError> {
+        let problem = match self.fetch_chunk(key, line).await {
+            Ok(sealed) => {
+                let (of, line) = (key.clone(), line.clone());
+                let check = move || check_sealed(&of, &line, &sealed).map(|()| sealed);
+                let checked = tokio::task::spawn_blocking(check).await;
+                checked.map_err(|_| RepositoryError::Worker("hashing"))?
+            }
+            Err(error) => Err(error),
+        };
+        match problem {
+            Err(error) if error.class() == ErrorClass::Damaged => self.rescue_chunk(key, line, error).await,
+            checked => checked,
+        }
+    }
+
+    /// The version that the list names, not compared yet: hashing belongs on a thread that may block.
+    async fn fetch_chunk(&self, key: &Key, line: &ChunkLine) -> Result<Bytes, RepositoryError> {
+        match self.fetch(key, line.v.as_ref(), u64::from(line.size)).await {
+            Ok(sealed) => Ok(sealed),
+            Err(error) if error.kind() == ErrorKind::NotFound => Err(damaged(key, "it is missing")),
+            Err(error) if error.kind() == ErrorKind::TooLarge => Err(damaged(key, "it is larger than it was")),
+            Err(source) => Err(RepositoryError::Store { operation: format!("read {key}"), source }),
+        }
+    }
+
+    /// The version with the right bytes; if there is none, what was wrong with the one that the list names.
+    async fn rescue_chunk(
+        &self,
+        key: &Key,
+        line: &ChunkLine,
+        problem: RepositoryError,
+    ) -> Result<Bytes, RepositoryError> {
+        let rescued = self.rescue(key, u64::from(line.size), line.sha256).await.during(format!("read {key}"))?;
+        rescued.ok_or(problem)
+    }
+}
+
+/// Holds stored bytes against the signed list.
+fn check_sealed(key: &Key, line: &ChunkLine, sealed: &[u8]) -> Result<(), RepositoryError> {
+    if crate::model::sha256(sealed) == line.sha256 {
+        return Ok(());
+    }
+    Err(damaged(key, "its bytes are not those that were stored"))
 }
 
 /// What a whole stream must come to.

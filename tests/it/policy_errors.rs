@@ -200,14 +200,26 @@ fn a_source_without_a_kind() {
 #[test]
 fn a_repository_twice() {
     let again = "  - url: file:///srv/lifeboat/circleci-server\n\n  keys:\n";
-    insta::assert_snapshot!(said("  keys:\n", again), @"");
+    insta::assert_snapshot!(said("  keys:\n", again), @"policy.yaml:41:10: spec.repositories[2].url: repository file:///srv/lifeboat/circleci-server is there twice");
 }
 
 #[test]
 fn keys_of_another_kind_of_store() {
-    insta::assert_snapshot!(said("writer: {profile: lifeboat-writer}", "writer: {serviceAccount: {env: X}}"), @"");
-    insta::assert_snapshot!(said("url: s3://circleci-dr/prod?region=eu-west-1", "url: gs://circleci-dr/prod"), @"");
-    insta::assert_snapshot!(said("url: s3://circleci-dr/prod?region=eu-west-1", "url: file:///srv/copy"), @"");
+    insta::assert_snapshot!(said("writer: {profile: lifeboat-writer}", "writer: {serviceAccount: {env: X}}"), @"policy.yaml:26:15: spec.repositories[1].credentials.writer: for s3://circleci-dr/prod?region=eu-west-1 credentials are `profile`, or `accessKey` and `secretKey`");
+    insta::assert_snapshot!(said("url: s3://circleci-dr/prod?region=eu-west-1", "url: gs://circleci-dr/prod"), @r"
+    policy.yaml:39:7: spec.repositories[1].tls: the client of Google's storage takes no authority from a policy
+    policy.yaml:26:15: spec.repositories[1].credentials.writer: for gs://circleci-dr/prod credentials are `serviceAccount`
+    policy.yaml:28:9: spec.repositories[1].credentials.restorer: for gs://circleci-dr/prod credentials are `serviceAccount`
+    set SSL_CERT_FILE to a file with the authorities to believe
+    ");
+    insta::assert_snapshot!(said("url: s3://circleci-dr/prod?region=eu-west-1", "url: file:///srv/copy"), @r"
+    policy.yaml:39:7: spec.repositories[1].tls: a directory is reached without TLS
+    policy.yaml:26:15: spec.repositories[1].credentials.writer: for file:///srv/copy credentials are not asked for: leave `credentials` out
+    policy.yaml:28:9: spec.repositories[1].credentials.restorer: for file:///srv/copy credentials are not asked for: leave `credentials` out
+    policy.yaml:36:11: spec.repositories[1].lock: a directory knows no locks
+    leave `tls` out
+    leave `lock` out, and keep a copy where this machine cannot delete
+    ");
 }
 
 #[test]
@@ -217,8 +229,8 @@ fn a_relative_repository() {
 
 #[test]
 fn a_repository_in_a_bucket() {
-    insta::assert_snapshot!(said("url: file:///srv", "url: ftp://srv"), @"");
-    insta::assert_snapshot!(said("url: file:///srv", "url: s3://S"), @"");
+    insta::assert_snapshot!(said("url: file:///srv", "url: ftp://srv"), @"policy.yaml:17:10: spec.repositories[0].url: `ftp://srv/lifeboat/circleci-server`: an address begins with file:///absolute/path, s3://bucket, minio+https://host/bucket or gs://bucket");
+    insta::assert_snapshot!(said("url: file:///srv", "url: s3://S"), @"policy.yaml:17:10: spec.repositories[0].url: the address of a bucket: `S` is no name of a bucket: 3 to 63 lower-case letters, digits, dots, hyphens");
 }
 
 #[test]
@@ -262,7 +274,7 @@ fn a_proof_level_that_needs_a_key() {
 
 #[test]
 fn a_tab() {
-    insta::assert_snapshot!(said("  keys:\n", "\tkeys:\n"), @"policy.yaml:19:9: while scanning a plain scalar, found a tab");
+    insta::assert_snapshot!(said("  keys:\n", "\tkeys:\n"), @"policy.yaml:41:2: tabs disallowed within this context (block indentation)");
 }
 
 #[test]
