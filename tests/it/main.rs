@@ -9,6 +9,7 @@
     reason = "a test says what went wrong by panicking; clippy.toml exempts test functions, not their helpers"
 )]
 
+mod access;
 mod architecture;
 mod canary;
 mod cli;
@@ -43,6 +44,7 @@ mod postgres_restore_plan;
 mod postgres_restore_spool;
 mod postgres_sandbox;
 mod roles;
+mod shipped_cronjob;
 mod shipped_files;
 mod store_conformance;
 mod support;

@@ -45,9 +45,9 @@ impl Bed {
 
     async fn cannot_create(&self, role: &str, client: &Client, names: &[&str]) {
         for name in names {
-            let put = client.put_object().bucket(&self.bucket).key(self.name(name)).body(b"x".to_vec().into());
-            denied(&format!("{role} creates {name}"), put.clone().if_none_match("*").send().await);
-            denied(&format!("{role} stores {name}"), put.send().await);
+            let put = || client.put_object().bucket(&self.bucket).key(self.name(name)).body(b"x".to_vec().into());
+            denied(&format!("{role} creates {name}"), put().if_none_match("*").send().await);
+            denied(&format!("{role} stores {name}"), put().send().await);
         }
     }
 
