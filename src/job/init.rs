@@ -9,7 +9,7 @@ use crate::config::{Policy, Starter, starter_policy, trust_file};
 use crate::context::Context;
 use crate::job::JobError;
 use crate::job::acting::Acting;
-use crate::job::open::from_repository;
+use crate::job::open::{from_repository, store_exit};
 use crate::job::types::{InitFile, InitKeys, InitReport, InitRequest};
 use crate::model::{DedupPin, Finding, Name, Prefix, PublicKey, Role, StoreUrl, Trust};
 use crate::repository::{
@@ -168,7 +168,8 @@ async fn generate(url: &StoreUrl, directory: &Path, extra: &[String], cx: &Conte
 async fn create_store(url: &StoreUrl, policy: Option<&Policy>, cx: &Context) -> Result<Store, JobError> {
     let failed = |error: StoreError| {
         let hint = error.hint().unwrap_or("choose another folder").to_owned();
-        JobError::failed(format!("cannot make a repository at {url}")).because(error).hint(hint)
+        let exit = store_exit(&error);
+        JobError::new(exit, format!("cannot make a repository at {url}")).because(error).hint(hint)
     };
     let settings = Acting::Operator.settings(url, policy)?;
     let store = Store::create(url, &settings, cx.clock.clone()).await.map_err(failed)?;

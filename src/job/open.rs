@@ -15,7 +15,7 @@ use crate::repository::{
     Writer,
 };
 use crate::secret::SecretRef;
-use crate::store::{ErrorKind, Store, StoreError};
+use crate::store::{ErrorKind, Store, StoreError, Trouble};
 
 /// Opens the repository, pinned or not.
 pub(in crate::job) async fn open(place: &Place, acting: Acting, cx: &Context) -> Result<Repository, JobError> {
@@ -58,8 +58,17 @@ pub(in crate::job) fn policy(place: &Place) -> Result<&Policy, JobError> {
     place.policy.as_deref().ok_or_else(|| JobError::usage("this verb needs a policy").hint("-f POLICY"))
 }
 
+/// How a trouble with the store ends the program: keys that do not fit, no bucket, or any other failure.
+pub(in crate::job) fn store_exit(error: &StoreError) -> Exit {
+    match error.trouble() {
+        Some(Trouble::BucketMissing) => Exit::Missing,
+        Some(trouble) if trouble.is_about_credentials() => Exit::Refused,
+        _ => Exit::Failed,
+    }
+}
+
 fn from_store(error: &StoreError) -> JobError {
-    let failed = JobError::failed("the store cannot be used");
+    let failed = JobError::new(store_exit(error), "the store cannot be used");
     match error.hint() {
         Some(hint) => failed.hint(hint),
         None => failed,
@@ -71,7 +80,10 @@ pub(in crate::job) fn from_repository(error: RepositoryError) -> JobError {
     let exit = match error.class() {
         // Only `init` asks for an empty place.
         _ if matches!(error, RepositoryError::Exists { .. } | RepositoryError::NotEmpty { .. }) => Exit::Blocked,
-        ErrorClass::Failed => Exit::Failed,
+        ErrorClass::Failed => match &error {
+            RepositoryError::Store { source, .. } => store_exit(source),
+            _ => Exit::Failed,
+        },
         ErrorClass::Missing => Exit::Missing,
         ErrorClass::Refused => Exit::Refused,
         ErrorClass::Damaged => Exit::Damaged,

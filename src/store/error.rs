@@ -8,6 +8,7 @@ use rustix::io::Errno;
 
 use crate::model::Key;
 use crate::store::driver::{Cause, DriverError, ErrorKind, Operation};
+use crate::store::trouble::Trouble;
 
 /// One failed call of a [`super::Store`].
 #[derive(Debug, thiserror::Error)]
@@ -57,9 +58,20 @@ impl StoreError {
         }
     }
 
+    /// What a person can mend, if the driver recognised it.
+    pub fn trouble(&self) -> Option<&Trouble> {
+        match self {
+            StoreError::Failed { source, .. } => Trouble::find(source.as_ref()),
+            _ => None,
+        }
+    }
+
     /// What to do about it, where there is something to say.
     pub fn hint(&self) -> Option<&'static str> {
         let StoreError::Failed { operation, kind, source, .. } = self else { return None };
+        if let Some(trouble) = self.trouble() {
+            return Some(trouble.hint());
+        }
         match (errno(source.as_ref()), operation, kind) {
             (Some(Errno::NOSPC | Errno::DQUOT), ..) => {
                 Some("the disk or the quota is full: free some space and run it again; what was stored stays good")

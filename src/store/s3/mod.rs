@@ -1,0 +1,216 @@
+//! Amazon S3, and whatever speaks its protocol, by the official SDK.
+//!
+//! Every write is one create-only PutObject of known length with its SHA-256. The SDK itself tries nothing again: the
+//! handle above does, and knows when a retry is safe.
+
+mod connect;
+mod error;
+mod list;
+mod lock;
+
+use std::fmt;
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use aws_sdk_s3::Client;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::interceptors::Intercept;
+use aws_smithy_runtime_api::client::interceptors::context::BeforeDeserializationInterceptorContextRef;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::DateTime;
+use aws_smithy_types::config_bag::ConfigBag;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::{Bytes, BytesMut};
+use futures::stream::{self, BoxStream};
+use futures::{StreamExt, TryStreamExt};
+
+use crate::model::{BucketUrl, Key, Lock, ObjectInfo, Prefix, Timestamp, Version};
+use crate::store::driver::{Driver, DriverError, ErrorKind, Features, Operation, Put};
+use crate::store::s3::error::{failure, odd};
+use crate::store::settings::StoreSettings;
+use crate::store::trouble::Trouble;
+
+/// For one call, from its first byte to the last of the answer: 8 MiB at 64 KiB/s.
+const CALL_TIMEOUT: Duration = Duration::from_secs(128);
+
+/// One bucket, and the prefix below which the repository lies in it.
+pub(in crate::store) struct S3 {
+    client: Client,
+    bucket: String,
+    /// Empty, or ends with a slash.
+    prefix: String,
+}
+
+impl fmt::Debug for S3 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("S3").field("bucket", &self.bucket).field("prefix", &self.prefix).finish_non_exhaustive()
+    }
+}
+
+impl S3 {
+    /// Asks nothing of the bucket yet.
+    pub(in crate::store) async fn open(url: &BucketUrl, settings: &StoreSettings) -> Result<Self, DriverError> {
+        let prefix = if url.prefix.is_empty() { String::new() } else { format!("{}/", url.prefix) };
+        Ok(Self { client: connect::client(url, settings).await?, bucket: url.bucket.clone(), prefix })
+    }
+
+    /// The key as the bucket knows it.
+    fn name(&self, key: &str) -> String {
+        format!("{}{key}", self.prefix)
+    }
+}
+
+/// One call with a deadline. The SDK's own would not cover the body of an answer, nor the search for credentials.
+async fn within<T>(call: impl Future<Output = Result<T, DriverError>>) -> Result<T, DriverError> {
+    match tokio::time::timeout(CALL_TIMEOUT, call).await {
+        Ok(done) => done,
+        Err(late) => Err(Trouble::Slow.because(ErrorKind::Unavailable, late)),
+    }
+}
+
+/// Sends a request and says what its failure means.
+async fn sent<T, E>(
+    operation: Operation,
+    call: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+) -> Result<T, DriverError>
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    within(async { call.await.map_err(|error| failure(operation, error)) }).await
+}
+
+#[async_trait]
+impl Driver for S3 {
+    async fn put_new(&self, key: &Key, body: Bytes, put: Put) -> Result<Option<Version>, DriverError> {
+        let mut request = self.client.put_object().bucket(&self.bucket).key(self.name(key.as_str()));
+        request = request.if_none_match("*").checksum_sha256(BASE64.encode(put.sha256.0));
+        if let Some(lock) = &put.lock {
+            request = lock::add(request, lock);
+        }
+        let length = i64::try_from(body.len()).map_err(|error| DriverError::new(ErrorKind::Other, error))?;
+        let stored = sent(Operation::Put, request.content_length(length).body(body.into()).send()).await?;
+        Ok(stored.version_id.map(Version))
+    }
+
+    async fn get(&self, key: &Key, version: Option<&Version>, max_bytes: u64) -> Result<Bytes, DriverError> {
+        let request = self.client.get_object().bucket(&self.bucket).key(self.name(key.as_str()));
+        let request = request.set_version_id(version.map(|version| version.0.clone()));
+        within(async {
+            let found = request.send().await.map_err(|error| failure(Operation::Get, error))?;
+            let announced = found.content_length.and_then(|bytes| u64::try_from(bytes).ok());
+            if announced.is_some_and(|bytes| bytes > max_bytes) {
+                return Err(ErrorKind::TooLarge.into());
+            }
+            let mut body = BytesMut::with_capacity(usize::try_from(announced.unwrap_or_default()).unwrap_or_default());
+            let mut parts = found.body;
+            let broken = |error| DriverError::new(ErrorKind::Unavailable, error);
+            while let Some(part) = parts.try_next().await.map_err(broken)? {
+                if (body.len() + part.len()) as u64 > max_bytes {
+                    return Err(ErrorKind::TooLarge.into());
+                }
+                body.extend_from_slice(&part);
+            }
+            Ok(body.freeze())
+        })
+        .await
+    }
+
+    async fn head(&self, key: &Key) -> Result<ObjectInfo, DriverError> {
+        let request = self.client.head_object().bucket(&self.bucket).key(self.name(key.as_str()));
+        let found = sent(Operation::Head, request.send()).await?;
+        let bytes = found.content_length.and_then(|bytes| u64::try_from(bytes).ok());
+        Ok(ObjectInfo {
+            key: key.clone(),
+            bytes: bytes.ok_or_else(|| odd("an object without a length"))?,
+            created: timestamp(found.last_modified.as_ref())?,
+            version: found.version_id.map(Version),
+        })
+    }
+
+    fn list(self: Arc<Self>, prefix: Prefix) -> BoxStream<'static, Result<ObjectInfo, DriverError>> {
+        rows(async move { self.current(&prefix).await })
+    }
+
+    fn list_versions(self: Arc<Self>, prefix: Prefix) -> BoxStream<'static, Result<ObjectInfo, DriverError>> {
+        rows(async move { self.versions(&prefix).await })
+    }
+
+    async fn extend_lock(&self, key: &Key, version: &Version, lock: Lock) -> Result<(), DriverError> {
+        self.extend(key, version, lock).await
+    }
+
+    /// An answer to a write means that it is kept, and in every later list.
+    async fn barrier(&self) -> Result<(), DriverError> {
+        Ok(())
+    }
+
+    async fn now(&self) -> Result<Timestamp, DriverError> {
+        let date = Date::default();
+        let request = self.client.get_object().bucket(&self.bucket).key(self.name("lifeboat.json"));
+        let answer = sent(Operation::Now, request.customize().interceptor(date.clone()).send()).await;
+        match answer {
+            Ok(_) => date.read(),
+            // Whoever refuses an object tells the time, too. Others may stand between: a proxy's time is not the store's.
+            Err(error) if matches!(error.kind, ErrorKind::NotFound | ErrorKind::Denied) => {
+                date.read().map_err(|_| error)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn features(&self) -> Features {
+        Features {
+            create_only: true,
+            versions: true,
+            locks: true,
+            roles: "by the store's own policies (IAM): one key or role for each of lifeboat's roles".into(),
+        }
+    }
+}
+
+/// A list is whole before its first row is told: only then its order is known.
+fn rows(
+    list: impl Future<Output = Result<Vec<ObjectInfo>, DriverError>> + Send + 'static,
+) -> BoxStream<'static, Result<ObjectInfo, DriverError>> {
+    stream::once(list).map_ok(|rows| stream::iter(rows.into_iter().map(Ok))).try_flatten().boxed()
+}
+
+/// To the second: a look-up tells no more, and a list must say the same.
+fn timestamp(time: Option<&DateTime>) -> Result<Timestamp, DriverError> {
+    let time = time.and_then(|time| Timestamp::from_second(time.secs()).ok());
+    time.ok_or_else(|| odd("an object without a time"))
+}
+
+/// The `Date` of the last answer, which the SDK does not hand out.
+#[derive(Debug, Clone, Default)]
+struct Date(Arc<Mutex<Option<String>>>);
+
+impl Date {
+    fn read(&self) -> Result<Timestamp, DriverError> {
+        let text = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let time = text.and_then(|text| jiff::fmt::rfc2822::parse(&text).ok());
+        time.map(|time| time.timestamp()).ok_or_else(|| odd("no header `Date` with a time"))
+    }
+}
+
+impl Intercept for Date {
+    fn name(&self) -> &'static str {
+        "Date"
+    }
+
+    fn read_before_deserialization(
+        &self,
+        context: &BeforeDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let date = context.response().headers().get("date").map(str::to_owned);
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = date;
+        Ok(())
+    }
+}
