@@ -1,10 +1,14 @@
 //! What is locked, and for how long. `docs/format.md`, locks.
 
+use std::collections::BTreeMap;
+
+use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::SignedDuration;
 
-use crate::model::{Key, Lock, Timestamp};
+use crate::model::{Key, Lock, Timestamp, Version};
+use crate::repository::error::During as _;
 use crate::repository::layout::{self, RunObject};
-use crate::repository::{Repository, RepositoryError, error::During as _};
+use crate::repository::{Backup, Repository, RepositoryError, versions};
 use crate::store::Store;
 
 /// Whether an object is locked when it is created: what a backup is read with. Not what may have to go early (run
@@ -42,6 +46,48 @@ impl Repository {
             self.store().extend_lock(key, &version, lock.clone()).await.during(format!("lock {key}"))?;
         }
         Ok(())
+    }
+}
+
+/// Versions whose locks are extended at the same time.
+const EXTENSIONS: usize = 16;
+
+impl Repository {
+    /// Locks everything that a backup is read with anew, from now on for the whole period: for what is kept longer than
+    /// one period. Says how many objects that were; none in a store without a rule.
+    ///
+    /// Needs the writer's credentials. The first object that cannot be locked ends it: a backup is as safe as its
+    /// weakest lock, and whoever asked must hear of it.
+    pub async fn renew(&self, backup: &Backup) -> Result<u64, RepositoryError> {
+        let Some(lock) = self.store().lock_from_now().await.during("read the store's time")? else { return Ok(0) };
+        let manifest = &backup.manifest;
+        let mut objects = BTreeMap::<Key, Option<Version>>::new();
+        for entry in &manifest.sources {
+            let list = self.chunk_list(backup, entry).await?;
+            objects.extend(list.documents().into_iter().map(|(key, object)| (key, object.version)));
+            objects.extend(list.lines().map(|line| (list.key(line), line.v.clone())));
+        }
+        // What no document names with its version, in the version that was stored first.
+        let run = versions::list(self.store(), &layout::run(&manifest.policy, manifest.run)).await;
+        let configs = versions::list(self.store(), &layout::configs()).await;
+        let found = run.during("list the run")?.into_iter().chain(configs.during("list config/")?);
+        for found in found.filter(|found| is_kept(&found.key) || found.key.as_str().ends_with("/started.json")) {
+            objects.entry(found.key).or_insert_with(|| found.versions.into_iter().next().and_then(|row| row.version));
+        }
+        for key in [Some(layout::marker()), layout::dedup_key(&manifest.encryption.dedup_key).ok()].into_iter().flatten() {
+            let first = self.versions(&key).await?.into_iter().next();
+            objects.insert(key, first.and_then(|row| row.version));
+        }
+        let count = objects.len() as u64;
+        let extensions = objects.into_iter().map(|(key, version)| self.extend(key, version, &lock));
+        futures::stream::iter(extensions).buffer_unordered(EXTENSIONS).try_collect::<()>().await?;
+        Ok(count)
+    }
+
+    async fn extend(&self, key: Key, version: Option<Version>, lock: &Lock) -> Result<(), RepositoryError> {
+        let unnamed = || RepositoryError::Damaged { key: key.to_string(), problem: "it has no version to lock".into() };
+        let version = version.ok_or_else(unnamed)?;
+        self.store().extend_lock(&key, &version, lock.clone()).await.during(format!("lock {key}"))
     }
 }
 

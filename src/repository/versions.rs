@@ -31,7 +31,7 @@ impl Found {
 
     /// Names of the versions to try, oldest first.
     pub fn names(&self) -> Vec<Option<Version>> {
-        self.versions.iter().map(|row| row.version.clone()).collect()
+        names(&self.versions)
     }
 
     /// What somebody did to an object that is created once.
@@ -44,6 +44,15 @@ impl Found {
         };
         Some(Finding::problem(self.key.as_str(), message).cure("find out who else can write to this repository"))
     }
+}
+
+/// What S3 calls the one version of an object in a bucket that keeps none. Not every server takes it back as a name.
+const NO_VERSION: &str = "null";
+
+fn names(versions: &[ObjectInfo]) -> Vec<Option<Version>> {
+    let only = versions.len() == 1;
+    let named = |version: &Version| !only || version.0 != NO_VERSION;
+    versions.iter().map(|row| row.version.clone().filter(named)).collect()
 }
 
 /// Whether another version may serve where this answer came.
@@ -104,9 +113,9 @@ pub(in crate::repository) async fn to_try(store: &Store, key: &Key) -> Result<Ve
     if !store.features().versions {
         return Ok(vec![None]);
     }
-    let versions: Vec<_> = versions_of(store, key).await?.into_iter().map(|row| row.version).collect();
+    let versions = versions_of(store, key).await?;
     // Nothing is there: the store is asked once more in the plain way, and says so itself.
-    Ok(if versions.is_empty() { vec![None] } else { versions })
+    Ok(if versions.is_empty() { vec![None] } else { names(&versions) })
 }
 
 impl Repository {

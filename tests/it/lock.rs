@@ -164,6 +164,23 @@ async fn a_chunk_whose_lock_cannot_be_extended_is_stored_anew() {
     }
 }
 
+#[tokio::test]
+async fn what_is_kept_longer_is_locked_anew() {
+    let bed = Bed::new().await;
+    bed.clock.advance(29 * DAY);
+    let backup = bed.fixture.backups().await.remove(0);
+    let (repository, _) = bed.fixture.open(&bed.store()).await.unwrap();
+    repository.renew(&backup).await.unwrap();
+    for key in bed.keys().await {
+        assert!(bed.days_left(&key) == Some(30) || key == layout::restore_text(), "{key}: {:?}", bed.days_left(&key));
+    }
+    // One object that cannot be locked is no silence.
+    let plan = FaultPlan::new().with(When::Nth(Operation::ExtendLock, 5), Fault::Fail(ErrorKind::Denied));
+    let (repository, _) = bed.fixture.open(&bed.store().faulty(plan)).await.unwrap();
+    let error = repository.renew(&backup).await.unwrap_err();
+    assert!(error.to_string().starts_with("cannot lock "), "{error}");
+}
+
 /// Each object of a repository in turn, and then all of them.
 #[tokio::test]
 async fn whatever_is_overwritten_is_read_as_it_was() {
