@@ -70,14 +70,14 @@ fn on_aws_every_right_to_create_asks_for_if_none_match() {
 #[test]
 fn an_address_of_another_kind_is_refused() {
     for (dialect, url) in [
-        (AccessDialect::Aws, "gs://b"),
-        (AccessDialect::Aws, "minio+http://h/b"),
-        (AccessDialect::Gcp, "s3://b"),
+        (AccessDialect::Aws, "gs://bkt"),
+        (AccessDialect::Aws, "minio+http://h/bkt"),
+        (AccessDialect::Gcp, "s3://bkt"),
         (AccessDialect::Minio, "file:///b"),
     ] {
         let error = access::run(&AccessRequest { url: url.parse().unwrap(), dialect }).unwrap_err();
         assert_eq!(error.exit_code(), 2, "{url}: {error}");
     }
     // MinIO answers to the S3 driver too.
-    report(AccessDialect::Minio, "s3://b?region=us-east-1&endpoint=http://127.0.0.1:9000&addressing=path");
+    report(AccessDialect::Minio, "s3://bkt?region=us-east-1&endpoint=http://127.0.0.1:9000&addressing=path");
 }
