@@ -42,7 +42,8 @@ impl Found {
             (_, false) => "was overwritten; what was stored first is still there, and is read",
             (_, true) => "was overwritten and has a delete marker over it; what was stored first is read",
         };
-        Some(Finding::problem(self.key.as_str(), message).cure("find out who else can write to this repository"))
+        // No damage: what was stored is read, and the backup is as good as it was.
+        Some(Finding::warning(self.key.as_str(), message).cure("find out who else can write to this repository"))
     }
 }
 

@@ -39,7 +39,10 @@ impl Bed {
             let shorter = ObjectLockRetention::builder().mode(ObjectLockRetentionMode::Governance);
             let shorten = client.put_object_retention().bucket(&self.bucket).key(self.name(key)).version_id(&version);
             let shorten = shorten.retention(shorter.retain_until_date(soon).build()).bypass_governance_retention(true);
-            denied(&format!("{role} shortens the lock of {key}"), shorten.send().await);
+            let shortened = shorten.send().await.expect_err("a shorter lock");
+            // Whoever may set locks gets as far as the lock itself.
+            let known = ["AccessDenied", "InvalidRequest"].map(Some);
+            assert!(known.contains(&shortened.code()), "{role} shortens the lock of {key}: {shortened:?}");
         }
     }
 
@@ -68,7 +71,7 @@ async fn every_role_can_do_what_it_is_for_and_nothing_else() {
     bed.run(&["verify", "latest", "--level", "hashed"]).exits(0);
     let listed = bed.run(&["list"]).exits(0);
     assert!(listed.out.contains("hashed"), "the prover's proof counts: {}", listed.out);
-    bed.run(&["cat", "latest", "--stream", "db/shop"]).exits(0);
+    bed.run(&["cat", "latest", "postgres", "db/shop"]).exits(0);
     let keys = bed.keys().await;
     assert!(keys.iter().any(|key| key.contains("/proofs/")), "{keys:?}");
     // Used again, and locked still.
@@ -116,6 +119,25 @@ async fn every_role_can_do_what_it_is_for_and_nothing_else() {
     }
 }
 
+/// MinIO lets whoever may set a lock shorten one in GOVERNANCE mode, with the header of a right that it does not ask for
+/// then. When this fails, docs/roles.md is to be changed: nothing but COMPLIANCE is of use on MinIO today.
+#[tokio::test(flavor = "multi_thread")]
+async fn on_minio_a_writer_can_shorten_a_lock_in_governance_mode() {
+    let Some(bed) = Bed::locking("governance").await else { return };
+    bed.backup();
+    let key = bed.keys_below(&bed.keys().await, "data/");
+    let soon = DateTime::from_secs(bed.now() + 60);
+    let shorter = ObjectLockRetention::builder().mode(ObjectLockRetentionMode::Governance).retain_until_date(soon);
+    let writer = bed.client("writer");
+    let shorten = writer.put_object_retention().bucket(&bed.bucket).key(bed.name(&key)).retention(shorter.build());
+    let version = bed.version(&key).await;
+    let shorten = shorten.version_id(&version);
+    assert!(shorten.clone().send().await.is_err(), "not without the header");
+    shorten.bypass_governance_retention(true).send().await.unwrap();
+    let delete = writer.delete_object().bucket(&bed.bucket).key(bed.name(&key)).version_id(&version);
+    denied("even so the writer deletes nothing", delete.send().await);
+}
+
 /// The collector may delete versions, below three folders, once no lock holds them; and nothing else.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_collector_deletes_what_no_lock_holds() {
@@ -131,13 +153,14 @@ async fn the_collector_deletes_what_no_lock_holds() {
         let key = bed.keys_below(&keys, folder);
         let answer = delete(&key).await;
         assert!(answer.is_err(), "{key} is locked, or none of the collector's");
-        denied("bypass", {
-            let delete = collector.delete_object().bucket(&bed.bucket).key(bed.name(&key));
-            delete.version_id(bed.version(&key).await).bypass_governance_retention(true).send().await
-        });
+        let delete = collector.delete_object().bucket(&bed.bucket).key(bed.name(&key));
+        let bypass = delete.version_id(bed.version(&key).await).bypass_governance_retention(true).send().await;
+        assert!(bypass.is_err(), "{key} is locked, or none of the collector's");
     }
     let stray = format!("data/{}.postgres/ab/stray", bed.policy);
     let put = bed.owner().put_object().bucket(&bed.bucket).key(bed.name(&stray)).body(b"x".to_vec().into());
     put.send().await.unwrap();
+    let marker = collector.delete_object().bucket(&bed.bucket).key(bed.name(&stray)).send().await;
+    denied("a delete marker", marker);
     delete(&stray).await.unwrap();
 }

@@ -27,8 +27,8 @@ pub(super) fn documents(bucket: &BucketUrl, dialect: Dialect) -> Vec<(&'static s
         place.list(),
         read(),
         place.create("Create", &["data/*", "backups/*", "audit/*"]),
-        // A wildcard crosses slashes, so the line above would let the writer write proofs.
-        json!({"Sid": "NoProofs", "Effect": "Deny", "Action": ["s3:PutObject"], "Resource": place.objects(&proofs)}),
+        // A wildcard crosses slashes, so the writer could write proofs.
+        place.deny("NoProofs", &["s3:PutObject", "s3:PutObjectRetention"], &place.objects(&proofs)),
         place.allow(
             "LockAndExtend",
             &["s3:GetObjectRetention", "s3:PutObjectRetention"],
@@ -44,11 +44,7 @@ pub(super) fn documents(bucket: &BucketUrl, dialect: Dialect) -> Vec<(&'static s
         place.list(),
         place.allow("ReadAllButData", &["s3:GetObject", "s3:GetObjectVersion"], &place.objects(&readable)),
         place.create("Create", &["expired/*", "holds/*"]),
-        place.allow(
-            "DeleteVersions",
-            &["s3:DeleteObjectVersion"],
-            &place.objects(&["data/*", "backups/*", "expired/*"]),
-        ),
+        place.delete_versions(&["data/*", "backups/*", "expired/*"]),
     ];
     let document = |statements: Vec<Value>| json!({"Version": "2012-10-17", "Statement": statements});
     [("writer", writer), ("restorer", restorer), ("prover", prover), ("collector", collector)]
@@ -65,11 +61,29 @@ impl Place<'_> {
         json!({"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": objects})
     }
 
+    fn deny(&self, sid: &str, actions: &[&str], objects: &[String]) -> Value {
+        json!({"Sid": sid, "Effect": "Deny", "Action": actions, "Resource": objects})
+    }
+
     /// Create-only where the dialect can say so: a PUT without `If-None-Match` is refused.
     fn create(&self, sid: &str, names: &[&str]) -> Value {
         let mut statement = self.allow(sid, &["s3:PutObject"], &self.objects(names));
         if let (Dialect::Aws, Value::Object(fields)) = (self.dialect, &mut statement) {
             fields.insert("Condition".into(), json!({"Null": {"s3:if-none-match": "false"}}));
+        }
+        statement
+    }
+
+    /// Versions only: a delete marker frees nothing. MinIO knows the right to delete versions only as something that can
+    /// be denied, and asks for the right to delete; where that names no version, it is not given.
+    fn delete_versions(&self, names: &[&str]) -> Value {
+        let objects = self.objects(names);
+        if self.dialect == Dialect::Aws {
+            return self.allow("DeleteVersions", &["s3:DeleteObjectVersion"], &objects);
+        }
+        let mut statement = self.allow("DeleteVersions", &["s3:DeleteObject"], &objects);
+        if let Value::Object(fields) = &mut statement {
+            fields.insert("Condition".into(), json!({"StringLike": {"s3:versionid": ["?*"]}}));
         }
         statement
     }

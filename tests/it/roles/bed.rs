@@ -24,6 +24,10 @@ pub struct Bed {
 impl Bed {
     /// None where the tests do without servers.
     pub async fn new() -> Option<Self> {
+        Self::locking("compliance").await
+    }
+
+    pub async fn locking(mode: &str) -> Option<Self> {
         let postgres = TestServer::start(Major::Fifteen)?;
         postgres.sql("postgres", "CREATE DATABASE shop");
         postgres.sql("shop", "CREATE TABLE t AS SELECT g AS i, md5(g::text) AS canary FROM generate_series(1, 20000) g");
@@ -32,7 +36,7 @@ impl Bed {
         let folder = tempfile::tempdir().unwrap();
         let mut bed = Self { server, postgres, folder, users: Vec::new(), bucket, policy: "repo".into() };
         bed.users = bed.make_users();
-        bed.write_policy();
+        bed.write_policy(mode);
         bed.run(&["init", "--signing-key", "keys/operator.key"]).exits(0);
         Some(bed)
     }
@@ -57,7 +61,7 @@ impl Bed {
     }
 
     /// The keys of a local repository of the same name, made into a policy for the bucket.
-    fn write_policy(&self) {
+    fn write_policy(&self, mode: &str) {
         let local = self.folder.path().join("repo");
         self.program(&["init", local.to_str().unwrap(), "--generate-keys", "keys"]).exits(0);
         std::fs::remove_dir_all(local).unwrap();
@@ -73,7 +77,7 @@ impl Bed {
         let (before, after) = head.split_once("- url:").unwrap();
         let (_, after) = after.split_once('\n').unwrap();
         let repository =
-            format!("- url: {}\n    lock: {{mode: governance, for: 2d}}\n    credentials:\n{credentials}", self.url());
+            format!("- url: {}\n    lock: {{mode: {mode}, for: 2d}}\n    credentials:\n{credentials}", self.url());
         let postgres = format!(
             "{{host: 127.0.0.1, port: {}, user: postgres, password: {{env: PGPASSWORD}}, databases: [shop], tls: {{mode: disable}}, tools: [{}]}}",
             self.postgres.port,

@@ -17,7 +17,7 @@ impl Bed {
     }
 
     fn shop(&self) -> Vec<u8> {
-        self.run(&["cat", "latest", "--stream", "db/shop"]).exits(0).out.into_bytes()
+        self.run(&["cat", "latest", "postgres", "db/shop"]).exits(0).out.into_bytes()
     }
 
     async fn overwrite(&self, client: &Client, key: &str, body: Vec<u8>) {
@@ -55,7 +55,7 @@ async fn a_thief_with_the_writers_keys_reads_nothing_and_takes_nothing_away() {
         }
         bed.overwrite(&writer, key, b"rubbish".to_vec()).await;
     }
-    bed.holds(&before, &["manifest.json was overwritten", "data/"]);
+    bed.holds(&before, &["manifest.json: was overwritten", "data/"]);
     // The next backup does not build on rubbish.
     bed.backup();
     assert!(bed.shop() == before);
