@@ -232,8 +232,7 @@ impl Repository {
                 return Ok(ReadBackup::Invalid(InvalidBackup { policy, run, created, class, problem }));
             }
         };
-        let mut backup =
-            Backup { manifest: signed.document, sha256: signed.sha256, created, proofs: Vec::new() };
+        let mut backup = Backup { manifest: signed.document, sha256: signed.sha256, created, proofs: Vec::new() };
         if tombstones.iter().any(|tombstone| tombstone.manifest_sha256 == backup.sha256) {
             return Ok(ReadBackup::Expired(Box::new(backup)));
         }

@@ -17,7 +17,9 @@ use crate::repository::base::{chain, newest_first};
 use crate::repository::document::damaged;
 use crate::repository::error::During as _;
 use crate::repository::layout::RunObject;
-use crate::repository::{ErrorClass, MAX_DOCUMENT_BYTES, Repository, RepositoryError, Run, VERSION, Writer, layout, lock};
+use crate::repository::{
+    ErrorClass, MAX_DOCUMENT_BYTES, Repository, RepositoryError, Run, VERSION, Writer, layout, lock,
+};
 use crate::store::ErrorKind;
 
 /// One try at the manifest may take this long; then the time is read anew before the next.

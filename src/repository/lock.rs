@@ -74,7 +74,9 @@ impl Repository {
         for found in found.filter(|found| is_kept(&found.key) || found.key.as_str().ends_with("/started.json")) {
             objects.entry(found.key).or_insert_with(|| found.versions.into_iter().next().and_then(|row| row.version));
         }
-        for key in [Some(layout::marker()), layout::dedup_key(&manifest.encryption.dedup_key).ok()].into_iter().flatten() {
+        for key in
+            [Some(layout::marker()), layout::dedup_key(&manifest.encryption.dedup_key).ok()].into_iter().flatten()
+        {
             let first = self.versions(&key).await?.into_iter().next();
             objects.insert(key, first.and_then(|row| row.version));
         }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::{BucketConfig, Constants, DocumentId, FORMAT, Key, KeyStatus, Marker, Prefix, PublicKey, Role, Trust};
+use crate::model::{
+    BucketConfig, Constants, DocumentId, FORMAT, Key, KeyStatus, Marker, Prefix, PublicKey, Role, Trust,
+};
 use crate::repository::envelope::{self, Signed};
 use crate::repository::error::During as _;
 use crate::repository::{ErrorClass, Repository, RepositoryError, layout, versions};

@@ -163,7 +163,8 @@ impl Placer {
     async fn reusable(&self, id: &Digest) -> Result<Option<StoredChunk>, RepositoryError> {
         let Some(chunk) = self.base.get(id) else { return Ok(None) };
         let store = self.repository.store();
-        let (Some(rule), Some(lock)) = (store.lock_rule(), store.lock_from_now().await.during("read the store's time")?)
+        let (Some(rule), Some(lock)) =
+            (store.lock_rule(), store.lock_from_now().await.during("read the store's time")?)
         else {
             return Ok(Some(chunk.clone()));
         };
@@ -269,7 +270,11 @@ impl Placer {
         };
         for (id, chunk) in &stored {
             let key = layout::chunk(&self.policy, &self.source, id, self.attempt);
-            let bytes = self.repository.fetch(&key, chunk.version.as_ref(), u64::from(chunk.size)).await.during("read a chunk back")?;
+            let bytes = self
+                .repository
+                .fetch(&key, chunk.version.as_ref(), u64::from(chunk.size))
+                .await
+                .during("read a chunk back")?;
             if sha256(&bytes) != chunk.sha256 {
                 let problem = "the store gave other bytes back than it was given".into();
                 return Err(RepositoryError::Damaged { key: key.to_string(), problem });

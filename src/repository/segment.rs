@@ -115,11 +115,7 @@ impl Repository {
     }
 
     /// An object of this run's folder whose hash a signed document gives.
-    pub async fn read_referenced(
-        &self,
-        key: &Key,
-        object: &ObjectRef,
-    ) -> Result<bytes::Bytes, RepositoryError> {
+    pub async fn read_referenced(&self, key: &Key, object: &ObjectRef) -> Result<bytes::Bytes, RepositoryError> {
         let damaged = |problem: &str| RepositoryError::Damaged { key: key.to_string(), problem: problem.into() };
         let problem = match self.fetch(key, object.version.as_ref(), MAX_DOCUMENT_BYTES).await {
             Ok(bytes) if bytes.len() as u64 == object.bytes && sha256(&bytes) == object.sha256 => return Ok(bytes),

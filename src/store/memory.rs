@@ -160,12 +160,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 fn info(key: &Key, kept: &Kept) -> ObjectInfo {
-    ObjectInfo {
-        key: key.clone(),
-        bytes: kept.body.len() as u64,
-        created: kept.created,
-        version: kept.version.clone(),
-    }
+    ObjectInfo { key: key.clone(), bytes: kept.body.len() as u64, created: kept.created, version: kept.version.clone() }
 }
 
 #[async_trait]

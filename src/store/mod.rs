@@ -101,7 +101,16 @@ impl Store {
     }
 
     fn over(driver: Arc<dyn Driver>, clock: Arc<dyn Clock>, url: &str, access: Access) -> Self {
-        Self { driver, clock, url: url.into(), access, patience: Patience::default(), log: None, hold: None, keeps: false }
+        Self {
+            driver,
+            clock,
+            url: url.into(),
+            access,
+            patience: Patience::default(),
+            log: None,
+            hold: None,
+            keeps: false,
+        }
     }
 
     fn patient(self, url: &StoreUrl) -> Self {

@@ -99,13 +99,7 @@ impl Store {
     }
 
     /// The name is taken after a try of ours whose reply was lost: it is ours if the bytes are.
-    async fn settle(
-        &self,
-        key: &Key,
-        body: &Bytes,
-        digest: Digest,
-        lock: Option<Lock>,
-    ) -> Result<Stored, StoreError> {
+    async fn settle(&self, key: &Key, body: &Bytes, digest: Digest, lock: Option<Lock>) -> Result<Stored, StoreError> {
         let bytes = body.len() as u64;
         match self.get(key, bytes).await {
             Ok(found) if sha256(&found) == digest => {

@@ -27,11 +27,8 @@ pub(in crate::verify) async fn check(
         problems.push(Problem::from_error(Level::Hashed, &error));
     }
     let mut wanted: BTreeMap<Key, ObjectRef> = documents(&manifest.policy, manifest.run, entry).into_iter().collect();
-    let chunk = |line: &ChunkLine| ObjectRef {
-        bytes: u64::from(line.size),
-        sha256: line.sha256,
-        version: line.v.clone(),
-    };
+    let chunk =
+        |line: &ChunkLine| ObjectRef { bytes: u64::from(line.size), sha256: line.sha256, version: line.v.clone() };
     let all: BTreeMap<Key, ObjectRef> = list.lines().map(|line| (list.key(line), chunk(line))).collect();
     let chunks = all.len();
     let sampled: Vec<_> = match request.sample {

@@ -21,7 +21,7 @@ fn all() -> [(&'static str, AccessReport); 3] {
 #[test]
 fn the_documents_are_those_that_were_reviewed() {
     for (name, report) in all() {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/testdata/access/{name}.json"));
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/it/access/{name}.json"));
         let text = serde_json::to_string_pretty(&report).unwrap() + "\n";
         if std::env::var_os("UPDATE").is_some() {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -41,7 +41,9 @@ fn only_the_collector_deletes_and_nobody_bypasses() {
             let text = row.document.to_string();
             let deletes = text.contains("Delete") || text.contains("objects.delete");
             assert_eq!(deletes, row.role == "collector", "{name}, {}", row.role);
-            for never in ["Bypass", "overrideUnlockedRetention", "LegalHold", "PutBucket", "s3:*", "\"*\"", "buckets.update"] {
+            for never in
+                ["Bypass", "overrideUnlockedRetention", "LegalHold", "PutBucket", "s3:*", "\"*\"", "buckets.update"]
+            {
                 assert!(!text.contains(never), "{name}, {}: {never}", row.role);
             }
             let creates = text.contains("s3:PutObject\"") || text.contains("objects.create");

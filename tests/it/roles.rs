@@ -86,8 +86,17 @@ async fn every_role_can_do_what_it_is_for_and_nothing_else() {
     let proof = format!("{backup}/proofs/x.json");
     let chunk = format!("data/{}.postgres/ab/x", bed.policy);
     let manifest = format!("{backup}/x.json");
-    let everywhere =
-        ["expired/x", "holds/x", "config/x", "keys/x", "lifeboat.json", "RESTORE.txt", "elsewhere", "journal/x", "audit/x"];
+    let everywhere = [
+        "expired/x",
+        "holds/x",
+        "config/x",
+        "keys/x",
+        "lifeboat.json",
+        "RESTORE.txt",
+        "elsewhere",
+        "journal/x",
+        "audit/x",
+    ];
     let except = |allowed: &[&str]| -> Vec<&str> {
         let more = [proof.as_str(), chunk.as_str(), manifest.as_str()];
         everywhere.into_iter().chain(more).filter(|name| !allowed.contains(name)).collect()

@@ -29,7 +29,8 @@ fn the_policy_in_it_parses() {
     // Every secret in it is one that the guide puts into the Secret.
     let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/guides/kubernetes-cronjob.md");
     let guide = std::fs::read_to_string(guide).unwrap();
-    let secrets: Vec<&str> = text.split("/etc/lifeboat/keys/").skip(1).map(|rest| rest.split('}').next().unwrap()).collect();
+    let secrets: Vec<&str> =
+        text.split("/etc/lifeboat/keys/").skip(1).map(|rest| rest.split('}').next().unwrap()).collect();
     assert_eq!(secrets.len(), 5);
     for secret in secrets {
         assert!(guide.contains(&format!("--from-file={secret}=")), "{secret}");

@@ -30,7 +30,8 @@ impl Bed {
     pub async fn locking(mode: &str) -> Option<Self> {
         let postgres = TestServer::start(Major::Fifteen)?;
         postgres.sql("postgres", "CREATE DATABASE shop");
-        postgres.sql("shop", "CREATE TABLE t AS SELECT g AS i, md5(g::text) AS canary FROM generate_series(1, 20000) g");
+        postgres
+            .sql("shop", "CREATE TABLE t AS SELECT g AS i, md5(g::text) AS canary FROM generate_series(1, 20000) g");
         let server = minio::start(4).await;
         let bucket = server.bucket(Kind::Locked).await;
         let folder = tempfile::tempdir().unwrap();
@@ -72,7 +73,8 @@ impl Bed {
         for (role, user) in &self.users {
             let name = role.to_uppercase();
             assert!(!user.access_key.is_empty());
-            credentials += &format!("      {role}: {{accessKey: {{env: {name}_ID}}, secretKey: {{env: {name}_SECRET}}}}\n");
+            credentials +=
+                &format!("      {role}: {{accessKey: {{env: {name}_ID}}, secretKey: {{env: {name}_SECRET}}}}\n");
         }
         let (before, after) = head.split_once("- url:").unwrap();
         let (_, after) = after.split_once('\n').unwrap();
@@ -139,14 +141,16 @@ impl Bed {
 
     /// Every key below the prefix that is there now.
     pub async fn keys(&self) -> Vec<String> {
-        let list = self.owner().list_objects_v2().bucket(&self.bucket).prefix(format!("{PREFIX}/")).send().await.unwrap();
+        let list =
+            self.owner().list_objects_v2().bucket(&self.bucket).prefix(format!("{PREFIX}/")).send().await.unwrap();
         assert_eq!(list.is_truncated(), Some(false));
         list.contents().iter().map(|row| row.key().unwrap()[PREFIX.len() + 1..].to_owned()).collect()
     }
 
     /// The version that was stored first.
     pub async fn version(&self, key: &str) -> String {
-        let list = self.owner().list_object_versions().bucket(&self.bucket).prefix(self.name(key)).send().await.unwrap();
+        let list =
+            self.owner().list_object_versions().bucket(&self.bucket).prefix(self.name(key)).send().await.unwrap();
         list.versions().last().unwrap().version_id().unwrap().to_owned()
     }
 
