@@ -48,3 +48,4 @@ mod shipped_cronjob;
 mod shipped_files;
 mod store_conformance;
 mod support;
+mod thief_stores;
