@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::cli::args::{Global, SigningKey, SingleRecipient};
 use crate::cli::exits::after_help;
@@ -10,7 +10,7 @@ use crate::cli::text::Text;
 use crate::cli::{output, place};
 use crate::config::{self, Recipients};
 use crate::context::Context;
-use crate::job::types::{InitFile, InitKeys, InitReport, InitRequest};
+use crate::job::types::{AccessDialect, AccessReport, AccessRequest, InitFile, InitKeys, InitReport, InitRequest};
 use crate::job::{self, Exit, JobError};
 
 /// Create a repository
@@ -29,14 +29,31 @@ pub struct Init {
     /// Encrypt to this public age key too, beside the two that are generated; may be given more than once
     #[arg(long, value_name = "AGE1...", requires = "generate_keys", value_parser = config::check_recipient)]
     recipient: Vec<String>,
+    /// Make nothing; print what each role may do in that bucket, as documents for its access control
+    #[arg(long, value_name = "DIALECT", requires = "where", conflicts_with_all = ["generate_keys", "recipient"])]
+    print_access: Option<Dialect>,
     #[command(flatten)]
     single: SingleRecipient,
     #[command(flatten)]
     signing: SigningKey,
 }
 
+/// In whose language access is written down.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Dialect {
+    /// IAM policies
+    Aws,
+    /// Custom roles, and conditions for their bindings
+    Gcp,
+    /// IAM policies without what MinIO does not know
+    Minio,
+}
+
 impl Init {
     pub async fn run(self, global: &Global, cx: &Context) -> Result<Exit, JobError> {
+        if let (Some(dialect), Some(text)) = (self.print_access, &self.repository) {
+            return print_access(dialect, text, global);
+        }
         let allow_single_recipient = self.single.allow_single_recipient;
         let request = match (self.generate_keys, &global.policy) {
             (Some(_), Some(_)) => {
@@ -75,6 +92,29 @@ impl Init {
         output::report(global.json, &report, text)?;
         Ok(report.exit())
     }
+}
+
+fn print_access(dialect: Dialect, repository: &str, global: &Global) -> Result<Exit, JobError> {
+    let dialect = match dialect {
+        Dialect::Aws => AccessDialect::Aws,
+        Dialect::Gcp => AccessDialect::Gcp,
+        Dialect::Minio => AccessDialect::Minio,
+    };
+    let report = job::access::run(&AccessRequest { url: place::repository(repository)?, dialect })?;
+    output::report(global.json, &report, access_text)?;
+    Ok(Exit::Ok)
+}
+
+fn access_text(report: &AccessReport) -> String {
+    let mut text = Text::new();
+    for role in &report.roles {
+        text.line(format!("# {}", role.role));
+        for line in format!("{:#}", role.document).lines() {
+            text.line(line);
+        }
+        text.blank();
+    }
+    text.finish()
 }
 
 fn text(report: &InitReport) -> String {

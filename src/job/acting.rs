@@ -30,11 +30,6 @@ impl Acting {
             return Ok(StoreSettings::default());
         };
         let writes = matches!(self, Acting::Operator | Acting::Writer);
-        // Said, because a policy that is only half obeyed looks like one that is.
-        if writes && repository.lock.is_some() {
-            return Err(JobError::blocked(format!("the policy asks for locks at {url}, and this version sets none"))
-                .hint("leave `lock` out, and let the bucket's own default retention lock what is stored"));
-        }
         if writes && policy.is_some_and(|policy| !policy.copies.is_empty()) {
             tracing::warn!("only the first repository is written: this version makes no copies");
         }

@@ -239,10 +239,15 @@ async fn verify_after(
 ) -> Result<Option<VerifyBackup>, JobError> {
     let late = committed.late.then_some(crate::model::Level::Present);
     let Some(level) = policy.verify_after_backup.max(late) else { return Ok(None) };
-    let catalog = repository.catalog(Some(&policy.name)).await.map_err(from_repository)?;
+    // Where the roles have keys of their own, a writer's cannot store a proof.
+    let proving = match &policy.repository.credentials.prover {
+        Some(_) => &open_pinned(&request.place, Acting::Prover, cx).await?,
+        None => repository,
+    };
+    let catalog = proving.catalog(Some(&policy.name)).await.map_err(from_repository)?;
     let backup = catalog.backups.iter().find(|backup| backup.sha256 == committed.sha256);
     let backup = backup.ok_or_else(|| JobError::damaged("the backup that was just committed is not in the list"))?;
-    after_backup(repository, &request.place, backup, level, cx).await.map(Some)
+    after_backup(proving, &request.place, backup, level, cx).await.map(Some)
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use crate::job::list::{findings, is_damaged};
 use crate::job::open::{age, catalog, from_repository, identities, now, open, select};
 use crate::job::proof::row as proof_row;
 use crate::job::types::{ShowFailed, ShowReport, ShowRequest, ShowSource, ShowStream};
-use crate::model::{Detail, FailedSource, Severity, SourceEntry, Timestamp, sha256};
+use crate::model::{Detail, FailedSource, Severity, SourceEntry, Timestamp};
 use crate::repository::{Backup, Identities, Repository, layout};
 
 const MAX_DETAIL_BYTES: u64 = 64 << 20;
@@ -94,10 +94,7 @@ async fn why_it_failed(
     let manifest = &backup.manifest;
     let key = layout::detail(&manifest.policy, manifest.run, &failed.name, attempt);
     let damaged = || JobError::damaged(format!("{key} cannot be read")).hint("lifeboat show without --identity");
-    let sealed = repository.store().get(&key, object.bytes).await.map_err(|error| damaged().because(error))?;
-    if sha256(&sealed) != object.sha256 {
-        return Err(damaged().because("its bytes are not those that were stored"));
-    }
+    let sealed = repository.read_referenced(&key, object).await.map_err(|error| damaged().because(error))?;
     let plain = identities.open(&sealed, MAX_DETAIL_BYTES).map_err(|error| damaged().because(error))?;
     let detail: Detail = serde_json::from_slice(&plain).map_err(|error| damaged().because(error))?;
     Ok(detail.failure.map(|failure| failure.message))

@@ -51,6 +51,11 @@ impl Prefix {
         Self(format!("{key}/"))
     }
 
+    /// Every name that begins like that one, and with it each version of the object itself.
+    pub fn versions_of(key: &Key) -> Self {
+        Self(key.to_string())
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -167,8 +167,8 @@ impl Attempt {
                 self.stats.reused_chunks += 1;
                 self.reused_bytes += u64::from(chunk.len);
             }
-            let StoredChunk { attempt, len, size, sha256, version } = chunk;
-            let line = ChunkLine { s, n, id, a: attempt, len, size, sha256, v: version, until: None };
+            let StoredChunk { attempt, len, size, sha256, version, until } = chunk;
+            let line = ChunkLine { s, n, id, a: attempt, len, size, sha256, v: version, until };
             self.segments.push(line, stored_bytes);
             n += 1;
             if self.segments.is_due() {

@@ -8,8 +8,8 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::context::Context;
 use crate::model::{
-    Chunking, Digest, Encryption, Finding, Key, Name, ObjectInfo, ObjectRef, RepositoryId, RunId, SourceEntry,
-    Timestamp,
+    ChunkLine, Chunking, Digest, Encryption, Finding, Key, Name, ObjectInfo, ObjectRef, RepositoryId, RunId,
+    SourceEntry, Timestamp,
 };
 use crate::repository::error::During as _;
 use crate::repository::layout::RunObject;
@@ -182,9 +182,9 @@ struct Candidate {
     entry: SourceEntry,
 }
 
-pub(in crate::repository) fn stored_chunk(line: crate::model::ChunkLine) -> (Digest, StoredChunk) {
-    let chunk = StoredChunk { attempt: line.a, len: line.len, size: line.size, sha256: line.sha256, version: line.v };
-    (line.id, chunk)
+pub(in crate::repository) fn stored_chunk(line: ChunkLine) -> (Digest, StoredChunk) {
+    let ChunkLine { id, a: attempt, len, size, sha256, v: version, until, .. } = line;
+    (id, StoredChunk { attempt, len, size, sha256, version, until })
 }
 
 /// An error with its causes, on one line.

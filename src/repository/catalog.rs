@@ -10,8 +10,10 @@ use crate::model::{
     Digest, DocumentId, Finding, Key, Level, Manifest, Name, ObjectInfo, Origin, Proof, Role, RunId, Statement,
     Timestamp, Tombstone,
 };
+use crate::repository::document::damaged;
 use crate::repository::error::During as _;
 use crate::repository::layout::RunObject;
+use crate::repository::versions::{self, Found};
 use crate::repository::{ErrorClass, MAX_DOCUMENT_BYTES, Repository, RepositoryError, layout};
 use crate::store::ErrorKind;
 
@@ -118,10 +120,12 @@ impl Repository {
     /// Lists the backups of one policy, or of all.
     pub async fn catalog(&self, policy: Option<&Name>) -> Result<Catalog, RepositoryError> {
         let prefix = policy.map_or_else(layout::all_runs, layout::runs);
-        let objects = self.store().list_all(&prefix).await.during("list backups")?;
+        let objects = versions::list(self.store(), &prefix).await.during("list backups")?;
+        let mut catalog = Catalog::default();
         let mut runs = BTreeMap::<(Name, RunId), Objects>::new();
         for object in objects {
             let Some((policy, run, kind)) = RunObject::parse(&object.key) else { continue };
+            catalog.findings.extend(object.finding());
             let of_run = runs.entry((policy, run)).or_default();
             match kind {
                 RunObject::Manifest => of_run.manifest = Some(object),
@@ -131,7 +135,6 @@ impl Repository {
         }
         let policies: BTreeSet<Name> = runs.keys().map(|(policy, _)| policy.clone()).collect();
         let mut expired = BTreeMap::new();
-        let mut catalog = Catalog::default();
         for policy in policies {
             self.read_tombstones(&policy, &mut expired, &mut catalog.findings).await?;
         }
@@ -214,21 +217,22 @@ impl Repository {
         memory: &Semaphore,
     ) -> Result<ReadBackup, RepositoryError> {
         let Some(object) = objects.manifest else { return self.without_manifest(policy, run, &objects.proofs).await };
+        let largest = object.versions.iter().map(|row| row.bytes).max().unwrap_or_default();
         // What a document unpacks to is some multiple of its size; a forger must not choose the multiple of READS too.
-        let mebibytes = u32::try_from(object.bytes >> 20).unwrap_or(u32::MAX).clamp(1, READ_MEMORY as u32);
+        let mebibytes = u32::try_from(largest >> 20).unwrap_or(u32::MAX).clamp(1, READ_MEMORY as u32);
         let _held = memory.acquire_many(mebibytes).await;
-        let signed = match self.read_manifest(&policy, run).await {
-            Ok(signed) => signed,
+        let check = |bytes: &bytes::Bytes| self.check_stored_manifest(&policy, run, bytes);
+        let (created, signed) = match self.oldest(&object, check).await {
+            Ok(found) => found,
             Err(error) if error.class() == ErrorClass::Failed => return Err(error),
             Err(error) => {
                 let problem =
                     std::error::Error::source(&error).map_or_else(|| error.to_string(), |s| format!("{error}: {s}"));
-                let (created, class) = (object.created, error.class());
+                let (created, class) = (object.first(), error.class());
                 return Ok(ReadBackup::Invalid(InvalidBackup { policy, run, created, class, problem }));
             }
         };
-        let mut backup =
-            Backup { manifest: signed.document, sha256: signed.sha256, created: object.created, proofs: Vec::new() };
+        let mut backup = Backup { manifest: signed.document, sha256: signed.sha256, created, proofs: Vec::new() };
         if tombstones.iter().any(|tombstone| tombstone.manifest_sha256 == backup.sha256) {
             return Ok(ReadBackup::Expired(Box::new(backup)));
         }
@@ -240,11 +244,9 @@ impl Repository {
             );
         }
         for (id, object) in objects.proofs {
-            let bytes = self.get_small(&object.key).await?;
-            let signed = bytes.and_then(|bytes| self.open_document(&object.key, &bytes, Role::Prover).ok());
-            match signed.map(|signed| signed.document).filter(|statement| proves(statement, &backup, id)) {
-                Some(Statement { predicate: proof, .. }) => {
-                    backup.proofs.push(ProofEntry { id, created: object.created, proof });
+            match self.oldest_proof(&object, |statement| proves(statement, &backup, id)).await? {
+                Some((created, Statement { predicate: proof, .. })) => {
+                    backup.proofs.push(ProofEntry { id, created, proof });
                 }
                 None => findings
                     .push(Finding::problem(object.key.as_str(), "is no valid proof of this backup and is ignored")),
@@ -259,18 +261,44 @@ impl Repository {
         &self,
         policy: Name,
         run: RunId,
-        proofs: &[(DocumentId, ObjectInfo)],
+        proofs: &[(DocumentId, Found)],
     ) -> Result<ReadBackup, RepositoryError> {
         for (_, object) in proofs {
-            let bytes = self.get_small(&object.key).await?;
-            let signed = bytes.and_then(|b| self.open_document::<Statement>(&object.key, &b, Role::Prover).ok());
-            if signed.is_some_and(|s| s.document.predicate.run == run && s.document.predicate.policy == policy) {
+            let of_it = |statement: &Statement| statement.predicate.run == run && statement.predicate.policy == policy;
+            if let Some((created, _)) = self.oldest_proof(object, of_it).await? {
                 let problem = "it is missing, and a proof says that it was there".into();
-                let (created, class) = (object.created, ErrorClass::Damaged);
+                let class = ErrorClass::Damaged;
                 return Ok(ReadBackup::Invalid(InvalidBackup { policy, run, created, class, problem }));
             }
         }
         Ok(ReadBackup::Unfinished(policy, run))
+    }
+
+    /// The oldest version that is valid, and the store's time of it.
+    async fn oldest<T>(
+        &self,
+        object: &Found,
+        check: impl Fn(&bytes::Bytes) -> Result<T, RepositoryError>,
+    ) -> Result<(Timestamp, T), RepositoryError> {
+        let (n, document) = versions::oldest_valid(self.store(), &object.key, &object.names(), check).await?;
+        Ok((object.versions.get(n).map_or_else(|| object.first(), |row| row.created), document))
+    }
+
+    /// The oldest version of a proof that says what it must; None if there is none.
+    async fn oldest_proof(
+        &self,
+        object: &Found,
+        says: impl Fn(&Statement) -> bool,
+    ) -> Result<Option<(Timestamp, Statement)>, RepositoryError> {
+        let check = |bytes: &bytes::Bytes| {
+            let statement = self.open_document::<Statement>(&object.key, bytes, Role::Prover)?.document;
+            if says(&statement) { Ok(statement) } else { Err(damaged(&object.key, "it is a proof of something else")) }
+        };
+        match self.oldest(object, check).await {
+            Ok(found) => Ok(Some(found)),
+            Err(error) if error.class() == ErrorClass::Failed => Err(error),
+            Err(_) => Ok(None),
+        }
     }
 
     /// Keys that any valid proof found damaged, of whichever backup of the policy: backups share their chunks.
@@ -292,8 +320,8 @@ impl Repository {
 
 #[derive(Default)]
 struct Objects {
-    manifest: Option<ObjectInfo>,
-    proofs: Vec<(DocumentId, ObjectInfo)>,
+    manifest: Option<Found>,
+    proofs: Vec<(DocumentId, Found)>,
 }
 
 enum ReadBackup {

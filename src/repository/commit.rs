@@ -17,7 +17,9 @@ use crate::repository::base::{chain, newest_first};
 use crate::repository::document::damaged;
 use crate::repository::error::During as _;
 use crate::repository::layout::RunObject;
-use crate::repository::{ErrorClass, MAX_DOCUMENT_BYTES, Repository, RepositoryError, Run, VERSION, Writer, layout};
+use crate::repository::{
+    ErrorClass, MAX_DOCUMENT_BYTES, Repository, RepositoryError, Run, VERSION, Writer, layout, lock,
+};
 use crate::store::ErrorKind;
 
 /// One try at the manifest may take this long; then the time is read anew before the next.
@@ -101,11 +103,12 @@ impl Repository {
             failed_sources: failed,
             skipped_sources: request.skipped,
             encryption: writer.encryption.clone(),
-            lock: None,
+            lock: self.store().lock_from_now().await.during("read the store's time")?,
         };
         // Not earlier: this covers what was read just now, too. The parts may be another process's, which ended before
         // a barrier of its own covered them, and the manifest must not be the only one of them to survive a power cut.
         self.store().barrier().await.during("make parts durable")?;
+        self.keep_note(&layout::started(&run.policy, run.id)).await?;
         let committed = self.put_manifest(run, manifest, writer, cx).await?;
         // Also where another leader won: it may have been killed before its own barrier.
         self.store().barrier().await.during(format!("make backup {} durable, which was committed", run.id))?;
@@ -192,6 +195,7 @@ impl Repository {
     ) -> Result<Committed, RepositoryError> {
         let key = layout::manifest(&run.policy, run.id);
         let body = self.sign(&manifest, &writer.signing)?;
+        let store = lock::for_new(self.store(), &key);
         let mut tries = 0;
         let (manifest, sha256) = loop {
             // Between reading the time and the arrival of the PUT lies at most the limit, far less than MARGIN.
@@ -201,7 +205,7 @@ impl Repository {
                 // An earlier try may have arrived.
                 Err(error) => break self.find_out(run, error).await?,
             }
-            let put = pin!(self.store().put_new_once(&key, body.clone()));
+            let put = pin!(store.put_new_once(&key, body.clone()));
             let error = match select(put, cx.clock.pause(MANIFEST_LIMIT)).await {
                 Either::Left((Ok(_), _)) => break (manifest, sha256(&body)),
                 // Our own try whose answer was lost, or the other leader's. What is stored is the backup.

@@ -18,7 +18,7 @@ use crate::repository::catalog::Backup;
 use crate::repository::commit::{CommitRequest, Committed};
 use crate::repository::document::damaged;
 use crate::repository::pipeline::{PlacedChunk, Placer};
-use crate::repository::read::{CaptureReader, ChunkList, check_sealed};
+use crate::repository::read::{CaptureReader, ChunkList};
 use crate::repository::unseal::Identities;
 use crate::repository::{
     AttemptSpec, ErrorClass, MAX_DOCUMENT_BYTES, Repository, RepositoryError, Run, Writer, layout,
@@ -265,9 +265,7 @@ impl Carrier {
                 let (id, len, sha256) = (line.id, line.len, line.sha256);
                 let sealed = async {
                     let sealed = repository.sealed_chunk(&key, &line).await.map_err(origin)?;
-                    let check = move || check_sealed(&key, &line, &sealed).map(|()| (sealed, sha256));
-                    let checked = tokio::task::spawn_blocking(check).await;
-                    checked.map_err(|_| RepositoryError::Worker("hashing"))?.map_err(origin)
+                    Ok((sealed, sha256))
                 };
                 placer.carry(id, len, Some(sha256), sealed).await
             }

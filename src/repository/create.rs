@@ -8,7 +8,7 @@ use crate::repository::error::During as _;
 use crate::repository::keys::DedupKey;
 use crate::repository::seal::Sealer;
 use crate::repository::signing::SigningKey;
-use crate::repository::{Repository, RepositoryError, VERSION, envelope, layout, restore_text};
+use crate::repository::{Repository, RepositoryError, VERSION, envelope, layout, lock, restore_text};
 use crate::store::Store;
 
 /// Id of a repository's first dedup key.
@@ -68,7 +68,8 @@ impl Repository {
             .map_err(|source| RepositoryError::Document { key: "config".into(), source })?;
         let dedup_key = layout::dedup_key(FIRST_DEDUP_KEY)
             .map_err(|error| RepositoryError::Untrusted { key: FIRST_DEDUP_KEY.into(), problem: error.to_string() })?;
-        let put = async |key, body| store.put_new(&key, body).await.during(format!("write {key}"));
+        let put =
+            async |key, body| lock::for_new(&store, &key).put_new(&key, body).await.during(format!("write {key}"));
         put(dedup_key, sealed_key).await?;
         put(layout::config(new.config), signed).await?;
         put(layout::restore_text(), restore_text(&new.id, &new.url).into()).await?;

@@ -8,7 +8,7 @@ use crate::repository::envelope::{Document, Signed};
 use crate::repository::error::During as _;
 use crate::repository::plausible::{check_entry, check_manifest};
 use crate::repository::signing::SigningKey;
-use crate::repository::{MAX_DOCUMENT_BYTES, Repository, RepositoryError, envelope, layout};
+use crate::repository::{MAX_DOCUMENT_BYTES, Repository, RepositoryError, envelope, layout, lock};
 
 /// What this program understands of `requires` in a manifest: nothing yet.
 const KNOWN_FEATURES: [&str; 0] = [];
@@ -19,7 +19,7 @@ impl Repository {
         if body.len() as u64 > MAX_DOCUMENT_BYTES {
             return Err(RepositoryError::TooLarge { key: key.to_string(), bytes: body.len() as u64 });
         }
-        let stored = self.store().put_new(key, body).await.during(format!("write {key}"))?;
+        let stored = lock::for_new(self.store(), key).put_new(key, body).await.during(format!("write {key}"))?;
         Ok(ObjectRef { bytes: stored.bytes, sha256: stored.sha256, version: stored.version })
     }
 
@@ -54,8 +54,18 @@ impl Repository {
         run: RunId,
     ) -> Result<Signed<Manifest>, RepositoryError> {
         let key = layout::manifest(policy, run);
-        let bytes = self.store().get(&key, MAX_DOCUMENT_BYTES).await.during(format!("read {key}"))?;
-        let signed = self.open_document::<Manifest>(&key, &bytes, Role::Writer)?;
+        self.read_once(&key, |bytes| self.check_stored_manifest(policy, run, bytes)).await
+    }
+
+    /// One version of what is stored as the manifest of that run.
+    pub(in crate::repository) fn check_stored_manifest(
+        &self,
+        policy: &Name,
+        run: RunId,
+        bytes: &[u8],
+    ) -> Result<Signed<Manifest>, RepositoryError> {
+        let key = layout::manifest(policy, run);
+        let signed = self.open_document::<Manifest>(&key, bytes, Role::Writer)?;
         let manifest = &signed.document;
         if manifest.policy != *policy || manifest.run != run {
             return Err(damaged(&key, "it belongs to another run"));
@@ -75,8 +85,17 @@ impl Repository {
         policy: &Name,
         run: RunId,
     ) -> Result<Signed<Part>, RepositoryError> {
-        let bytes = self.store().get(key, MAX_DOCUMENT_BYTES).await.during(format!("read {key}"))?;
-        let signed = self.open_document::<Part>(key, &bytes, Role::Writer)?;
+        self.read_once(key, |bytes| self.check_stored_part(key, policy, run, bytes)).await
+    }
+
+    fn check_stored_part(
+        &self,
+        key: &Key,
+        policy: &Name,
+        run: RunId,
+        bytes: &[u8],
+    ) -> Result<Signed<Part>, RepositoryError> {
+        let signed = self.open_document::<Part>(key, bytes, Role::Writer)?;
         let part = &signed.document;
         let entry = &part.entry;
         let named = layout::part(policy, run, &entry.name, entry.attempt);
@@ -117,9 +136,11 @@ impl Repository {
     }
 
     async fn check_progress(&self, key: &Key, list: &ChunkListRef, entry: &SourceEntry) -> Result<(), RepositoryError> {
-        let bytes = self.store().get(key, MAX_DOCUMENT_BYTES).await.during(format!("read {key}"))?;
-        let note = self.open_document::<Progress>(key, &bytes, Role::Writer)?.document;
-        let same = note.list.sha256 == list.sha256 && note.segment == list.n && note.attempt == entry.attempt;
-        if same { Ok(()) } else { Err(damaged(key, "it names another chunk list")) }
+        self.read_once(key, |bytes| {
+            let note = self.open_document::<Progress>(key, bytes, Role::Writer)?.document;
+            let same = note.list.sha256 == list.sha256 && note.segment == list.n && note.attempt == entry.attempt;
+            if same { Ok(()) } else { Err(damaged(key, "it names another chunk list")) }
+        })
+        .await
     }
 }

@@ -16,6 +16,7 @@ mod envelope;
 mod error;
 mod keys;
 pub mod layout;
+mod lock;
 mod open;
 mod pipeline;
 mod plausible;
@@ -28,6 +29,7 @@ mod select;
 mod signing;
 mod stream_hash;
 mod unseal;
+mod versions;
 mod writer;
 
 use crate::model::{BucketConfig, Constants, Marker, RepositoryId, Trust};

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::{BucketConfig, Constants, DocumentId, FORMAT, KeyStatus, Marker, Prefix, PublicKey, Role, Trust};
+use crate::model::{
+    BucketConfig, Constants, DocumentId, FORMAT, Key, KeyStatus, Marker, Prefix, PublicKey, Role, Trust,
+};
 use crate::repository::envelope::{self, Signed};
 use crate::repository::error::During as _;
-use crate::repository::{MAX_DOCUMENT_BYTES, Repository, RepositoryError, layout};
+use crate::repository::{ErrorClass, Repository, RepositoryError, layout, versions};
 use crate::store::{ErrorKind, Store};
 
 impl Repository {
@@ -32,15 +34,22 @@ impl Repository {
 async fn read_marker(store: &Store) -> Result<Marker, RepositoryError> {
     let key = layout::marker();
     let untrusted = |problem: String| RepositoryError::Untrusted { key: key.to_string(), problem };
-    let bytes = match store.get(&key, MAX_DOCUMENT_BYTES).await {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            return Err(RepositoryError::Missing { url: store.url().to_string() });
-        }
-        Err(error) if error.kind() == ErrorKind::TooLarge => return Err(untrusted(error.to_string())),
-        Err(source) => return Err(RepositoryError::Store { operation: "read lifeboat.json".into(), source }),
-    };
-    let marker: Marker = serde_json::from_slice(&bytes).map_err(|error| untrusted(error.to_string()))?;
+    let read = |source| RepositoryError::Store { operation: "read lifeboat.json".into(), source };
+    let versions = versions::to_try(store, &key).await.map_err(read)?;
+    match versions::oldest_valid(store, &key, &versions, |bytes| check_marker(bytes)).await {
+        Ok((_, marker)) => Ok(marker),
+        Err(RepositoryError::Store { source, .. }) => match source.kind() {
+            ErrorKind::NotFound => Err(RepositoryError::Missing { url: store.url().to_string() }),
+            ErrorKind::TooLarge => Err(untrusted(source.to_string())),
+            _ => Err(read(source)),
+        },
+        Err(error) => Err(error),
+    }
+}
+
+fn check_marker(bytes: &[u8]) -> Result<Marker, RepositoryError> {
+    let untrusted = |problem: String| RepositoryError::Untrusted { key: layout::marker().to_string(), problem };
+    let marker: Marker = serde_json::from_slice(bytes).map_err(|error| untrusted(error.to_string()))?;
     if marker.format != FORMAT {
         return Err(untrusted(format!("format {} needs a newer lifeboat", marker.format)));
     }
@@ -60,30 +69,29 @@ async fn read_marker(store: &Store) -> Result<Marker, RepositoryError> {
 async fn read_config(store: &Store, marker: &Marker, trust: Option<&Trust>) -> Result<BucketConfig, RepositoryError> {
     let prefix: Prefix = layout::configs();
     let mut links: Vec<(DocumentId, Signed<BucketConfig>)> = Vec::new();
-    for object in store.list_all(&prefix).await.during("list config/")? {
+    for object in versions::list(store, &prefix).await.during("list config/")? {
         let untrusted = |problem: String| RepositoryError::Untrusted { key: object.key.to_string(), problem };
-        let Some(id) = layout::parse_config(&object.key) else {
-            return Err(untrusted("it is no configuration document".into()));
-        };
-        let bytes = match store.get(&object.key, MAX_DOCUMENT_BYTES).await {
-            Ok(bytes) => bytes,
-            Err(error) if matches!(error.kind(), ErrorKind::TooLarge | ErrorKind::NotFound) => {
-                return Err(untrusted(error.to_string()));
+        let link = match layout::parse_config(&object.key) {
+            None => Err(untrusted("it is no configuration document".into())),
+            Some(id) => {
+                let check = |bytes: &bytes::Bytes| check_config(&object.key, id, bytes, marker, trust);
+                match versions::oldest_valid(store, &object.key, &object.names(), check).await {
+                    Ok((_, link)) => Ok((id, link)),
+                    Err(RepositoryError::Store { source, .. })
+                        if matches!(source.kind(), ErrorKind::TooLarge | ErrorKind::NotFound) =>
+                    {
+                        Err(untrusted(source.to_string()))
+                    }
+                    Err(error) => Err(error),
+                }
             }
-            Err(source) => return Err(RepositoryError::Store { operation: "read the configuration".into(), source }),
         };
-        let operator = match trust {
-            Some(trust) => trust.operator,
-            None => {
-                envelope::peek::<BucketConfig>(&bytes).map_err(|error| untrusted(error.to_string()))?.document.operator
-            }
-        };
-        let link = envelope::open::<BucketConfig>(&bytes, &[operator]).map_err(|error| untrusted(error.to_string()))?;
-        let config = &link.document;
-        if config.id != id || config.repository != marker.repository || config.operator != operator {
-            return Err(untrusted("it belongs to another repository or name".into()));
+        match link {
+            Ok(link) => links.push(link),
+            // Somebody put rubbish there, maybe under a lock, and somebody else a delete marker over it.
+            Err(error) if object.hidden && error.class() == ErrorClass::Refused => {}
+            Err(error) => return Err(error),
         }
-        links.push((id, link));
     }
     let untrusted = |problem: &str| RepositoryError::Untrusted { key: prefix.to_string(), problem: problem.into() };
     let mut followed = BTreeSet::new();
@@ -100,6 +108,26 @@ async fn read_config(store: &Store, marker: &Marker, trust: Option<&Trust>) -> R
         (None, _) => Err(untrusted("there is no configuration")),
         _ => Err(untrusted("two configurations claim to be the newest")),
     }
+}
+
+fn check_config(
+    key: &Key,
+    id: DocumentId,
+    bytes: &[u8],
+    marker: &Marker,
+    trust: Option<&Trust>,
+) -> Result<Signed<BucketConfig>, RepositoryError> {
+    let untrusted = |problem: String| RepositoryError::Untrusted { key: key.to_string(), problem };
+    let operator = match trust {
+        Some(trust) => trust.operator,
+        None => envelope::peek::<BucketConfig>(bytes).map_err(|error| untrusted(error.to_string()))?.document.operator,
+    };
+    let link = envelope::open::<BucketConfig>(bytes, &[operator]).map_err(|error| untrusted(error.to_string()))?;
+    let config = &link.document;
+    if config.id != id || config.repository != marker.repository || config.operator != operator {
+        return Err(untrusted("it belongs to another repository or name".into()));
+    }
+    Ok(link)
 }
 
 fn check_pins(config: &BucketConfig, trust: &Trust) -> Result<(), RepositoryError> {

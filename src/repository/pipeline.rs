@@ -9,16 +9,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures::StreamExt as _;
+use jiff::SignedDuration;
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore, mpsc};
 
-use crate::model::{AttemptId, Chunking, Digest, Key, Name, Version, sha256};
+use crate::model::{AttemptId, Chunking, Digest, Key, Name, Timestamp, Version, sha256};
 use crate::repository::buffers::Buffers;
 use crate::repository::chunker::Chunker;
 use crate::repository::error::During as _;
 use crate::repository::keys::LineageKeys;
 use crate::repository::seal::{ChunkSealer, SealError, Sealer};
 use crate::repository::stream_hash::StreamHash;
-use crate::repository::{AttemptSpec, Repository, RepositoryError, Writer, layout};
+use crate::repository::{AttemptSpec, Repository, RepositoryError, Writer, layout, lock};
 
 /// Where one chunk lies: what a line of the chunk list says, without its place in a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +29,8 @@ pub(in crate::repository) struct StoredChunk {
     pub size: u32,
     pub sha256: Digest,
     pub version: Option<Version>,
+    /// End of its lock, as the writer that set it says.
+    pub until: Option<Timestamp>,
 }
 
 /// A chunk of the stream, in order.
@@ -87,6 +90,8 @@ pub(in crate::repository) struct Placer {
     base: HashMap<Digest, StoredChunk>,
     /// Single flight: a chunk that comes twice is sealed and stored once.
     mine: Mutex<HashMap<Digest, Arc<OnceCell<StoredChunk>>>>,
+    /// Single flight for locks, too: what came of extending a chunk's.
+    extended: Mutex<HashMap<Digest, Arc<OnceCell<Option<StoredChunk>>>>>,
     cpus: Arc<Semaphore>,
     depth: usize,
 }
@@ -109,6 +114,7 @@ impl Placer {
             plain: Arc::default(),
             base,
             mine: Mutex::default(),
+            extended: Mutex::default(),
             cpus: Arc::new(Semaphore::new(tuning.workers)),
             depth: tuning.workers + tuning.uploads,
         }
@@ -137,9 +143,9 @@ impl Placer {
         plain: Bytes,
         cpu: OwnedSemaphorePermit,
     ) -> Result<PlacedChunk, RepositoryError> {
-        if let Some(chunk) = self.base.get(&id) {
+        if let Some(chunk) = self.reusable(&id).await? {
             self.plain.give(plain);
-            return Ok(PlacedChunk { id, chunk: chunk.clone(), new: false });
+            return Ok(PlacedChunk { id, chunk, new: false });
         }
         self.once(id, self.store(id, plain, cpu)).await
     }
@@ -161,6 +167,35 @@ impl Placer {
         Ok(PlacedChunk { id, chunk: chunk.clone(), new })
     }
 
+    /// The base's chunk of that id, its lock long enough. None: there is none, or its lock could not be extended, and
+    /// the chunk is stored anew. A lock that is not known to hold would let a thief delete what this backup needs.
+    async fn reusable(&self, id: &Digest) -> Result<Option<StoredChunk>, RepositoryError> {
+        let Some(chunk) = self.base.get(id) else { return Ok(None) };
+        let store = self.repository.store();
+        let (Some(rule), Some(lock)) =
+            (store.lock_rule(), store.lock_from_now().await.during("read the store's time")?)
+        else {
+            return Ok(Some(chunk.clone()));
+        };
+        let period = SignedDuration::try_from(rule.duration).unwrap_or(SignedDuration::MAX);
+        if !lock::ends_too_soon(chunk.until, &lock, period) {
+            return Ok(Some(chunk.clone()));
+        }
+        let cell = self.extended.lock().unwrap_or_else(PoisonError::into_inner).entry(*id).or_default().clone();
+        let extend = || async {
+            let version = chunk.version.as_ref()?;
+            let key = layout::chunk(&self.policy, &self.source, id, chunk.attempt);
+            match store.extend_lock(&key, version, lock.clone()).await {
+                Ok(()) => Some(StoredChunk { until: Some(lock.until), ..chunk.clone() }),
+                Err(error) => {
+                    tracing::warn!(%key, %error, "the lock of a chunk could not be extended: it is stored anew");
+                    None
+                }
+            }
+        };
+        Ok(cell.get_or_init(extend).await.clone())
+    }
+
     /// Places a chunk that another repository holds sealed. `sealed` is asked only if nobody stored it here yet, and
     /// gives the bytes with their hash. With `same`, only an object of those very bytes counts as stored.
     pub(in crate::repository) async fn carry(
@@ -170,10 +205,10 @@ impl Placer {
         same: Option<Digest>,
         sealed: impl Future<Output = Result<(Bytes, Digest), RepositoryError>>,
     ) -> Result<PlacedChunk, RepositoryError> {
-        if let Some(chunk) = self.base.get(&id)
+        if let Some(chunk) = self.reusable(&id).await?
             && same.is_none_or(|sha256| sha256 == chunk.sha256)
         {
-            return Ok(PlacedChunk { id, chunk: chunk.clone(), new: false });
+            return Ok(PlacedChunk { id, chunk, new: false });
         }
         let store = async {
             let (sealed, sha256) = sealed.await?;
@@ -219,9 +254,10 @@ impl Placer {
     async fn put(&self, id: Digest, len: u32, sealed: Bytes, sha256: Digest) -> Result<StoredChunk, RepositoryError> {
         let size = u32::try_from(sealed.len()).map_err(|_| RepositoryError::Worker("sealer"))?;
         let key: Key = layout::chunk(&self.policy, &self.source, &id, self.attempt);
-        let stored = self.repository.store().put_hashed(&key, sealed, sha256).await;
+        let stored = lock::for_new(self.repository.store(), &key).put_hashed(&key, sealed, sha256).await;
         let stored = stored.during(format!("write {key}"))?;
-        Ok(StoredChunk { attempt: self.attempt, len, size, sha256, version: stored.version })
+        let until = stored.lock.map(|lock| lock.until);
+        Ok(StoredChunk { attempt: self.attempt, len, size, sha256, version: stored.version, until })
     }
 
     /// Reads up to `sample` of this attempt's new objects back from the store, evenly spread by id, and compares.
@@ -236,7 +272,11 @@ impl Placer {
         };
         for (id, chunk) in &stored {
             let key = layout::chunk(&self.policy, &self.source, id, self.attempt);
-            let bytes = self.repository.store().get(&key, u64::from(chunk.size)).await.during("read a chunk back")?;
+            let bytes = self
+                .repository
+                .fetch(&key, chunk.version.as_ref(), u64::from(chunk.size))
+                .await
+                .during("read a chunk back")?;
             if sha256(&bytes) != chunk.sha256 {
                 let problem = "the store gave other bytes back than it was given".into();
                 return Err(RepositoryError::Damaged { key: key.to_string(), problem });

@@ -14,6 +14,7 @@ use crate::model::{
 use crate::repository::base::chain;
 use crate::repository::catalog::Backup;
 use crate::repository::document::damaged;
+use crate::repository::error::During as _;
 use crate::repository::keys::{DedupKey, LineageKeys};
 use crate::repository::plausible::{
     MAX_CHUNK_BYTES, MAX_DETAIL_VALUES, MAX_SEALED_CHUNK_BYTES, check_detail, has_few_values,
@@ -180,19 +181,28 @@ impl CaptureReader {
         let key = layout::dedup_key(&self.dedup_key)
             .map_err(|error| RepositoryError::Untrusted { key: "manifest".into(), problem: error.to_string() })?;
         let refused = |problem: String| RepositoryError::Untrusted { key: key.to_string(), problem };
-        let sealed = match self.repository.store().get(&key, MAX_KEY_BYTES).await {
-            Ok(sealed) => sealed,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Err(refused("it is missing".into())),
-            Err(error) if error.kind() == ErrorKind::TooLarge => return Err(refused("it is no sealed key".into())),
-            Err(source) => return Err(RepositoryError::Store { operation: format!("read {key}"), source }),
+        let check = |sealed: &Bytes| {
+            if sealed.len() as u64 > MAX_KEY_BYTES {
+                return Err(refused("it is no sealed key".into()));
+            }
+            let plain = self.identities.open(sealed, 4096).map_err(|error| refused(error.to_string()))?;
+            let text = std::str::from_utf8(&plain).map_err(|error| refused(error.to_string()))?;
+            let dedup = DedupKey::parse(text).map_err(|error| refused(error.to_string()))?;
+            let in_force = &self.repository.config().dedup;
+            if in_force.id == self.dedup_key && dedup.check() != in_force.check {
+                return Err(refused("it is not the dedup key that the configuration names".into()));
+            }
+            Ok(dedup)
         };
-        let plain = self.identities.open(&sealed, 4096).map_err(|error| refused(error.to_string()))?;
-        let text = std::str::from_utf8(&plain).map_err(|error| refused(error.to_string()))?;
-        let dedup = DedupKey::parse(text).map_err(|error| refused(error.to_string()))?;
-        let in_force = &self.repository.config().dedup;
-        if in_force.id == self.dedup_key && dedup.check() != in_force.check {
-            return Err(refused("it is not the dedup key that the configuration names".into()));
-        }
+        let dedup = self.repository.read_once(&key, check).await.map_err(|error| match error {
+            RepositoryError::Store { source, .. } if source.kind() == ErrorKind::NotFound => {
+                refused("it is missing".into())
+            }
+            RepositoryError::Store { source, .. } if source.kind() == ErrorKind::TooLarge => {
+                refused("it is no sealed key".into())
+            }
+            other => other,
+        })?;
         Ok(dedup.lineage(&self.salt, &self.list.policy, &self.list.entry.name))
     }
 
@@ -249,7 +259,21 @@ impl CaptureReader {
     /// One chunk, from the store to plain bytes.
     pub async fn read_chunk(&self, line: ChunkLine) -> Result<Bytes, RepositoryError> {
         let key = self.list.key(&line);
-        let sealed = self.repository.sealed_chunk(&key, &line).await?;
+        let opened = match self.repository.fetch_chunk(&key, &line).await {
+            Ok(sealed) => self.open_chunk(&key, &line, sealed).await,
+            Err(error) => Err(error),
+        };
+        match opened {
+            Err(error) if error.class() == ErrorClass::Damaged => {
+                let sealed = self.repository.rescue_chunk(&key, &line, error).await?;
+                self.open_chunk(&key, &line, sealed).await
+            }
+            opened => opened,
+        }
+    }
+
+    async fn open_chunk(&self, key: &Key, line: &ChunkLine, sealed: Bytes) -> Result<Bytes, RepositoryError> {
+        let (key, line) = (key.clone(), line.clone());
         let identities = self.identities.clone();
         let opened = tokio::task::spawn_blocking(move || {
             check_sealed(&key, &line, &sealed)?;
@@ -262,23 +286,51 @@ impl CaptureReader {
 }
 
 impl Repository {
-    /// The stored bytes of a chunk, not compared yet: hashing belongs on a thread that may block.
+    /// The stored bytes of a chunk, held against the signed list.
     pub(in crate::repository) async fn sealed_chunk(
         &self,
         key: &Key,
         line: &ChunkLine,
     ) -> Result<Bytes, RepositoryError> {
-        match self.store().get(key, u64::from(line.size)).await {
+        let problem = match self.fetch_chunk(key, line).await {
+            Ok(sealed) => {
+                let (of, line) = (key.clone(), line.clone());
+                let check = move || check_sealed(&of, &line, &sealed).map(|()| sealed);
+                let checked = tokio::task::spawn_blocking(check).await;
+                checked.map_err(|_| RepositoryError::Worker("hashing"))?
+            }
+            Err(error) => Err(error),
+        };
+        match problem {
+            Err(error) if error.class() == ErrorClass::Damaged => self.rescue_chunk(key, line, error).await,
+            checked => checked,
+        }
+    }
+
+    /// The version that the list names, not compared yet: hashing belongs on a thread that may block.
+    async fn fetch_chunk(&self, key: &Key, line: &ChunkLine) -> Result<Bytes, RepositoryError> {
+        match self.fetch(key, line.v.as_ref(), u64::from(line.size)).await {
             Ok(sealed) => Ok(sealed),
             Err(error) if error.kind() == ErrorKind::NotFound => Err(damaged(key, "it is missing")),
             Err(error) if error.kind() == ErrorKind::TooLarge => Err(damaged(key, "it is larger than it was")),
             Err(source) => Err(RepositoryError::Store { operation: format!("read {key}"), source }),
         }
     }
+
+    /// The version with the right bytes; if there is none, what was wrong with the one that the list names.
+    async fn rescue_chunk(
+        &self,
+        key: &Key,
+        line: &ChunkLine,
+        problem: RepositoryError,
+    ) -> Result<Bytes, RepositoryError> {
+        let rescued = self.rescue(key, u64::from(line.size), line.sha256).await.during(format!("read {key}"))?;
+        rescued.ok_or(problem)
+    }
 }
 
 /// Holds stored bytes against the signed list.
-pub(in crate::repository) fn check_sealed(key: &Key, line: &ChunkLine, sealed: &[u8]) -> Result<(), RepositoryError> {
+fn check_sealed(key: &Key, line: &ChunkLine, sealed: &[u8]) -> Result<(), RepositoryError> {
     if crate::model::sha256(sealed) == line.sha256 {
         return Ok(());
     }

@@ -2,12 +2,12 @@
 
 use jiff::SignedDuration;
 
-use crate::model::{FORMAT, Name, RunId, RunNote, Timestamp};
+use crate::model::{FORMAT, Key, Name, RunId, RunNote, Timestamp};
 use crate::repository::error::During as _;
 use crate::repository::{Repository, RepositoryError, VERSION, layout};
 use crate::store::ErrorKind;
 
-const MAX_NOTE_BYTES: u64 = 64 << 10;
+const MAX_NOTE_BYTES: usize = 64 << 10;
 
 /// A run that was announced in the repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,14 +37,30 @@ impl Repository {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => self.check_note(policy, id).await?,
             Err(source) => return Err(RepositoryError::Store { operation: "announce the run".into(), source }),
         }
-        let t0 = self.store().head(&key).await.during("read the start time of the run")?.created;
+        let t0 = self.first_stored(&key).await?;
         Ok(Run { policy: policy.clone(), id, t0 })
     }
 
     pub(in crate::repository) async fn check_note(&self, policy: &Name, id: RunId) -> Result<(), RepositoryError> {
         let key = layout::started(policy, id);
-        let bytes = self.store().get(&key, MAX_NOTE_BYTES).await.during("read the run note")?;
-        let note: Option<RunNote> = serde_json::from_slice(&bytes).ok();
+        self.read_once(&key, |bytes| self.check_stored_note(policy, id, bytes)).await
+    }
+
+    /// The store's time of the first version.
+    async fn first_stored(&self, key: &Key) -> Result<Timestamp, RepositoryError> {
+        let during = "read the start time of the run";
+        if self.store().features().versions
+            && let Some(first) = self.versions(key).await?.first()
+        {
+            return Ok(first.created);
+        }
+        Ok(self.store().head(key).await.during(during)?.created)
+    }
+
+    fn check_stored_note(&self, policy: &Name, id: RunId, bytes: &[u8]) -> Result<(), RepositoryError> {
+        let key = layout::started(policy, id);
+        let small = bytes.len() <= MAX_NOTE_BYTES;
+        let note: Option<RunNote> = small.then(|| serde_json::from_slice(bytes).ok()).flatten();
         match note {
             Some(note)
                 if note.format == FORMAT

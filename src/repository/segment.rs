@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader, Read as _};
 
 use crate::model::{ChunkLine, ChunkListRef, FORMAT, Key, ListHeader, ObjectRef, Progress, sha256};
 use crate::repository::error::During as _;
-use crate::repository::{MAX_DOCUMENT_BYTES, Repository, RepositoryError, Run, Writer, layout};
+use crate::repository::{ErrorClass, MAX_DOCUMENT_BYTES, Repository, RepositoryError, Run, Writer, layout};
 use crate::store::ErrorKind;
 
 /// Keeps a compressed segment far below 8 MiB at about 100 bytes a line.
@@ -115,21 +115,19 @@ impl Repository {
     }
 
     /// An object of this run's folder whose hash a signed document gives.
-    pub(in crate::repository) async fn read_referenced(
-        &self,
-        key: &Key,
-        object: &ObjectRef,
-    ) -> Result<bytes::Bytes, RepositoryError> {
+    pub async fn read_referenced(&self, key: &Key, object: &ObjectRef) -> Result<bytes::Bytes, RepositoryError> {
         let damaged = |problem: &str| RepositoryError::Damaged { key: key.to_string(), problem: problem.into() };
-        let bytes = match self.store().get(key, MAX_DOCUMENT_BYTES).await {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Err(damaged("it is missing")),
-            Err(source) => return Err(RepositoryError::Store { operation: format!("read {key}"), source }),
+        let problem = match self.fetch(key, object.version.as_ref(), MAX_DOCUMENT_BYTES).await {
+            Ok(bytes) if bytes.len() as u64 == object.bytes && sha256(&bytes) == object.sha256 => return Ok(bytes),
+            Ok(_) => damaged("its bytes are not those that were signed"),
+            Err(error) if error.kind() == ErrorKind::NotFound => damaged("it is missing"),
+            Err(source) => RepositoryError::Store { operation: format!("read {key}"), source },
         };
-        if bytes.len() as u64 != object.bytes || sha256(&bytes) != object.sha256 {
-            return Err(damaged("its bytes are not those that were signed"));
+        if problem.class() != ErrorClass::Damaged {
+            return Err(problem);
         }
-        Ok(bytes)
+        let rescued = self.rescue(key, object.bytes, object.sha256).await.during(format!("read {key}"))?;
+        rescued.ok_or(problem)
     }
 }
 

@@ -11,6 +11,7 @@ mod error;
 mod faulty;
 #[cfg(feature = "gcs")]
 mod gcs;
+mod hold;
 #[cfg(any(feature = "minio", feature = "gcs"))]
 mod http;
 mod local;
@@ -38,6 +39,7 @@ use crate::model::{Key, Lock, ObjectInfo, Prefix, StoreUrl, Timestamp, Version};
 use self::calls::CallLog;
 use self::connect::{Purpose, connect};
 use self::driver::Driver;
+use self::hold::Hold;
 use self::retry::Patience;
 
 pub use self::calls::Call;
@@ -68,6 +70,10 @@ pub struct Store {
     access: Access,
     patience: Patience,
     log: Option<Arc<CallLog>>,
+    /// How what must outlive its writer is locked.
+    hold: Option<Arc<Hold>>,
+    /// Whether this handle locks what it creates.
+    keeps: bool,
 }
 
 impl Store {
@@ -80,7 +86,7 @@ impl Store {
     ) -> Result<Self, StoreError> {
         let opened = connect(url, settings, Purpose::Open(access), &clock).await;
         let driver = opened.map_err(|error| StoreError::new(Operation::Open, "", &url.to_string(), error))?;
-        Ok(Self::over(driver, clock, &url.to_string(), access).patient(url))
+        Ok(Self::over(driver, clock, &url.to_string(), access).patient(url).with_lock(settings.lock))
     }
 
     /// Makes an empty store, or opens an existing one for writing. Buckets are not made: who may make them, and with
@@ -91,7 +97,7 @@ impl Store {
     pub async fn create(url: &StoreUrl, settings: &StoreSettings, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
         let created = connect(url, settings, Purpose::Create, &clock).await;
         let driver = created.map_err(|error| StoreError::new(Operation::Create, "", &url.to_string(), error))?;
-        Ok(Self::over(driver, clock, &url.to_string(), Access::ReadWrite).patient(url))
+        Ok(Self::over(driver, clock, &url.to_string(), Access::ReadWrite).patient(url).with_lock(settings.lock))
     }
 
     /// An empty store in memory, for tests.
@@ -100,7 +106,16 @@ impl Store {
     }
 
     fn over(driver: Arc<dyn Driver>, clock: Arc<dyn Clock>, url: &str, access: Access) -> Self {
-        Self { driver, clock, url: url.into(), access, patience: Patience::default(), log: None }
+        Self {
+            driver,
+            clock,
+            url: url.into(),
+            access,
+            patience: Patience::default(),
+            log: None,
+            hold: None,
+            keeps: false,
+        }
     }
 
     fn patient(self, url: &StoreUrl) -> Self {

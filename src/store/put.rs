@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::model::{Digest, Key, Version, sha256};
+use crate::model::{Digest, Key, Lock, Version, sha256};
 use crate::store::driver::{DriverError, ErrorKind, Operation, Put};
 use crate::store::{Access, Store, StoreError};
 
@@ -13,6 +13,8 @@ pub struct Stored {
     /// Of the whole stored object.
     pub sha256: Digest,
     pub bytes: u64,
+    /// With which it was created.
+    pub lock: Option<Lock>,
 }
 
 /// Hashing less than this takes less time than handing it to another thread.
@@ -32,10 +34,11 @@ impl Store {
     /// cost as much as encrypting it.
     pub async fn put_hashed(&self, key: &Key, body: Bytes, sha256: Digest) -> Result<Stored, StoreError> {
         self.admit(key)?;
+        let lock = self.lock().await?;
         let mut tries = self.tries();
         let mut lost = false;
         loop {
-            let error = match self.try_put(key, &body, sha256).await {
+            let error = match self.try_put(key, &body, sha256, &lock).await {
                 Ok(stored) => {
                     tries.answered();
                     return Ok(stored);
@@ -46,7 +49,7 @@ impl Store {
                 lost = true;
                 self.clock.pause(pause).await;
             } else if error.kind == ErrorKind::AlreadyExists && lost {
-                return self.settle(key, &body, sha256).await;
+                return self.settle(key, &body, sha256, lock).await;
             } else {
                 return Err(self.put_error(key, error));
             }
@@ -59,13 +62,24 @@ impl Store {
     pub async fn put_new_once(&self, key: &Key, body: Bytes) -> Result<Stored, StoreError> {
         self.admit(key)?;
         let sha256 = self.hash(key, &body).await?;
-        self.try_put(key, &body, sha256).await.map_err(|error| self.put_error(key, error))
+        let lock = self.lock().await?;
+        self.try_put(key, &body, sha256, &lock).await.map_err(|error| self.put_error(key, error))
     }
 
-    async fn try_put(&self, key: &Key, body: &Bytes, sha256: Digest) -> Result<Stored, DriverError> {
+    async fn lock(&self) -> Result<Option<Lock>, StoreError> {
+        if self.keeps { self.lock_from_now().await } else { Ok(None) }
+    }
+
+    async fn try_put(
+        &self,
+        key: &Key,
+        body: &Bytes,
+        sha256: Digest,
+        lock: &Option<Lock>,
+    ) -> Result<Stored, DriverError> {
         self.record(Operation::Put, key.as_str());
-        let version = self.driver.put_new(key, body.clone(), Put { sha256, lock: None }).await?;
-        Ok(Stored { version, sha256, bytes: body.len() as u64 })
+        let version = self.driver.put_new(key, body.clone(), Put { sha256, lock: lock.clone() }).await?;
+        Ok(Stored { version, sha256, bytes: body.len() as u64, lock: lock.clone() })
     }
 
     fn admit(&self, key: &Key) -> Result<(), StoreError> {
@@ -85,12 +99,12 @@ impl Store {
     }
 
     /// The name is taken after a try of ours whose reply was lost: it is ours if the bytes are.
-    async fn settle(&self, key: &Key, body: &Bytes, digest: Digest) -> Result<Stored, StoreError> {
+    async fn settle(&self, key: &Key, body: &Bytes, digest: Digest, lock: Option<Lock>) -> Result<Stored, StoreError> {
         let bytes = body.len() as u64;
         match self.get(key, bytes).await {
             Ok(found) if sha256(&found) == digest => {
                 let version = self.head(key).await?.version;
-                Ok(Stored { version, sha256: digest, bytes })
+                Ok(Stored { version, sha256: digest, bytes, lock })
             }
             Ok(_) => Err(self.put_error(key, ErrorKind::AlreadyExists.into())),
             Err(error) if error.kind() == ErrorKind::TooLarge => {

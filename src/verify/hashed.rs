@@ -6,9 +6,9 @@ use futures::StreamExt as _;
 
 use crate::context::Context;
 use crate::event::Event;
-use crate::model::{Digest, Key, Level, SourceEntry, sha256};
+use crate::model::{ChunkLine, Key, Level, ObjectRef, SourceEntry, sha256};
 use crate::repository::{ChunkList, documents};
-use crate::store::ErrorKind;
+use crate::store::{ErrorKind, StoreError};
 use crate::verify::{Checked, Problem, ProblemKind, Request};
 
 /// Objects that are read at the same time.
@@ -26,12 +26,10 @@ pub(in crate::verify) async fn check(
     for error in request.repository.check_run_documents(request.backup, entry).await {
         problems.push(Problem::from_error(Level::Hashed, &error));
     }
-    let mut wanted: BTreeMap<Key, (u64, Digest)> = documents(&manifest.policy, manifest.run, entry)
-        .into_iter()
-        .map(|(key, object)| (key, (object.bytes, object.sha256)))
-        .collect();
-    let all: BTreeMap<Key, (u64, Digest)> =
-        list.lines().map(|line| (list.key(line), (u64::from(line.size), line.sha256))).collect();
+    let mut wanted: BTreeMap<Key, ObjectRef> = documents(&manifest.policy, manifest.run, entry).into_iter().collect();
+    let chunk =
+        |line: &ChunkLine| ObjectRef { bytes: u64::from(line.size), sha256: line.sha256, version: line.v.clone() };
+    let all: BTreeMap<Key, ObjectRef> = list.lines().map(|line| (list.key(line), chunk(line))).collect();
     let chunks = all.len();
     let sampled: Vec<_> = match request.sample {
         Some(share) => sample(all, share, random(cx)),
@@ -42,9 +40,9 @@ pub(in crate::verify) async fn check(
     }
     wanted.extend(sampled);
 
-    let total: u64 = wanted.values().map(|(bytes, _)| bytes).sum();
+    let total: u64 = wanted.values().map(|object| object.bytes).sum();
     let mut read = 0;
-    let reads = wanted.into_iter().map(|(key, (bytes, sha256))| check_object(request, key, bytes, sha256));
+    let reads = wanted.into_iter().map(|(key, object)| check_object(request, key, object));
     let mut results = futures::stream::iter(reads).buffer_unordered(READS);
     while let Some((bytes, problem)) = results.next().await {
         read += bytes;
@@ -71,23 +69,32 @@ pub(in crate::verify) fn stopped(level: Level) -> Problem {
     Problem { kind: ProblemKind::Unchecked, key: None, level, message, cure: None }
 }
 
-async fn check_object(request: &Request<'_>, key: Key, bytes: u64, expected: Digest) -> (u64, Option<Problem>) {
+async fn check_object(request: &Request<'_>, key: Key, object: ObjectRef) -> (u64, Option<Problem>) {
+    let ObjectRef { bytes, sha256: expected, version } = object;
     let damaged = |message: &str| Some(Problem::damaged(Level::Hashed, &key, message));
-    match request.repository.store().get(&key, bytes).await {
+    let unchecked = |error: StoreError| {
+        let cure = error.hint().map(str::to_owned);
+        let message = error.to_string();
+        let (kind, level) = (ProblemKind::Unchecked, Level::Hashed);
+        Some(Problem { kind, key: Some(key.to_string()), level, message, cure })
+    };
+    let (read, problem) = match request.repository.fetch(&key, version.as_ref(), bytes).await {
         Ok(body) => {
             let read = body.len() as u64;
             let found = tokio::task::spawn_blocking(move || sha256(&body)).await;
-            let same = found.is_ok_and(|found| found == expected);
-            (read, if same { None } else { damaged("its bytes are not those that were signed") })
+            if found.is_ok_and(|found| found == expected) {
+                return (read, None);
+            }
+            (read, damaged("its bytes are not those that were signed"))
         }
         Err(error) if error.kind() == ErrorKind::NotFound => (0, damaged("it is missing")),
         Err(error) if error.kind() == ErrorKind::TooLarge => (0, damaged("it is larger than it was")),
-        Err(error) => {
-            let cure = error.hint().map(str::to_owned);
-            let message = error.to_string();
-            let (kind, level) = (ProblemKind::Unchecked, Level::Hashed);
-            (0, Some(Problem { kind, key: Some(key.to_string()), level, message, cure }))
-        }
+        Err(error) => return (0, unchecked(error)),
+    };
+    match request.repository.rescue(&key, bytes, expected).await {
+        Ok(Some(_)) => (read + bytes, None),
+        Ok(None) => (read, problem),
+        Err(error) => (read, unchecked(error)),
     }
 }
 
@@ -97,14 +104,14 @@ fn random(cx: &Context) -> u64 {
 }
 
 /// A share of the chunks, another one at each call: ids are as good as random, so a window over them is a sample.
-fn sample(all: BTreeMap<Key, (u64, Digest)>, share: f64, seed: u64) -> Vec<(Key, (u64, Digest))> {
+fn sample(all: BTreeMap<Key, ObjectRef>, share: f64, seed: u64) -> Vec<(Key, ObjectRef)> {
     let limit = (share * u64::MAX as f64) as u64;
     let mut rows: Vec<_> = all
         .into_iter()
-        .map(|(key, (bytes, sha256))| {
+        .map(|(key, object)| {
             let mut head = [0; 8];
-            head.copy_from_slice(&sha256.0[..8]);
-            (u64::from_be_bytes(head).wrapping_add(seed), (key, (bytes, sha256)))
+            head.copy_from_slice(&object.sha256.0[..8]);
+            (u64::from_be_bytes(head).wrapping_add(seed), (key, object))
         })
         .collect();
     rows.sort_unstable_by_key(|(place, _)| *place);

@@ -1,10 +1,10 @@
 //! Level `present`: every object that the manifest names, directly or through its lists, exists with its size.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
-use crate::model::{Key, Level, ObjectInfo, Prefix, SourceEntry};
+use crate::model::{Finding, Key, Level, Prefix, SourceEntry};
 use crate::repository::{self, ChunkList, Repository, layout};
-use crate::store::{ErrorKind, StoreError};
+use crate::store::StoreError;
 use crate::verify::{Checked, Problem, ProblemKind, Request};
 
 /// The capture's documents and all of its chunks.
@@ -16,7 +16,12 @@ pub(in crate::verify) async fn check(
 ) -> Vec<Problem> {
     let mut problems = documents_of(request, entry, checked).await;
     let listed = match sizes(request.repository, &layout::chunks(&list.policy, &entry.name)).await {
-        Ok(listed) => listed,
+        Ok((listed, found)) => {
+            let wanted: HashSet<Key> = list.lines().map(|line| list.key(line)).collect();
+            let concerns = |finding: &Finding| wanted.iter().any(|key| key.as_str() == finding.subject);
+            checked.findings.extend(found.into_iter().filter(concerns));
+            listed
+        }
         Err(problem) => return vec![problem],
     };
     let wanted: BTreeMap<Key, u64> = list.lines().map(|line| (list.key(line), u64::from(line.size))).collect();
@@ -36,7 +41,8 @@ pub(in crate::verify) async fn documents(request: &Request<'_>, entry: &SourceEn
 async fn documents_of(request: &Request<'_>, entry: &SourceEntry, checked: &mut Checked) -> Vec<Problem> {
     let manifest = &request.backup.manifest;
     let listed = match sizes(request.repository, &layout::run(&manifest.policy, manifest.run)).await {
-        Ok(listed) => listed,
+        // What was done to the documents of the run, the catalog tells.
+        Ok((listed, _)) => listed,
         Err(problem) => return vec![problem],
     };
     let mut problems = Vec::new();
@@ -71,9 +77,9 @@ async fn dedup_key(request: &Request<'_>) -> Option<Problem> {
     let Ok(key) = layout::dedup_key(id) else {
         return Some(refused(format!("keys/{id:?}"), "the manifest names a dedup key that cannot be one"));
     };
-    match request.repository.store().head(&key).await {
-        Ok(_) => None,
-        Err(error) if error.kind() == ErrorKind::NotFound => Some(refused(key.to_string(), "it is missing")),
+    match request.repository.is_stored(&key).await {
+        Ok(true) => None,
+        Ok(false) => Some(refused(key.to_string(), "it is missing")),
         Err(error) => Some(unchecked(key.to_string(), &error)),
     }
 }
@@ -88,18 +94,19 @@ fn unchecked(key: String, error: &StoreError) -> Problem {
     }
 }
 
-async fn sizes(repository: &Repository, prefix: &Prefix) -> Result<HashMap<Key, u64>, Problem> {
-    let objects: Result<Vec<ObjectInfo>, StoreError> = repository.store().list_all(prefix).await;
-    match objects {
-        Ok(objects) => Ok(objects.into_iter().map(|object| (object.key, object.bytes)).collect()),
-        Err(error) => Err(unchecked(prefix.to_string(), &error)),
-    }
+type Listed = HashMap<Key, Vec<u64>>;
+
+async fn sizes(repository: &Repository, prefix: &Prefix) -> Result<(Listed, Vec<Finding>), Problem> {
+    repository.sizes(prefix).await.map_err(|error| unchecked(prefix.to_string(), &error))
 }
 
-fn compare(listed: &HashMap<Key, u64>, key: &Key, bytes: u64) -> Option<Problem> {
-    match listed.get(key) {
-        None => Some(Problem::damaged(Level::Present, key, "it is missing")),
-        Some(found) if *found == bytes => None,
-        Some(found) => Some(Problem::damaged(Level::Present, key, format!("it has {found} bytes instead of {bytes}"))),
+/// Any version of that size will do: which of them has the right bytes is for the next level.
+fn compare(listed: &Listed, key: &Key, bytes: u64) -> Option<Problem> {
+    match listed.get(key).map(Vec::as_slice) {
+        None | Some([]) => Some(Problem::damaged(Level::Present, key, "it is missing")),
+        Some(found) if found.contains(&bytes) => None,
+        Some([.., found]) => {
+            Some(Problem::damaged(Level::Present, key, format!("it has {found} bytes instead of {bytes}")))
+        }
     }
 }

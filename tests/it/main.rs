@@ -9,6 +9,7 @@
     reason = "a test says what went wrong by panicking; clippy.toml exempts test functions, not their helpers"
 )]
 
+mod access;
 mod architecture;
 mod canary;
 mod cli;
@@ -21,6 +22,7 @@ mod forger;
 mod formats;
 mod gcs_stub;
 mod hostile_backup;
+mod lock;
 mod loop_format;
 mod many_backups;
 mod minio_tls;
@@ -46,6 +48,9 @@ mod postgres_restore_spool;
 mod postgres_restore_undone;
 mod postgres_restorer;
 mod postgres_sandbox;
+mod roles;
+mod shipped_cronjob;
 mod shipped_files;
 mod store_conformance;
 mod support;
+mod thief_stores;

@@ -4,6 +4,7 @@
 //! stable, sizes are bytes, times are UTC, ages are seconds against the store's clock (this machine's where the
 //! handle can only read).
 
+mod access;
 mod backup;
 mod cat;
 mod check;
@@ -17,6 +18,7 @@ mod show;
 mod verify;
 
 pub use crate::model::{BackupRef, BackupRefError};
+pub use access::{AccessDialect, AccessDocument, AccessReport, AccessRequest};
 pub use backup::{BackupReport, BackupRequest, BackupSource, FailedSourceReport};
 pub use cat::{CatRequest, CatStream};
 pub use check::{CheckReport, CheckRequest, FindingGroup};
