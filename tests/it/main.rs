@@ -41,6 +41,8 @@ mod postgres_restore_place;
 mod postgres_restore_plan;
 mod postgres_restore_spool;
 mod postgres_sandbox;
+mod s3_credentials;
+mod s3_errors;
 mod shipped_files;
 mod store_conformance;
 mod support;

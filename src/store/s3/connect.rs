@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use aws_config::default_provider::region::DefaultRegionChain;
 use aws_config::environment::EnvironmentVariableRegionProvider;
+use aws_config::imds::region::ImdsRegionProvider;
 use aws_config::meta::region::RegionProviderChain;
 use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider};
 use aws_config::provider_config::ProviderConfig;
@@ -38,7 +38,7 @@ pub(super) async fn client(url: &BucketUrl, settings: &StoreSettings) -> Result<
     let http = http_client(settings.ca_pem.as_deref())?;
     let named = |name: &&str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let endpoint = url.endpoint.clone().or_else(|| ENDPOINT_VARIABLES.iter().find_map(named));
-    let region = region(url, &settings.credentials, endpoint.is_some()).await;
+    let region = region(url, &settings.credentials, endpoint.is_some(), &http).await;
     let region = region.ok_or_else(|| DriverError::new(ErrorKind::Other, Trouble::NoRegion))?;
     let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).build();
     let loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
@@ -89,22 +89,22 @@ pub(super) async fn client(url: &BucketUrl, settings: &StoreSettings) -> Result<
 }
 
 /// The address's, else what the environment or profile says. Servers other than Amazon's take any.
-async fn region(url: &BucketUrl, credentials: &Credentials, custom: bool) -> Option<Region> {
+async fn region(url: &BucketUrl, credentials: &Credentials, custom: bool, http: &SharedHttpClient) -> Option<Region> {
     if let Some(region) = &url.region {
         return Some(Region::new(region.clone()));
     }
     let mut profile = ProfileFileRegionProvider::builder();
-    let mut chain = DefaultRegionChain::builder();
     if let Credentials::Profile(name) = credentials {
         profile = profile.profile_name(name);
-        chain = chain.profile_name(name);
     }
+    let said = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new()).or_else(profile.build());
     if custom {
-        // Not the whole chain: outside of Amazon's machines its last link asks an address that nobody answers.
-        let said = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new()).or_else(profile.build());
+        // Nobody is asked: outside of Amazon's machines it is an address that does not answer.
         return said.or_else(Region::new(ANY_REGION)).region().await;
     }
-    RegionProviderChain::first_try(chain.build()).region().await
+    // As in the SDK's own chain, which brings no HTTP client along to ask the machine with, and panics.
+    let machine = ProviderConfig::without_region().with_http_client(http.clone());
+    said.or_else(ImdsRegionProvider::builder().configure(&machine).build()).region().await
 }
 
 /// TLS by ring, the system's authorities (`SSL_CERT_FILE`) and the one given, and the proxy variables.
