@@ -6,6 +6,8 @@ use crate::clock::Clock;
 use crate::model::StoreUrl;
 use crate::store::Access;
 use crate::store::driver::{Driver, DriverError, ErrorKind};
+#[cfg(feature = "gcs")]
+use crate::store::gcs::Gcs;
 use crate::store::local::Local;
 #[cfg(feature = "minio")]
 use crate::store::minio::Minio;
@@ -45,6 +47,9 @@ async fn bucket(url: &StoreUrl, settings: &StoreSettings) -> Connected {
         StoreUrl::Minio(url) => Ok(Arc::new(Minio::open(url, settings)?)),
         #[cfg(not(feature = "minio"))]
         StoreUrl::Minio(_) => Err(left_out("minio")),
+        #[cfg(feature = "gcs")]
+        StoreUrl::Gcs(url) => Ok(Arc::new(Gcs::open(url, settings)?)),
+        #[cfg(not(feature = "gcs"))]
         StoreUrl::Gcs(_) => Err(left_out("gcs")),
     }
 }

@@ -7,6 +7,8 @@ mod connect;
 mod driver;
 mod error;
 mod faulty;
+#[cfg(feature = "gcs")]
+mod gcs;
 #[cfg(any(feature = "minio", feature = "gcs"))]
 mod http;
 mod local;
@@ -31,6 +33,7 @@ use crate::model::{Key, Lock, ObjectInfo, Prefix, StoreUrl, Timestamp, Version};
 
 use self::calls::CallLog;
 use self::driver::Driver;
+use self::retry::Patience;
 
 pub use self::calls::Call;
 pub use self::driver::{ErrorKind, Features, Operation};
@@ -50,13 +53,15 @@ pub enum Access {
 
 /// A handle to one store. Cheap to clone; all clones share one driver.
 ///
-/// What the store does not answer is tried again a few times. Nothing else is.
+/// What the store does not answer is tried again: a few times, and for two minutes if a server answered before.
+/// Nothing else is.
 #[derive(Debug, Clone)]
 pub struct Store {
     driver: Arc<dyn Driver>,
     clock: Arc<dyn Clock>,
     url: Arc<str>,
     access: Access,
+    patience: Patience,
     log: Option<Arc<CallLog>>,
 }
 
@@ -70,7 +75,7 @@ impl Store {
     ) -> Result<Self, StoreError> {
         let opened = connect::open(url, settings, access, &clock).await;
         let driver = opened.map_err(|error| StoreError::new(Operation::Open, "", &url.to_string(), error))?;
-        Ok(Self::over(driver, clock, &url.to_string(), access))
+        Ok(Self::over(driver, clock, &url.to_string(), access).patient(url))
     }
 
     /// Makes an empty store, or opens an existing one for writing. Buckets are not made: who may make them, and with
@@ -81,7 +86,7 @@ impl Store {
     pub async fn create(url: &StoreUrl, settings: &StoreSettings, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
         let created = connect::create(url, settings, &clock).await;
         let driver = created.map_err(|error| StoreError::new(Operation::Create, "", &url.to_string(), error))?;
-        Ok(Self::over(driver, clock, &url.to_string(), Access::ReadWrite))
+        Ok(Self::over(driver, clock, &url.to_string(), Access::ReadWrite).patient(url))
     }
 
     /// An empty store in memory, for tests.
@@ -90,7 +95,11 @@ impl Store {
     }
 
     fn over(driver: Arc<dyn Driver>, clock: Arc<dyn Clock>, url: &str, access: Access) -> Self {
-        Self { driver, clock, url: url.into(), access, log: None }
+        Self { driver, clock, url: url.into(), access, patience: Patience::default(), log: None }
+    }
+
+    fn patient(self, url: &StoreUrl) -> Self {
+        Self { patience: Patience::with_remote(!matches!(url, StoreUrl::Local(_))), ..self }
     }
 
     /// The same store behind a driver that fails as planned, for tests.

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::model::{Digest, Key, Version, sha256};
 use crate::store::driver::{DriverError, ErrorKind, Operation, Put};
-use crate::store::{Access, Store, StoreError, retry};
+use crate::store::{Access, Store, StoreError};
 
 /// What the store acknowledged.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,21 +32,23 @@ impl Store {
     /// cost as much as encrypting it.
     pub async fn put_hashed(&self, key: &Key, body: Bytes, sha256: Digest) -> Result<Stored, StoreError> {
         self.admit(key)?;
-        let mut pauses = retry::pauses(self.clock.as_ref());
+        let mut tries = self.tries();
         let mut lost = false;
         loop {
             let error = match self.try_put(key, &body, sha256).await {
-                Ok(stored) => return Ok(stored),
+                Ok(stored) => {
+                    tries.answered();
+                    return Ok(stored);
+                }
                 Err(error) => error,
             };
-            match (error.kind, pauses.next()) {
-                (ErrorKind::Unavailable, Some(pause)) => {
-                    lost = true;
-                    let asked = error.retry_after.unwrap_or_default();
-                    self.clock.pause(asked.clamp(pause, retry::MAX_PAUSE.max(pause))).await;
-                }
-                (ErrorKind::AlreadyExists, _) if lost => return self.settle(key, &body, sha256).await,
-                _ => return Err(self.put_error(key, error)),
+            if let Some(pause) = tries.pause_after(&error) {
+                lost = true;
+                self.clock.pause(pause).await;
+            } else if error.kind == ErrorKind::AlreadyExists && lost {
+                return self.settle(key, &body, sha256).await;
+            } else {
+                return Err(self.put_error(key, error));
             }
         }
     }

@@ -66,7 +66,7 @@ fn a_place_that_holds_no_repository() {
     refused(&play, "list --repository empty", 10, &["no repository at file:///", "is the disk mounted?"]);
     refused(&play, "list --repository file", 1, &["Not a directory", "hint: a file or a symbolic link"]);
     refused(&play, "list --repository other", 12, &["lifeboat.json is not valid", "hint: "]);
-    refused(&play, "list --repository s3://bucket", 2, &["file:///absolute/path"]);
+    refused(&play, "list --repository ftp://bucket", 2, &["file:///absolute/path"]);
     play.edit("keys/policy.yaml", "/store", "/gone");
     for verb in ["backup", "plan backup", "verify latest", "list", "show latest", "cat latest postgres globals"] {
         refused(

@@ -11,6 +11,7 @@ use lifeboat::repository::{Document, Repository, SigningKey, peek, sign};
 use crate::support::forge::{Forge, envelope, payload};
 use crate::support::local::objects;
 use crate::support::repository::{Fixture, name, noise, stream_of};
+use crate::support::reseal::Capture;
 
 const MANIFEST: &str = "application/vnd.lifeboat.manifest.v1+json";
 
@@ -100,6 +101,46 @@ async fn a_capture_of_another_run_does_not_count_as_this_ones() {
     }
     forge.run(&["cat", &newest.to_string(), "postgres", "db/shop"]).exits(4);
     forge.run(&["verify", &older.to_string(), "--level", "opened"]).exits(0);
+}
+
+/// A chunk list says which capture it is of. The writer's key can sign for the list of another one, but not hide that.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_of_another_capture_does_not_count_as_this_ones() {
+    let (forge, [_, newest]) = Forge::with_backups().await;
+    let key = forge.key_of(newest, "chunks.0.jsonl.zst");
+    let snapshot = forge.snapshot();
+    for (field, value) in [
+        ("format", serde_json::json!(2)),
+        ("segment", 1.into()),
+        ("repository", ulid().into()),
+        ("policy", "other".into()),
+        ("source", "other".into()),
+        ("attempt", ulid().into()),
+    ] {
+        let mut capture = Capture::of_forge(&forge, newest);
+        assert!(capture.lines[0].get(field).is_some(), "a list says its {field}");
+        capture.lines[0][field] = value;
+        capture.store();
+        eprintln!("{field}");
+        for args in [
+            &["verify", &newest.to_string(), "--level", "present"][..],
+            &["verify", &newest.to_string(), "--level", "opened"],
+            &["cat", &newest.to_string(), "postgres", "db/shop"],
+        ] {
+            forge.run(args).exits(4).says(&key).says("another capture");
+        }
+        forge.restore_snapshot(&snapshot);
+    }
+    // The manifest says how many lines it has.
+    let mut capture = Capture::of_forge(&forge, newest);
+    capture.store();
+    capture.entry()["chunk_lists"][0]["count"] = 77.into();
+    capture.sign();
+    forge.run(&["verify", &newest.to_string(), "--level", "present"]).exits(4).says(&newest.to_string());
+    forge.restore_snapshot(&snapshot);
+    // Stored anew as it is, it is whole: the cases above fail for what they change.
+    Capture::of_forge(&forge, newest).store();
+    forge.run(&["verify", &newest.to_string(), "--level", "opened"]).exits(0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

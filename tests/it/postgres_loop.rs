@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use crate::support::postgres::{Major, Setup, TestServer};
+use crate::support::servers::place::{Pair, Place};
+use crate::support::servers::s3::Kind;
 
 const FIXTURE: &str = r#"
 CREATE ROLE "odd; role" LOGIN PASSWORD 'x' CONNECTION LIMIT 3;
@@ -35,15 +37,26 @@ SELECT lo_from_bytea(4242, '\xdeadbeef'); COMMENT ON LARGE OBJECT 4242 IS 'kept'
 
 struct Loop {
     folder: tempfile::TempDir,
+    /// What the program needs to reach the repository.
+    environment: Vec<(&'static str, String)>,
 }
 
 impl Loop {
     fn new(server: &TestServer) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let this = Self { folder };
-        let url = format!("file://{}", this.path("repo").display());
+        let url = format!("file://{}", folder.path().join("repo").display());
+        Self::at(server, folder, &url, Vec::new())
+    }
+
+    fn in_place(server: &TestServer, place: &Place) -> Self {
+        Self::at(server, tempfile::tempdir().unwrap(), &place.url().to_string(), place.environment())
+    }
+
+    fn at(server: &TestServer, folder: tempfile::TempDir, url: &str, environment: Vec<(&'static str, String)>) -> Self {
+        let this = Self { folder, environment };
         let mut init = Command::new(env!("CARGO_BIN_EXE_lifeboat"));
-        init.args(["init", &url, "--generate-keys", "keys"]).current_dir(this.folder.path());
+        init.args(["init", url, "--generate-keys", "keys"]).current_dir(this.folder.path());
+        init.envs(this.environment.iter().map(|(name, value)| (name, value)));
         ok(init.output().unwrap());
         let generated = std::fs::read_to_string(this.path("keys/policy.yaml")).unwrap();
         let (head, _) = generated.split_once("  sources:").unwrap();
@@ -64,6 +77,7 @@ impl Loop {
         Command::new(env!("CARGO_BIN_EXE_lifeboat"))
             .args(args)
             .current_dir(self.folder.path())
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .env("PGPASSWORD", password)
             .env("LIFEBOAT_POLICY", self.path("keys/policy.yaml"))
             .env("LIFEBOAT_IDENTITY", self.path("keys/identity.txt"))
@@ -109,16 +123,27 @@ fn clean(bytes: Vec<u8>) -> String {
 }
 
 fn loop_on(major: Major) {
+    loop_with(major, Loop::new);
+}
+
+/// Backup, proof by a restore in the sandbox, restore: as with a directory, and no worse.
+async fn loop_in(pair: Pair) {
+    let place = pair.place(Kind::Plain).await;
+    tokio::task::block_in_place(|| loop_with(Major::Fifteen, |server| Loop::in_place(server, &place)));
+}
+
+fn loop_with(major: Major, new: impl Fn(&TestServer) -> Loop) {
     let Some(source) = filled(major) else { return };
     let other = Setup { password: "another password".into(), ..Setup::new(major) };
     let Some(target) = TestServer::start_with(other) else { return };
     assert_ne!(source.password, target.password, "a restore must not depend on equal passwords");
-    let lifeboat = Loop::new(&source);
+    let lifeboat = new(&source);
     ok(lifeboat.run(&source.password, &["check"]));
     let run = ok(lifeboat.run(&source.password, &["backup"])).lines().last().unwrap().to_owned();
     assert_eq!(run.len(), 26, "the last line is the run id: {run}");
     ok(lifeboat.run("", &["verify", "latest", "--level", "opened"]));
     assert!(ok(lifeboat.run("", &["list"])).contains("opened"));
+    ok(lifeboat.run("", &["verify", "latest", "--level", "restored"]));
     ok(lifeboat.run("", &["proof", "verify", &run]));
     let before = fingerprint(&source);
     let to = format!("postgres://postgres@127.0.0.1:{}", target.port);
@@ -150,6 +175,31 @@ fn backup_verify_restore_on_postgres_15() {
 #[test]
 fn backup_verify_restore_on_postgres_18() {
     loop_on(Major::Eighteen);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn backup_verify_restore_with_s3_on_minio() {
+    loop_in(Pair::S3Minio).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn backup_verify_restore_with_minio_on_minio() {
+    loop_in(Pair::MinioMinio).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn backup_verify_restore_with_s3_on_seaweedfs() {
+    loop_in(Pair::S3Weed).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn backup_verify_restore_with_minio_on_seaweedfs() {
+    loop_in(Pair::MinioWeed).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn backup_verify_restore_with_gcs_on_fake_gcs_server() {
+    loop_in(Pair::Gcs).await;
 }
 
 /// The commands of `RESTORE.txt`, with stock tools only.

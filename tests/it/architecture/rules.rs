@@ -57,10 +57,10 @@ pub const CRATES: [(&str, &[&str]); 36] = [
     ("aws_smithy_types", &["store/s3/"]),
     ("clap", &["cli/"]),
     ("clap_complete", &["cli/"]),
+    ("crc32c", &["store/gcs/"]),
     ("ed25519_dalek", &["repository/", "job/"]),
     ("getrandom", &["clock.rs", "repository/", "job/"]),
     ("google_cloud_auth", &["store/gcs/"]),
-    ("google_cloud_storage", &["store/gcs/"]),
     ("hmac", &["repository/", "store/minio/"]),
     ("indicatif", &["cli/"]),
     // S3 wants it of one call's body; it protects nothing here.
