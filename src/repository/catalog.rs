@@ -43,7 +43,7 @@ pub struct ProofEntry {
 impl Backup {
     /// What names this backup in every repository that holds it: the one that it is a copy of, or itself.
     pub fn original(&self) -> Origin {
-        self.manifest.origin.clone().unwrap_or_else(|| Origin {
+        self.manifest.origin.clone().unwrap_or(Origin {
             repository: self.manifest.repository,
             run: self.manifest.run,
             manifest_sha256: self.sha256,

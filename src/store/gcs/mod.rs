@@ -20,7 +20,7 @@ use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
 use serde_json::json;
 
 use crate::model::{BucketUrl, Key, Lock, LockMode, ObjectInfo, Prefix, Timestamp, Version};
-use crate::store::driver::{Driver, DriverError, ErrorKind, Features, Put};
+use crate::store::driver::{Driver, DriverError, Features, Put};
 use crate::store::gcs::answer::{Object, Page, accepted, odd, read, refusal};
 use crate::store::gcs::credentials::Bearer;
 use crate::store::http;
