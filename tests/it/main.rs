@@ -49,6 +49,8 @@ mod postgres_restore_undone;
 mod postgres_restorer;
 mod postgres_sandbox;
 mod roles;
+mod s3_credentials;
+mod s3_errors;
 mod shipped_cronjob;
 mod shipped_files;
 mod store_conformance;
