@@ -1,7 +1,6 @@
 //! The HTTP client of the drivers that send their own requests, and what an answer means.
 
 use std::error::Error;
-use std::fmt;
 use std::io;
 use std::sync::Once;
 use std::time::Duration;
@@ -14,6 +13,7 @@ use rustls::{CertificateError, InvalidMessage};
 
 use crate::store::bucket::{self, CALL_TIMEOUT, CONNECT_TIMEOUT, NoCertificate};
 use crate::store::driver::{Cause, DriverError, ErrorKind};
+use crate::store::trouble::Trouble;
 
 /// How long to wait.
 #[derive(Debug, Clone, Copy)]
@@ -66,90 +66,41 @@ pub(in crate::store) fn use_ring() {
     });
 }
 
-/// Why there was no answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::store) enum Silence {
-    UnknownName,
-    NobodyListens,
-    Slow,
-    UnknownAuthority,
-    Certificate,
-    PlainHttp,
-    Proxy,
-    Broken,
-}
-
-/// A request without an answer. The address is left out, except for the host: a signed one is a key.
-#[derive(Debug)]
-pub(in crate::store) struct NoAnswer {
-    pub why: Silence,
-    host: String,
-    source: reqwest::Error,
-}
-
-impl fmt::Display for NoAnswer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let host = &self.host;
-        match self.why {
-            Silence::UnknownName => write!(f, "the name of the host {host} leads nowhere (DNS)"),
-            Silence::NobodyListens => write!(f, "nobody listens at {host}"),
-            Silence::Slow => write!(f, "{host} did not answer in time"),
-            Silence::UnknownAuthority => write!(
-                f,
-                "the certificate of {host} comes from an authority that nobody here knows: name that one in \
-                 repositories[].tls.ca of the policy, or in SSL_CERT_FILE"
-            ),
-            Silence::Certificate => write!(f, "the certificate of {host} is not good"),
-            Silence::PlainHttp => write!(f, "{host} speaks plain HTTP: the address wants http://, or the server TLS"),
-            Silence::Proxy => {
-                write!(f, "the proxy does not lead to {host}: look at HTTPS_PROXY, or name the host in NO_PROXY")
-            }
-            Silence::Broken => write!(f, "the connection to {host} broke"),
-        }
-    }
-}
-
-impl Error for NoAnswer {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&self.source)
-    }
-}
-
-/// A request without an answer, or with half of one.
+/// A request without an answer, or with half of one. The address is left out: a signed one is a key.
 pub(in crate::store) fn no_answer(error: reqwest::Error) -> DriverError {
-    if error.is_builder() || error.is_redirect() {
-        return DriverError::new(ErrorKind::Other, error.without_url());
-    }
-    let why = silence(&error);
-    let kind = match why {
-        Silence::UnknownAuthority | Silence::Certificate | Silence::PlainHttp => ErrorKind::Other,
-        _ => ErrorKind::Unavailable,
+    let (kind, trouble) = match silence(&error) {
+        _ if error.is_builder() || error.is_redirect() => (ErrorKind::Other, None),
+        // These stay as they are: trying again does not help.
+        Some(trouble @ (Trouble::UnknownAuthority | Trouble::Certificate | Trouble::PlainHttp)) => {
+            (ErrorKind::Other, Some(trouble))
+        }
+        trouble => (ErrorKind::Unavailable, trouble),
     };
-    let host = error.url().map(|url| {
-        let host = url.host_str().unwrap_or_default();
-        url.port_or_known_default().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
-    });
-    DriverError::new(kind, NoAnswer { why, host: host.unwrap_or_default(), source: error.without_url() })
+    match trouble {
+        Some(trouble) => trouble.because(kind, error.without_url()),
+        None => DriverError::new(kind, error.without_url()),
+    }
 }
 
-fn silence(error: &reqwest::Error) -> Silence {
+/// Why no server answered, as far as the causes say.
+fn silence(error: &reqwest::Error) -> Option<Trouble> {
     let mut next: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(error) = next {
         let io = error.downcast_ref::<io::Error>();
         if io.is_some_and(|io| io.kind() == io::ErrorKind::ConnectionRefused) {
-            return Silence::NobodyListens;
+            return Some(Trouble::NobodyListens);
         }
         match error.downcast_ref::<rustls::Error>() {
             Some(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {
-                return Silence::UnknownAuthority;
+                return Some(Trouble::UnknownAuthority);
             }
-            Some(rustls::Error::InvalidCertificate(_)) => return Silence::Certificate,
-            Some(rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType)) => return Silence::PlainHttp,
+            Some(rustls::Error::InvalidCertificate(_)) => return Some(Trouble::Certificate),
+            Some(rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType)) => return Some(Trouble::PlainHttp),
             _ => {}
         }
         // The client's type for it is private.
         if error.to_string().starts_with("tunnel error") {
-            return Silence::Proxy;
+            return Some(Trouble::Proxy);
         }
         // As its source, an I/O error gives not what it holds, but the source of that.
         next = match io.and_then(io::Error::get_ref) {
@@ -158,9 +109,9 @@ fn silence(error: &reqwest::Error) -> Silence {
         };
     }
     match error {
-        error if error.is_dns() => Silence::UnknownName,
-        error if error.is_timeout() => Silence::Slow,
-        _ => Silence::Broken,
+        error if error.is_dns() => Some(Trouble::UnknownName),
+        error if error.is_timeout() => Some(Trouble::Slow),
+        _ => None,
     }
 }
 

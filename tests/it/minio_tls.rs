@@ -134,12 +134,12 @@ async fn an_authority_of_ones_own_is_believed_when_it_is_named() {
 
     let stranger = server.store(&url, None).await.unwrap().get(&key, 10).await.unwrap_err();
     assert_eq!(stranger.kind(), ErrorKind::Other, "trying again would not help");
-    assert!(told(&stranger).contains("repositories[].tls.ca"), "{}", told(&stranger));
+    assert!(stranger.hint().is_some_and(|hint| hint.contains("repositories[].tls.ca")), "{}", told(&stranger));
 
     let other_name = server.store(&server.url("localhost"), Some(server.ca())).await.unwrap();
     let other_name = other_name.get(&key, 10).await.unwrap_err();
     assert_eq!(other_name.kind(), ErrorKind::Other);
-    assert!(told(&other_name).contains("certificate of localhost"), "{}", told(&other_name));
+    assert!(told(&other_name).contains("certificate is not good"), "{}", told(&other_name));
 
     let plain = server.store(&url.replace("https", "http"), None).await.unwrap().get(&key, 10).await.unwrap_err();
     assert!(told(&plain).contains("HTTP request to an HTTPS server"), "{}", told(&plain));

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use crate::model::Timestamp;
 use crate::store::driver::{DriverError, ErrorKind};
 use crate::store::http;
+use crate::store::trouble::Trouble;
 
 /// A server's reason is a few hundred bytes; a proxy's page of HTML is cut off.
 const MAX_REASON_BYTES: u64 = 64 * 1024;
@@ -78,25 +79,49 @@ fn printable(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(300).collect::<String>().trim().trim_end_matches('.').to_owned()
 }
 
-fn meaning(refused: Refused, headers: &HeaderMap, _region: Option<String>) -> DriverError {
-    let kind = match refused.code.as_str() {
-        "NoSuchKey" | "NoSuchVersion" => Some(ErrorKind::NotFound),
+fn meaning(refused: Refused, headers: &HeaderMap, region: Option<String>) -> DriverError {
+    let (kind, trouble) = match (refused.code.as_str(), refused.status.as_u16()) {
+        ("NoSuchKey" | "NoSuchVersion", _) => (Some(ErrorKind::NotFound), None),
         // The version of another store, in a bucket that was copied from there.
-        "InvalidArgument" if refused.message.contains("version id") => Some(ErrorKind::NotFound),
-        // Not the object is missing, but everything: that must not look like one lost chunk.
-        "NoSuchBucket" => Some(ErrorKind::Other),
-        // Full, and so it stays: trying again does not help.
-        "XMinioStorageFull" | "XMinioAdminBucketQuotaExceeded" | "QuotaExceeded" => Some(ErrorKind::Other),
+        ("InvalidArgument", _) if refused.message.contains("version id") => (Some(ErrorKind::NotFound), None),
         // Bytes were damaged or lost on the way.
-        "BadDigest"
-        | "IncompleteBody"
-        | "RequestTimeout"
-        | "XAmzContentSHA256Mismatch"
-        | "XAmzContentChecksumMismatch" => Some(ErrorKind::Unavailable),
-        _ => None,
+        (
+            "BadDigest"
+            | "IncompleteBody"
+            | "RequestTimeout"
+            | "XAmzContentSHA256Mismatch"
+            | "XAmzContentChecksumMismatch",
+            _,
+        ) => (Some(ErrorKind::Unavailable), None),
+        // Not the object is missing, but everything: that must not look like one lost chunk.
+        ("NoSuchBucket", _) => (Some(ErrorKind::Other), Some(Trouble::BucketMissing)),
+        ("PermanentRedirect" | "TemporaryRedirect" | "AuthorizationHeaderMalformed", _) | (_, 301 | 307) => {
+            (Some(ErrorKind::Other), Some(Trouble::WrongRegion(region)))
+        }
+        // Full, and so it stays: trying again does not help.
+        ("XMinioStorageFull" | "XMinioAdminBucketQuotaExceeded" | "QuotaExceeded", _) | (_, 507) => {
+            (Some(ErrorKind::Other), Some(Trouble::Full))
+        }
+        ("InvalidRequest" | "InvalidBucketState" | "ObjectLockConfigurationNotFoundError", _)
+            if refused.message.to_ascii_lowercase().contains("object lock")
+                || refused.message.to_ascii_lowercase().contains("objectlock") =>
+        {
+            (Some(ErrorKind::Other), Some(Trouble::NoLocks))
+        }
+        ("InvalidAccessKeyId" | "InvalidClientTokenId", _) => (Some(ErrorKind::Denied), Some(Trouble::UnknownKey)),
+        ("SignatureDoesNotMatch", _) => (Some(ErrorKind::Denied), Some(Trouble::WrongSecret)),
+        ("ExpiredToken" | "InvalidTokenId" | "InvalidToken", _) => (Some(ErrorKind::Denied), Some(Trouble::Expired)),
+        ("RequestTimeTooSkewed" | "RequestExpired", _) => (Some(ErrorKind::Denied), Some(Trouble::Clock)),
+        (_, 401 | 403) => (None, Some(Trouble::Denied)),
+        (_, 407) => (None, Some(Trouble::Proxy)),
+        _ => (None, None),
     };
     let by_status = http::refused(refused.status, headers, refused);
-    DriverError { kind: kind.unwrap_or(by_status.kind), ..by_status }
+    let told = DriverError { kind: kind.unwrap_or(by_status.kind), ..by_status };
+    match trouble {
+        Some(trouble) => DriverError { retry_after: told.retry_after, ..trouble.because(told.kind, told.source) },
+        None => told,
+    }
 }
 
 /// A header as text.

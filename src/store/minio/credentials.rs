@@ -3,6 +3,7 @@
 use crate::secret::{Secret, SecretError, SecretRef};
 use crate::store::driver::{DriverError, ErrorKind};
 use crate::store::settings::Credentials;
+use crate::store::trouble::Trouble;
 
 /// Access key, secret key and perhaps the token of a session.
 #[derive(Debug)]
@@ -49,7 +50,10 @@ pub(super) fn find(credentials: &Credentials) -> Result<Keys, DriverError> {
         Credentials::Chain => from_environment(&variable),
         Credentials::Profile(_) | Credentials::ServiceAccount(_) => Err(KeysError::Kind),
     };
-    found.and_then(checked).map_err(|error| DriverError::new(ErrorKind::Other, error))
+    found.and_then(checked).map_err(|error| match error {
+        KeysError::None => Trouble::NoCredentials.because(ErrorKind::Denied, error),
+        error => DriverError::new(ErrorKind::Other, error),
+    })
 }
 
 /// An empty variable counts as none, as in every other tool.

@@ -135,7 +135,15 @@ async fn what_an_answer_means() {
     for (status, body, kind, told) in [
         ("412 Precondition Failed", xml("PreconditionFailed", taken), AlreadyExists, "PreconditionFailed"),
         ("304 Not Modified", String::new(), AlreadyExists, ""),
-        ("403 Forbidden", xml("AccessDenied", "Access Denied."), Denied, "Access Denied (AccessDenied, 403)"),
+        (
+            "403 Forbidden",
+            xml("AccessDenied", "Access Denied."),
+            Denied,
+            "does not allow it to this key: Access Denied (AccessDenied, 403)",
+        ),
+        ("403 Forbidden", xml("InvalidAccessKeyId", "unknown"), Denied, "does not know this access key"),
+        ("403 Forbidden", xml("SignatureDoesNotMatch", "other"), Denied, "the secret key is wrong"),
+        ("403 Forbidden", xml("RequestTimeTooSkewed", "late"), Denied, "clock is too far"),
         ("404 Not Found", xml("NoSuchBucket", "The specified bucket does not exist"), Other, "NoSuchBucket"),
         ("404 Not Found", xml("NoSuchKey", ""), NotFound, "NoSuchKey (404)"),
         ("503 Slow Down", xml("SlowDown", "Please reduce your request rate."), Unavailable, "SlowDown"),
@@ -143,7 +151,12 @@ async fn what_an_answer_means() {
         ("429 Too Many Requests", "<html><body>busy</body></html>".into(), Unavailable, "answered 429"),
         ("409 Conflict", xml("ConditionalRequestConflict", ""), Unavailable, "ConditionalRequestConflict"),
         ("400 Bad Request", xml("XAmzContentSHA256Mismatch", "differs"), Unavailable, "differs"),
-        ("400 Bad Request", xml("AuthorizationHeaderMalformed", "expecting 'eu'"), Other, "expecting 'eu'"),
+        (
+            "400 Bad Request",
+            xml("AuthorizationHeaderMalformed", "wrong").replace("</Error>", "<Region>eu-x</Region></Error>"),
+            Other,
+            "the bucket lies in the region eu-x",
+        ),
         ("400 Bad Request", "Client sent an HTTP request to an HTTPS server.\n".into(), Other, "to an HTTPS server"),
         ("507 Insufficient Storage", xml("XMinioStorageFull", "Storage backend has reached"), Other, "Storage backend"),
         ("501 Not Implemented", xml("NotImplemented", "A header"), Other, "NotImplemented"),
@@ -176,7 +189,10 @@ async fn a_head_tells_why_in_headers() {
     let why = "x-minio-error-code: NoSuchBucket\r\nx-minio-error-desc: \"It is not there\"\r\n";
     let (minio, _asked) = server(vec![answer("404 Not Found", why, "")]).await;
     let error = minio.head(&key()).await.unwrap_err();
-    assert_eq!((error.kind, chain(&error).as_str()), (ErrorKind::Other, "It is not there (NoSuchBucket, 404)"));
+    assert_eq!(
+        (error.kind, chain(&error).as_str()),
+        (ErrorKind::Other, "there is no such bucket: It is not there (NoSuchBucket, 404)")
+    );
 }
 
 #[tokio::test]
@@ -198,9 +214,12 @@ async fn a_black_hole_ends() {
     for (act, told) in [
         (Act::Stall(""), "did not answer in time"),
         (Act::Stall("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"), "did not answer in time"),
-        (Act::Close("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"), "broke"),
-        (Act::Close("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n"), "broke"),
-        (Act::Close(""), "broke"),
+        (Act::Close("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"), "error decoding response body"),
+        (
+            Act::Close("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n"),
+            "error decoding response body",
+        ),
+        (Act::Close(""), "error sending request"),
     ] {
         let (minio, asked) = server(vec![act]).await;
         let began = Instant::now();
@@ -213,7 +232,7 @@ async fn a_black_hole_ends() {
     let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
     let error = minio(port).now().await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Unavailable);
-    assert!(chain(&error).starts_with(&format!("nobody listens at 127.0.0.1:{port}")), "{}", chain(&error));
+    assert!(chain(&error).starts_with("nobody listens"), "{}", chain(&error));
 }
 
 #[tokio::test]
