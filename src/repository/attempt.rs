@@ -11,9 +11,9 @@ use tokio::sync::mpsc;
 use crate::context::Context;
 use crate::event::Event;
 use crate::model::{
-    AttemptId, CaptureSummary, Checks, ChunkLine, Chunking, Consistency, Detail, FORMAT, FailedSource, FailureClass, FailureDetail,
-    ListHeader, Name, ObjectRef, Part, PartDetail, PartRecorder, PartsOverlap, RepositoryId, RunId, SourceEntry, SourceFailure,
-    SourceStream, Stats, StreamDetail, StreamEntry, StreamItem,
+    AttemptId, CaptureSummary, Checks, ChunkLine, Chunking, Consistency, Detail, FORMAT, FailedSource, FailureClass,
+    FailureDetail, ListHeader, Name, ObjectRef, Part, PartDetail, PartRecorder, PartsOverlap, RepositoryId, RunId,
+    SourceEntry, SourceFailure, SourceStream, Stats, StreamDetail, StreamEntry, StreamItem,
 };
 use crate::repository::keys::LineageKeys;
 use crate::repository::pipeline::{Cutter, PlacedChunk, Placer, StoredChunk};

@@ -12,9 +12,7 @@ use futures::StreamExt as _;
 
 use crate::context::Context;
 use crate::event::Event;
-use crate::model::{
-    ChunkLine, FailedSource, Finding, Key, ObjectRef, SourceEntry, StreamEntry, Timestamp,
-};
+use crate::model::{ChunkLine, FailedSource, Finding, Key, ObjectRef, SourceEntry, StreamEntry, Timestamp};
 use crate::repository::attempt::Attempt;
 use crate::repository::catalog::Backup;
 use crate::repository::commit::{CommitRequest, Committed};
@@ -39,12 +37,7 @@ pub struct CopyFrom<'a> {
 impl Repository {
     /// Copies one backup into this repository. What the copy found wrong on the other side is
     /// [`RepositoryError::Origin`]; nothing is listed then, and what was stored can be adopted by the next copy.
-    pub async fn copy(
-        &self,
-        from: &CopyFrom<'_>,
-        writer: &Writer,
-        cx: &Context,
-    ) -> Result<Committed, RepositoryError> {
+    pub async fn copy(&self, from: &CopyFrom<'_>, writer: &Writer, cx: &Context) -> Result<Committed, RepositoryError> {
         from.check_keys(writer)?;
         let started = cx.clock.now();
         let manifest = &from.backup.manifest;
@@ -256,9 +249,7 @@ impl Carrier {
         let keys = attempt.keys().clone();
         let depth = placer.depth();
         let lines = self.list().streams.get(stream.n as usize).map_or(&[][..], Vec::as_slice);
-        let placed = futures::stream::iter(lines)
-            .map(|line| self.place(&placer, &keys, line.clone()))
-            .buffered(depth);
+        let placed = futures::stream::iter(lines).map(|line| self.place(&placer, &keys, line.clone())).buffered(depth);
         attempt.carry(StreamEntry { mac, ..stream.clone() }, placed).await
     }
 

@@ -8,8 +8,8 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use sha2::Digest as _;
 
 use crate::model::{
-    ByteStream, ChunkLine, Chunking, Detail, Digest, FORMAT, FailureClass, Key, Name, ObjectRef, PartDetail, RepositoryId, RunId,
-    SourceEntry, SourceFailure, StreamDetail,
+    ByteStream, ChunkLine, Chunking, Detail, Digest, FORMAT, FailureClass, Key, Name, ObjectRef, PartDetail,
+    RepositoryId, RunId, SourceEntry, SourceFailure, StreamDetail,
 };
 use crate::repository::base::chain;
 use crate::repository::catalog::Backup;

@@ -39,7 +39,8 @@ impl Catalog {
 
     fn by_prefix(&self, prefix: &str, selector: &BackupRef) -> Result<&Backup, SelectError> {
         // A copy goes by the name of its original too, so that one name finds a backup wherever it lies.
-        let named = |b: &&Backup| [b.manifest.run, b.original().run].iter().any(|run| run.to_string().starts_with(prefix));
+        let named =
+            |b: &&Backup| [b.manifest.run, b.original().run].iter().any(|run| run.to_string().starts_with(prefix));
         if let Some(backup) = self.backups.iter().find(|b| b.manifest.run.to_string() == prefix) {
             return Ok(backup);
         }
@@ -74,7 +75,8 @@ impl Catalog {
         let of_run = format!("backups/{}/{}/", manifest.policy, manifest.run);
         let expired = format!("expired/{}/{}.", manifest.policy, manifest.run);
         let own = |finding: &&Finding| finding.subject.starts_with(&of_run) || finding.subject.starts_with(&expired);
-        let newer = self.invalid.iter().filter(|i| latest && i.policy == manifest.policy && i.created > backup.committed());
+        let newer =
+            self.invalid.iter().filter(|i| latest && i.policy == manifest.policy && i.created > backup.committed());
         let newer = newer.map(|invalid| {
             let message = format!("is newer, and cannot be believed: {}", invalid.problem);
             Finding::problem(invalid.key().as_str(), message).cure("lifeboat list; find out who wrote it")

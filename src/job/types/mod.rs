@@ -7,6 +7,7 @@
 mod backup;
 mod cat;
 mod check;
+mod copy;
 mod init;
 mod list;
 mod place;
@@ -20,6 +21,7 @@ pub use crate::model::{BackupRef, BackupRefError};
 pub use backup::{BackupReport, BackupRequest, BackupSource, FailedSourceReport};
 pub use cat::{CatRequest, CatStream};
 pub use check::{CheckReport, CheckRequest, FindingGroup};
+pub use copy::{CopyFailure, CopyReceiver, CopyReport, CopyRequest, CopyRow};
 pub use init::{InitFile, InitKeys, InitReport, InitRequest};
 pub use list::{ListReport, ListRequest, ListRow, ListSource};
 pub use place::Place;
