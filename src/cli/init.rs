@@ -74,17 +74,19 @@ impl Init {
             }
             (None, Some(_)) => {
                 let wanted = if allow_single_recipient { Recipients::AtLeastOne } else { Recipients::AtLeastTwo };
-                let place = global.place_of(global.files(wanted)?, self.signing.signing_key)?;
-                let url = match &self.repository {
+                let Some(policy) = global.files(wanted)?.policy else { return Err(JobError::usage("which policy?")) };
+                let url = match self.repository.as_ref().or(global.repository.as_ref()) {
                     Some(text) => place::repository(text)?,
-                    None => place.url,
+                    None => policy.repository.url.clone(),
                 };
-                let Some(policy) = place.policy else { return Err(JobError::usage("which policy?")) };
-                if url != policy.repository.url {
-                    let message = format!("the policy's repository is {}, not {url}", policy.repository.url);
+                if !policy.repositories().any(|one| one.url == url) {
+                    let message = match policy.copies.is_empty() {
+                        true => format!("the policy's repository is {}, not {url}", policy.repository.url),
+                        false => format!("{url} is none of the policy's repositories"),
+                    };
                     return Err(JobError::usage(message).hint("leave REPOSITORY out, or change the policy"));
                 }
-                let keys = InitKeys::Policy { policy, signing_key: place.signing_key };
+                let keys = InitKeys::Policy { policy, signing_key: self.signing.signing_key };
                 InitRequest { url, keys, allow_single_recipient }
             }
         };

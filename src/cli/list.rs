@@ -49,6 +49,9 @@ fn row(row: &ListRow) -> Vec<String> {
     sources.extend(row.failed_sources.iter().map(|failed| format!("{} FAILED", failed.name)));
     sources.extend(row.skipped_sources.iter().map(|name| format!("{name} not asked")));
     let mut status = status(row.status).to_owned();
+    if row.copy_of.is_some() {
+        status.push_str(", copy");
+    }
     if !row.pinned {
         status.push_str(", unpinned");
     }
@@ -116,6 +119,7 @@ mod tests {
             status,
             committed: "2026-11-23T02:07:41Z".parse().unwrap(),
             age_seconds: 3 * 3600,
+            copy_of: None,
             raw_bytes: 2 << 30,
             stored_bytes: 1 << 29,
             sources,

@@ -8,6 +8,7 @@ mod cat;
 mod check;
 mod completion;
 mod confirm;
+mod copy;
 mod exits;
 mod human;
 mod init;
@@ -102,6 +103,7 @@ async fn verb(verb: Verb, global: &Global, cx: &Context) -> Result<Exit, JobErro
         Verb::Verify(verb) => verb.run(global, cx).await,
         Verb::Cat(verb) => verb.run(global, cx).await,
         Verb::Restore(verb) => verb.run(global, cx).await,
+        Verb::Copy(verb) => verb.run(global, cx).await,
         Verb::Proof(verb) => verb.run(global, cx).await,
         Verb::Schema(verb) => verb.run(),
         Verb::Completion(verb) => verb.run(),

@@ -8,10 +8,17 @@ use crate::job::JobError;
 use crate::job::types::Place;
 use crate::model::{StoreUrl, Trust};
 
-/// What `-f` and `--trust` say together.
+/// What `-f` and `--trust` say. Whether they agree depends on which repository is meant.
 pub struct Files {
     pub policy: Option<Box<Policy>>,
     pub trust: Option<Trust>,
+}
+
+impl Files {
+    /// What is believed of the repository at that address.
+    pub fn trust_at(&self, url: &StoreUrl) -> Result<Option<Trust>, TrustDiffers> {
+        config::agreed_trust(self.policy.as_deref(), self.trust.clone(), url)
+    }
 }
 
 impl Global {
@@ -27,13 +34,27 @@ impl Global {
         if let Some(path) = &self.trust {
             trust = Some(config::load_trust(path)?);
         }
-        let trust = config::agreed_trust(policy.as_deref(), trust)?;
         Ok(Files { policy, trust })
     }
 
     /// For verbs that read.
     pub fn place(&self) -> Result<Place, JobError> {
         self.place_of(self.files(Recipients::AtLeastOne)?, None)
+    }
+
+    /// All of the policy's repositories as places of their own, the first one first.
+    pub fn policy_places(&self, files: &Files, signing_key: Option<&PathBuf>) -> Result<Vec<Place>, JobError> {
+        let mut places = Vec::new();
+        for repository in files.policy.iter().flat_map(|policy| policy.repositories()) {
+            places.push(Place {
+                url: repository.url.clone(),
+                policy: files.policy.clone(),
+                trust: files.trust_at(&repository.url)?,
+                identities: self.identity.clone(),
+                signing_key: signing_key.cloned(),
+            });
+        }
+        Ok(places)
     }
 
     /// For verbs that sign.
@@ -60,7 +81,8 @@ impl Global {
                 return Err(JobError::usage("which repository?").hint(hint));
             }
         };
-        let Files { policy, trust } = files;
+        let trust = files.trust_at(&url)?;
+        let policy = files.policy;
         Ok(Place { url, policy, trust, identities: self.identity.clone(), signing_key })
     }
 }

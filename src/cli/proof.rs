@@ -85,12 +85,13 @@ fn subject(what: &str, global: &Global) -> Result<ProofVerifyWhat, JobError> {
         return Ok(ProofVerifyWhat::Backup { place: global.place()?, backup });
     }
     let files = global.files(Recipients::AtLeastOne)?;
-    let Some(trust) = files.trust.clone() else {
+    let anywhere = global.repository.is_some() || files.policy.is_some();
+    let pinned = files.trust.clone();
+    let place = if anywhere { Some(global.place_of(files, None)?) } else { None };
+    let Some(trust) = place.as_ref().map_or(pinned, |place| place.trust.clone()) else {
         let hint = "give --trust FILE, or -f POLICY with keys.trusted and the repository's id";
         return Err(JobError::refused("nothing says whose signature to believe").hint(hint));
     };
-    let anywhere = global.repository.is_some() || files.policy.is_some();
-    let place = if anywhere { Some(global.place_of(files, None)?) } else { None };
     Ok(ProofVerifyWhat::File { path: path.to_owned(), trust, place })
 }
 

@@ -46,6 +46,9 @@ fn text(report: &ShowReport) -> String {
         ("manifest", format!("sha256 {}", report.manifest_sha256)),
         ("written by", format!("lifeboat {}, {} to {}", report.lifeboat, report.started, report.finished)),
     ];
+    if let Some(original) = report.copy_of {
+        rows.push(("copy of", original.to_string()));
+    }
     if let Some(previous) = report.previous {
         rows.push(("previous", previous.to_string()));
     }

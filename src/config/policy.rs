@@ -169,14 +169,23 @@ impl Policy {
 
     /// What this policy pins of the repository that it writes.
     pub fn trust(&self) -> Option<Trust> {
-        self.trust_of(&self.repository)
+        self.trust_at(&self.repository.url)
     }
 
-    /// What it pins of one of its repositories: needs both its id and the trusted keys, else nothing is pinned.
-    pub fn trust_of(&self, repository: &Repository) -> Option<Trust> {
+    /// What this policy pins of what lies at that address: needs both the repository's id and the trusted keys, else
+    /// nothing is pinned. At an address that it does not name, any of its repositories may lie, moved there.
+    pub fn trust_at(&self, url: &StoreUrl) -> Option<Trust> {
         let trusted = self.keys.trusted.as_ref()?;
+        let known = self.repositories().find(|repository| repository.url == *url);
+        let ids: Vec<RepositoryId> = match known {
+            Some(repository) => repository.id.into_iter().collect(),
+            None => self.repositories().filter_map(|repository| repository.id).collect(),
+        };
+        if ids.is_empty() {
+            return None;
+        }
         Some(Trust {
-            repositories: vec![repository.id?],
+            repositories: ids,
             operator: trusted.operator,
             writer: trusted.writer.clone(),
             prover: trusted.prover.clone(),

@@ -130,8 +130,8 @@ mod tests {
         assert_eq!(loaded.trusts, std::slice::from_ref(&trust));
         let policy = loaded.policies.remove(0);
         assert_eq!((&policy.name, &policy.repository.url), (&name, &url));
-        assert_eq!(policy.trust(), Some(Trust { dedup: None, ..trust.clone() }));
-        assert_eq!(agreed_trust(Some(&policy), Some(trust.clone())), Ok(Some(trust)));
+        assert_eq!(policy.trust_at(&policy.repository.url), Some(Trust { dedup: None, ..trust.clone() }));
+        assert_eq!(agreed_trust(Some(&policy), Some(trust.clone()), &policy.repository.url), Ok(Some(trust)));
         assert_eq!(policy.keys.dedup.to_string(), "file keys/dedup.key");
     }
 }

@@ -12,6 +12,8 @@ pub(in crate::job) enum Acting {
     /// Makes a repository; with the person's own keys, not those of a role.
     Operator,
     Writer,
+    /// Reads what a copy is made from. With the writer's keys: it may read all of it, and is who runs at night.
+    Copier,
     Restorer,
     Prover,
 }
@@ -19,7 +21,7 @@ pub(in crate::job) enum Acting {
 impl Acting {
     pub fn access(self) -> Access {
         match self {
-            Acting::Restorer => Access::ReadOnly,
+            Acting::Copier | Acting::Restorer => Access::ReadOnly,
             Acting::Operator | Acting::Writer | Acting::Prover => Access::ReadWrite,
         }
     }
@@ -36,7 +38,7 @@ impl Acting {
         let roles = &repository.credentials;
         let credentials = match self {
             Acting::Operator => None,
-            Acting::Writer => roles.writer.as_ref(),
+            Acting::Writer | Acting::Copier => roles.writer.as_ref(),
             Acting::Restorer => roles.restorer.as_ref(),
             Acting::Prover => roles.prover.as_ref(),
         };

@@ -80,7 +80,7 @@ async fn repository_findings(
         (Ok(catalog), Ok(now)) => {
             findings.extend(clock(now, cx.clock.now()));
             findings.push(match catalog.backups.first() {
-                Some(newest) => newest_backup(catalog.backups.len(), age(now, newest.created), policy),
+                Some(newest) => newest_backup(catalog.backups.len(), age(now, newest.committed()), policy),
                 None => Finding::warning("backups", "none yet")
                     .cure(format!("lifeboat backup -f {}", policy.file.display())),
             });

@@ -260,7 +260,8 @@ async fn from_policy(
     refuse_inside_another(url)?;
     let store = create_store(url, Some(policy), cx).await?;
     let features = store.features();
-    let id = policy.repository.id.unwrap_or_else(|| cx.clock.ulid().into());
+    let pinned = policy.repositories().find(|repository| repository.url == *url).and_then(|repository| repository.id);
+    let id = pinned.unwrap_or_else(|| cx.clock.ulid().into());
     let mut keys = Vec::new();
     for (role, list) in
         [(Role::Writer, &trusted.writer), (Role::Prover, &trusted.prover), (Role::Collector, &trusted.collector)]
@@ -278,9 +279,18 @@ async fn from_policy(
         keys,
     };
     let config = Repository::create(store, new).await.map_err(from_repository)?;
-    let mut next = vec![format!("lifeboat check -f {}", policy.file.display())];
-    if policy.repository.id.is_none() {
-        next.insert(0, format!("add to the policy, under repositories: id: {id}"));
+    let file = policy.file.display();
+    let mut next = Vec::new();
+    if policy.repository.url == *url {
+        if pinned.is_none() {
+            next.push(format!("add to the policy, under repositories: id: {id}"));
+        }
+        next.push(format!("lifeboat check -f {file}"));
+    } else {
+        if pinned.is_none() {
+            next.push(format!("add to the policy, beside this url: id: {id}; and to repositories in each trust file"));
+        }
+        next.push(format!("lifeboat copy -f {file}"));
     }
     Ok(InitReport {
         repository: id,

@@ -6,6 +6,7 @@ mod audit;
 pub mod backup;
 pub mod cat;
 pub mod check;
+pub mod copy;
 mod error;
 pub mod init;
 pub mod list;

@@ -110,6 +110,10 @@ pub(in crate::job) fn from_repository(error: RepositoryError) -> JobError {
         RepositoryError::Unknown { run, .. } => {
             Some(format!("lifeboat verify {run}, when the store answers again; until then, it does not count"))
         }
+        RepositoryError::OtherKeys { .. } => {
+            Some("seal it anew to the receiving repository's recipients: lifeboat copy --reseal --identity FILE".into())
+        }
+        RepositoryError::Origin { source } => source.key().map(|_| "lifeboat verify all --level hashed".into()),
         RepositoryError::Deadline { .. } => {
             Some("find out what took so long; the next run adopts what was stored".into())
         }
@@ -120,7 +124,7 @@ pub(in crate::job) fn from_repository(error: RepositoryError) -> JobError {
     job.hint = hint;
     match error {
         RepositoryError::Store { source, .. } => job.because(source),
-        RepositoryError::Unknown { source, .. } => job.because(*source),
+        RepositoryError::Unknown { source, .. } | RepositoryError::Origin { source } => job.because(*source),
         RepositoryError::Document { source, .. } => job.because(source),
         RepositoryError::Open { source, .. } | RepositoryError::Seal { source, .. } => job.because(source),
         RepositoryError::Encode { source, .. } => job.because(source),

@@ -16,6 +16,7 @@ mod cli;
 mod cli_json;
 mod cli_refusals;
 mod cli_signals;
+mod copy;
 mod crash;
 mod damage;
 mod forger;

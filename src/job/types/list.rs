@@ -28,9 +28,11 @@ pub struct ListRow {
     pub run: RunId,
     pub policy: Name,
     pub status: BackupStatus,
-    /// The store's time of the manifest.
+    /// The store's time of the manifest; of a copy, of the original's: the age is that of the data.
     pub committed: Timestamp,
     pub age_seconds: i64,
+    /// The run that this is a copy of; null for an original.
+    pub copy_of: Option<RunId>,
     pub raw_bytes: u64,
     pub stored_bytes: u64,
     pub sources: Vec<ListSource>,

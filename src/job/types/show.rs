@@ -30,9 +30,11 @@ pub struct ShowReport {
     pub pinned: bool,
     /// An identity opened the sealed details: names, hashes and parts are filled in.
     pub opened: bool,
-    /// The store's time of the manifest.
+    /// The store's time of the manifest; of a copy, of the original's: the age is that of the data.
     pub committed: Timestamp,
     pub age_seconds: i64,
+    /// The run that this is a copy of; null for an original.
+    pub copy_of: Option<RunId>,
     /// The writer's clock.
     pub started: Timestamp,
     pub finished: Timestamp,
