@@ -38,7 +38,7 @@ async fn copy(request: &CopyRequest, cx: &Context) -> Result<CopyReport, JobErro
     let from = From { repository: &repository, wanted, reseal, again: request.backup.is_some() };
     let mut receivers = Vec::new();
     for place in &request.receivers {
-        receivers.push(from.into_place(place, request.dry_run, cx).await);
+        receivers.push(from.receiver(place, request.dry_run, cx).await);
     }
     let findings = list::findings(&listed).into_iter().filter(|finding| finding.severity > Severity::Ok);
     Ok(CopyReport {
@@ -62,7 +62,7 @@ struct From<'a> {
 }
 
 impl From<'_> {
-    async fn into_place(&self, place: &Place, dry_run: bool, cx: &Context) -> CopyReceiver {
+    async fn receiver(&self, place: &Place, dry_run: bool, cx: &Context) -> CopyReceiver {
         let mut receiver = CopyReceiver {
             url: place.url.clone(),
             repository: None,
