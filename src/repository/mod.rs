@@ -19,6 +19,7 @@ mod open;
 mod pipeline;
 mod plausible;
 mod read;
+mod reading;
 mod restore_text;
 mod run;
 mod seal;
