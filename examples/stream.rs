@@ -18,7 +18,7 @@ use lifeboat::model::{
 use lifeboat::repository::{
     AttemptSpec, CommitRequest, DedupKey, Identities, NewRepository, Repository, SigningKey, Tuning, generate_identity,
 };
-use lifeboat::store::{Access, Store};
+use lifeboat::store::{Access, Store, StoreSettings};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -71,12 +71,12 @@ async fn create(directory: &Path, cx: &Context) -> Result<()> {
     std::fs::write(key_file(directory, "identity"), first.file.expose())?;
     std::fs::write(key_file(directory, "writer"), writer.to_pem().expose())?;
     std::fs::write(key_file(directory, "dedup"), dedup.to_text().expose())?;
-    Repository::create(Store::create(&url, clock::system()).await?, new).await?;
+    Repository::create(Store::create(&url, &StoreSettings::default(), clock::system()).await?, new).await?;
     Ok(())
 }
 
 async fn open(directory: &Path, access: Access) -> Result<Repository> {
-    let store = Store::open(&StoreUrl::local(directory)?, access, clock::system()).await?;
+    let store = Store::open(&StoreUrl::local(directory)?, &StoreSettings::default(), access, clock::system()).await?;
     let trust: Trust = serde_json::from_slice(&std::fs::read(key_file(directory, "trust"))?)?;
     Ok(Repository::open(store, Some(trust)).await?)
 }

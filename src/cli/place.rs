@@ -123,7 +123,7 @@ mod tests {
         assert_eq!(url("/srv/lifeboat"), Ok("file:///srv/lifeboat".to_owned()));
         assert_eq!(url("src/../new"), Ok(format!("file://{}/new", here.canonicalize().unwrap().display())));
         assert_eq!(url("file:///srv"), Ok("file:///srv".to_owned()));
-        for wrong in ["s3:bucket", "s3://bucket", "file://srv", "nowhere/../x"] {
+        for wrong in ["s3:bucket", "ftp://bucket", "file://srv", "nowhere/../x"] {
             assert_eq!(url(wrong), Err(2), "{wrong}");
         }
     }

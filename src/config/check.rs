@@ -7,12 +7,11 @@ use serde_saphyr::Spanned;
 use crate::config::fields::{DatabasesField, Recipient, SecretField};
 use crate::config::load::Recipients;
 use crate::config::policy::{
-    Databases, Keys, Objectives, Policy, Postgres, Repository, Signing, Source, SourceKind, Tls, TlsMode, Trusted,
+    Databases, Keys, Objectives, Policy, Postgres, Signing, Source, SourceKind, Tls, TlsMode, Trusted,
 };
 use crate::config::problem::Problem;
 use crate::config::typed::{
-    AfterBackup, KeysField, PolicyFile, PostgresField, RepositoryField, SigningField, SourceField, TlsField,
-    TlsModeField, TrustFile,
+    AfterBackup, KeysField, PolicyFile, PostgresField, SigningField, SourceField, TlsField, TlsModeField, TrustFile,
 };
 use crate::config::yaml::{Document, place};
 use crate::model::{DedupPin, Level, Name, Trust};
@@ -22,15 +21,16 @@ pub fn policy(document: &Document, recipients: Recipients) -> Result<Policy, Vec
     let typed: PolicyFile = document.parse().map_err(|problem| vec![problem])?;
     let mut check = Checker { document, problems: Vec::new() };
     let spec = typed.spec;
-    let repository = check.repository(spec.repositories);
+    let mut repositories = check.repositories(spec.repositories).into_iter();
     let keys = check.keys(spec.keys, recipients);
     let sources = check.sources(spec.sources);
-    let (None, Some(repository)) = (check.problems.first(), repository) else { return Err(check.problems) };
+    let (None, Some(repository)) = (check.problems.first(), repositories.next()) else { return Err(check.problems) };
     Ok(Policy {
         name: typed.metadata.name,
         file: document.file.to_owned(),
         text: document.text.to_owned(),
         repository,
+        copies: repositories.collect(),
         keys,
         sources,
         verify_after_backup: spec.verify.after_backup.map(|level| match level {
@@ -61,31 +61,21 @@ pub fn trust(document: &Document) -> Result<Trust, Vec<Problem>> {
     })
 }
 
-struct Checker<'a> {
+pub(in crate::config) struct Checker<'a> {
     document: &'a Document<'a>,
     problems: Vec<Problem>,
 }
 
 impl Checker<'_> {
-    fn wrong<T>(&mut self, at: &Spanned<T>, message: impl Into<String>, cure: Option<&str>) {
+    pub(in crate::config) fn wrong<T>(&mut self, at: &Spanned<T>, message: impl Into<String>, cure: Option<&str>) {
         let problem = self.document.problem(place(&at.referenced), message);
         self.problems.push(Problem { cure: cure.map(str::to_owned), ..problem });
     }
 
-    fn not_empty<T>(&mut self, list: &Spanned<Vec<T>>, message: &str) {
+    pub(in crate::config) fn not_empty<T>(&mut self, list: &Spanned<Vec<T>>, message: &str) {
         if list.value.is_empty() {
             self.wrong(list, format!("the list is empty: {message}"), None);
         }
-    }
-
-    fn repository(&mut self, list: Spanned<Vec<RepositoryField>>) -> Option<Repository> {
-        self.not_empty(&list, "name the repository to write");
-        if list.value.len() > 1 {
-            let cure = "leave one; a second copy of everything needs a second policy for now";
-            self.wrong(&list, "this version writes one repository; copies to others are not built yet", Some(cure));
-        }
-        let first = list.value.into_iter().next()?;
-        Some(Repository { url: first.url, id: first.id })
     }
 
     fn keys(&mut self, keys: KeysField, wanted: Recipients) -> Keys {
@@ -190,7 +180,7 @@ impl Checker<'_> {
         }
     }
 
-    fn secret(&self, field: SecretField) -> SecretRef {
+    pub(in crate::config) fn secret(&self, field: SecretField) -> SecretRef {
         match field.0 {
             SecretRef::File(path) => SecretRef::File(self.absolute(&path)),
             other => other,

@@ -9,6 +9,7 @@ mod load;
 mod period;
 mod policy;
 mod problem;
+mod repository;
 mod schema;
 mod trust;
 mod typed;
@@ -19,7 +20,8 @@ pub use fields::check_recipient;
 pub use load::{Loaded, Recipients, load, load_policy, load_trust};
 pub use period::{Period, PeriodError};
 pub use policy::{
-    Databases, Keys, Objectives, Policy, Postgres, Repository, Signing, Source, SourceKind, Tls, TlsMode, Trusted,
+    Credentials, Databases, Keys, Lock, Objectives, Policy, Postgres, Repository, RoleCredentials, Signing, Source,
+    SourceKind, Tls, TlsMode, Trusted,
 };
 pub use problem::{ConfigError, Problem};
 pub use schema::{policy_schema, trust_schema};

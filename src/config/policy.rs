@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::config::Period;
-use crate::model::{Level, Name, PublicKey, RepositoryId, StoreUrl, Trust};
+use crate::model::{Level, LockMode, Name, PublicKey, RepositoryId, StoreUrl, Trust};
 use crate::secret::SecretRef;
 
 /// A policy whose every field was checked. Secrets are still references.
@@ -14,7 +14,10 @@ pub struct Policy {
     pub file: PathBuf,
     /// The document as it was read, comments included: it goes sealed into every backup.
     pub text: String,
+    /// The one that is written.
     pub repository: Repository,
+    /// Those that receive verified copies.
+    pub copies: Vec<Repository>,
     pub keys: Keys,
     /// At least one; names are unique.
     pub sources: Vec<Source>,
@@ -29,6 +32,37 @@ pub struct Repository {
     pub url: StoreUrl,
     /// Pinned: another repository at that address is refused.
     pub id: Option<RepositoryId>,
+    pub credentials: RoleCredentials,
+    pub lock: Option<Lock>,
+    /// An authority to believe beside the system's own (PEM).
+    pub ca: Option<SecretRef>,
+}
+
+/// Whose keys each role uses towards the store; none: what the environment says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RoleCredentials {
+    pub writer: Option<Credentials>,
+    pub restorer: Option<Credentials>,
+    pub prover: Option<Credentials>,
+    pub collector: Option<Credentials>,
+}
+
+/// One way to show who asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Credentials {
+    /// A profile of `~/.aws/config` (S3).
+    Profile(String),
+    /// S3 and MinIO.
+    Keys { access_key: SecretRef, secret_key: SecretRef, session_token: Option<SecretRef> },
+    /// The JSON of a service account's key (GCS).
+    ServiceAccount(SecretRef),
+}
+
+/// Objects can not be deleted before their time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lock {
+    pub mode: LockMode,
+    pub period: Period,
 }
 
 /// Which keys are used and which are believed.
@@ -128,11 +162,21 @@ pub enum TlsMode {
 }
 
 impl Policy {
-    /// What this policy pins: needs both the repository's id and the trusted keys, else nothing is pinned.
+    /// All of them, the written one first.
+    pub fn repositories(&self) -> impl Iterator<Item = &Repository> {
+        std::iter::once(&self.repository).chain(&self.copies)
+    }
+
+    /// What this policy pins of the repository that it writes.
     pub fn trust(&self) -> Option<Trust> {
+        self.trust_of(&self.repository)
+    }
+
+    /// What it pins of one of its repositories: needs both its id and the trusted keys, else nothing is pinned.
+    pub fn trust_of(&self, repository: &Repository) -> Option<Trust> {
         let trusted = self.keys.trusted.as_ref()?;
         Some(Trust {
-            repositories: vec![self.repository.id?],
+            repositories: vec![repository.id?],
             operator: trusted.operator,
             writer: trusted.writer.clone(),
             prover: trusted.prover.clone(),

@@ -50,8 +50,8 @@ pub struct Metadata {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PolicySpec {
-    /// Where backups go. This version writes exactly one.
-    #[schemars(with = "Vec<RepositoryField>", length(min = 1, max = 1))]
+    /// Where backups go: the first is written, the others receive verified copies.
+    #[schemars(with = "Vec<RepositoryField>", length(min = 1))]
     pub repositories: Spanned<Vec<RepositoryField>>,
     /// To whom backups are encrypted, how they are signed, and whom to believe.
     pub keys: KeysField,
@@ -69,13 +69,93 @@ pub struct PolicySpec {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RepositoryField {
-    /// A directory: file:///absolute/path
-    #[schemars(example = &"file:///srv/lifeboat/shop")]
-    pub url: StoreUrl,
+    /// A directory: file:///absolute/path. A bucket: s3://bucket/prefix?region=eu-west-1, gs://bucket/prefix,
+    /// minio+https://host/bucket/prefix.
+    #[schemars(with = "String", example = &"s3://backups/shop?region=eu-west-1")]
+    pub url: Spanned<StoreUrl>,
     /// Pins the repository: another one at that address is refused. `lifeboat init` prints it.
     #[serde(default)]
     #[schemars(with = "Option<String>", example = &"01KAQ7Z5T5W8W0C0MZJ0ZQ1R2V")]
     pub id: Option<RepositoryId>,
+    /// With whose keys each role asks the store. Left out: what the environment says, as the ecosystem's own tools do.
+    #[serde(default)]
+    pub credentials: RoleCredentialsField,
+    /// Object Lock: nothing stored can be deleted before its time, whoever asks.
+    #[serde(default)]
+    #[schemars(with = "Option<LockField>")]
+    pub lock: Option<Spanned<LockField>>,
+    /// How the store's certificate is checked.
+    #[serde(default)]
+    #[schemars(with = "Option<StoreTlsField>")]
+    pub tls: Option<Spanned<StoreTlsField>>,
+}
+
+/// By role; each holds no more than the role needs (`lifeboat init --print-access`).
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RoleCredentialsField {
+    /// Backs up.
+    #[serde(default)]
+    #[schemars(with = "Option<CredentialsField>")]
+    pub writer: Option<Spanned<CredentialsField>>,
+    /// Lists, shows and restores.
+    #[serde(default)]
+    #[schemars(with = "Option<CredentialsField>")]
+    pub restorer: Option<Spanned<CredentialsField>>,
+    /// Verifies, and stores proofs.
+    #[serde(default)]
+    #[schemars(with = "Option<CredentialsField>")]
+    pub prover: Option<Spanned<CredentialsField>>,
+    /// Expires and deletes.
+    #[serde(default)]
+    #[schemars(with = "Option<CredentialsField>")]
+    pub collector: Option<Spanned<CredentialsField>>,
+}
+
+/// One way: a profile, or two keys (with a session's token), or a service account.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CredentialsField {
+    /// S3: a profile of ~/.aws/config or ~/.aws/credentials.
+    #[serde(default)]
+    pub profile: Option<String>,
+    /// S3 and MinIO: the access key's id.
+    #[serde(default)]
+    pub access_key: Option<SecretField>,
+    /// S3 and MinIO: the secret that belongs to it.
+    #[serde(default)]
+    pub secret_key: Option<SecretField>,
+    /// S3 and MinIO: for keys that end with a session.
+    #[serde(default)]
+    pub session_token: Option<SecretField>,
+    /// GCS: the JSON file of a service account's key.
+    #[serde(default)]
+    pub service_account: Option<SecretField>,
+}
+
+/// How new objects are locked.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct LockField {
+    /// governance: a right of its own can lift it; compliance: nobody can, ever.
+    pub mode: LockModeField,
+    /// How long from when an object is stored or used again.
+    #[serde(rename = "for")]
+    pub period: Period,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LockModeField {
+    Governance,
+    Compliance,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct StoreTlsField {
+    /// The authority that signed the store's certificate (PEM), believed beside the system's own.
+    pub ca: SecretField,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -9,6 +9,7 @@ use crate::config;
 use crate::context::Context;
 use crate::event::Event;
 use crate::job::JobError;
+use crate::job::acting::Acting;
 use crate::job::open::{from_repository, open_pinned, policy, writer};
 use crate::job::sources;
 use crate::job::types::{BackupReport, BackupRequest, BackupSource, FailedSourceReport, VerifyBackup};
@@ -18,7 +19,6 @@ use crate::model::{
 };
 use crate::repository::{Attempt, AttemptSpec, CommitRequest, Committed, Repository, RepositoryError, Run, Writer};
 use crate::source::Source;
-use crate::store::Access;
 
 pub async fn run(request: BackupRequest, cx: &Context) -> Result<BackupReport, JobError> {
     // Dropping the work ends its tools and threads; what was stored stays invisible, and can be adopted.
@@ -33,7 +33,7 @@ async fn backup(request: &BackupRequest, cx: &Context) -> Result<BackupReport, J
     let began = Instant::now();
     let policy = policy(&request.place)?;
     let (asked, skipped) = choose(policy, &request.sources)?;
-    let repository = open_pinned(&request.place, Access::ReadWrite, cx).await?;
+    let repository = open_pinned(&request.place, Acting::Writer, cx).await?;
     let writer = writer(&repository, &request.place)?;
     let started = cx.clock.now();
     let run = repository.start_run(&policy.name, cx.clock.ulid().into()).await.map_err(from_repository)?;

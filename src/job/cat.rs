@@ -2,12 +2,12 @@
 
 use crate::context::Context;
 use crate::job::JobError;
+use crate::job::acting::Acting;
 use crate::job::open::{catalog, from_repository, open_pinned, required_identities, select};
 use crate::job::types::{CatRequest, CatStream};
-use crate::store::Access;
 
 pub async fn run(request: CatRequest, cx: &Context) -> Result<CatStream, JobError> {
-    let repository = open_pinned(&request.place, Access::ReadOnly, cx).await?;
+    let repository = open_pinned(&request.place, Acting::Restorer, cx).await?;
     let identities = required_identities(&request.place)?;
     let catalog = catalog(&repository, &request.place).await?;
     let backup = select(&catalog, &request.backup, Some(&request.source))?;

@@ -3,6 +3,7 @@
 use crate::config;
 use crate::context::Context;
 use crate::job::JobError;
+use crate::job::acting::Acting;
 use crate::job::list;
 use crate::job::open::{age, catalog, now, open_pinned, policy, prover, writer};
 use crate::job::permissions::open_to_others;
@@ -11,13 +12,12 @@ use crate::job::sources;
 use crate::job::types::{CheckReport, CheckRequest, FindingGroup, Place};
 use crate::model::{Finding, Severity, Timestamp};
 use crate::repository::Repository;
-use crate::store::Access;
 
 pub async fn run(request: CheckRequest, cx: &Context) -> Result<CheckReport, JobError> {
     let place = &request.place;
     let policy = policy(place)?;
     let mut groups = Vec::new();
-    match open_pinned(place, Access::ReadWrite, cx).await {
+    match open_pinned(place, Acting::Writer, cx).await {
         Ok(repository) => {
             groups.push(group("repository", repository_findings(&repository, place, policy, cx).await));
             groups.push(group("keys", key_findings(&repository, place, policy)));

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::config::{Policy, Starter, starter_policy, trust_file};
 use crate::context::Context;
 use crate::job::JobError;
+use crate::job::acting::Acting;
 use crate::job::open::from_repository;
 use crate::job::types::{InitFile, InitKeys, InitReport, InitRequest};
 use crate::model::{DedupPin, Finding, Name, Prefix, PublicKey, Role, StoreUrl, Trust};
@@ -114,12 +115,11 @@ async fn generate(url: &StoreUrl, directory: &Path, extra: &[String], cx: &Conte
         ),
     ];
     refuse_inside_another(url)?;
-    let StoreUrl::Local(path) = url;
-    if !path.exists() {
+    if !matches!(url, StoreUrl::Local(path) if path.exists()) {
         // Nothing is made for keys that cannot be written. Where something is, that is to be said first.
         refuse_taken(&directory, &files)?;
     }
-    let store = create_store(url, cx).await?;
+    let store = create_store(url, None, cx).await?;
     // Keys first: a repository whose keys could not be written would be lost the moment it is made.
     let written = write_files(&directory, &files)?;
     let features = store.features();
@@ -165,12 +165,13 @@ async fn generate(url: &StoreUrl, directory: &Path, extra: &[String], cx: &Conte
 }
 
 /// An empty place to write to. Whatever lies there already is left as it is.
-async fn create_store(url: &StoreUrl, cx: &Context) -> Result<Store, JobError> {
+async fn create_store(url: &StoreUrl, policy: Option<&Policy>, cx: &Context) -> Result<Store, JobError> {
     let failed = |error: StoreError| {
         let hint = error.hint().unwrap_or("choose another folder").to_owned();
         JobError::failed(format!("cannot make a repository at {url}")).because(error).hint(hint)
     };
-    let store = Store::create(url, cx.clock.clone()).await.map_err(failed)?;
+    let settings = Acting::Operator.settings(url, policy)?;
+    let store = Store::create(url, &settings, cx.clock.clone()).await.map_err(failed)?;
     let objects = store.list_all(&Prefix::root()).await.map_err(failed)?;
     if objects.iter().any(|object| object.key == layout::marker()) {
         return Err(from_repository(RepositoryError::Exists { url: url.to_string() }));
@@ -186,7 +187,7 @@ async fn create_store(url: &StoreUrl, cx: &Context) -> Result<Store, JobError> {
 
 /// A repository holds what lifeboat wrote and nothing else; another one inside would be swept up with it.
 fn refuse_inside_another(url: &StoreUrl) -> Result<(), JobError> {
-    let StoreUrl::Local(path) = url;
+    let StoreUrl::Local(path) = url else { return Ok(()) };
     let marker = layout::marker();
     match path.ancestors().skip(1).find(|folder| folder.join(marker.as_str()).is_file()) {
         None => Ok(()),
@@ -201,8 +202,7 @@ fn role_keys(writer: PublicKey, prover: PublicKey, collector: PublicKey) -> Vec<
 
 /// The folder's own name, if it can name a policy.
 fn policy_name(url: &StoreUrl) -> Result<Name, JobError> {
-    let StoreUrl::Local(path) = url;
-    let last = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
+    let last = url.last_name().and_then(|name| name.parse().ok());
     last.map_or_else(|| "main".parse().map_err(|error| JobError::failed("no name").because(error)), Ok)
 }
 
@@ -257,7 +257,7 @@ async fn from_policy(
     let text = policy.keys.dedup.resolve().map_err(|error| refused("the dedup key").because(error))?;
     let dedup = DedupKey::parse(text.expose()).map_err(|error| refused("the dedup key").because(error))?;
     refuse_inside_another(url)?;
-    let store = create_store(url, cx).await?;
+    let store = create_store(url, Some(policy), cx).await?;
     let features = store.features();
     let id = policy.repository.id.unwrap_or_else(|| cx.clock.ulid().into());
     let mut keys = Vec::new();

@@ -2,14 +2,14 @@
 
 use crate::context::Context;
 use crate::job::JobError;
+use crate::job::acting::Acting;
 use crate::job::open::{age, catalog, now, open};
 use crate::job::types::{ListReport, ListRequest, ListRow, ListSource};
 use crate::model::{Finding, Timestamp};
 use crate::repository::{Backup, Catalog};
-use crate::store::Access;
 
 pub async fn run(request: ListRequest, cx: &Context) -> Result<ListReport, JobError> {
-    let repository = open(&request.place, Access::ReadOnly, cx).await?;
+    let repository = open(&request.place, Acting::Restorer, cx).await?;
     let catalog = catalog(&repository, &request.place).await?;
     let now = now(&repository).await?;
     let pinned = repository.is_pinned();

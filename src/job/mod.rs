@@ -1,5 +1,6 @@
 //! Doing: joins policy, sources and repository into verbs. Prints nothing.
 
+mod acting;
 mod audit;
 pub mod backup;
 pub mod cat;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::config::Policy;
 use crate::context::Context;
+use crate::job::acting::Acting;
 use crate::job::permissions::open_to_others;
 use crate::job::types::{BackupRef, Place};
 use crate::job::{Exit, JobError};
@@ -14,11 +15,12 @@ use crate::repository::{
     Writer,
 };
 use crate::secret::SecretRef;
-use crate::store::{Access, ErrorKind, Store, StoreError};
+use crate::store::{ErrorKind, Store, StoreError};
 
 /// Opens the repository, pinned or not.
-pub(in crate::job) async fn open(place: &Place, access: Access, cx: &Context) -> Result<Repository, JobError> {
-    let store = Store::open(&place.url, access, cx.clock.clone()).await.map_err(|error| {
+pub(in crate::job) async fn open(place: &Place, acting: Acting, cx: &Context) -> Result<Repository, JobError> {
+    let settings = acting.settings(&place.url, place.policy.as_deref())?;
+    let store = Store::open(&place.url, &settings, acting.access(), cx.clock.clone()).await.map_err(|error| {
         if error.kind() == ErrorKind::NotFound {
             missing(&place.url.to_string(), place.trust.is_some())
         } else {
@@ -32,12 +34,12 @@ pub(in crate::job) async fn open(place: &Place, access: Access, cx: &Context) ->
 }
 
 /// Opens the repository for a verb that believes what it reads: without pins it is refused.
-pub(in crate::job) async fn open_pinned(place: &Place, access: Access, cx: &Context) -> Result<Repository, JobError> {
+pub(in crate::job) async fn open_pinned(place: &Place, acting: Acting, cx: &Context) -> Result<Repository, JobError> {
     if place.trust.is_none() {
         return Err(JobError::refused(format!("nothing says which keys to believe of {}", place.url))
             .hint("-f POLICY with repositories[].id and keys.trusted, or --trust FILE (init wrote trust.yaml)"));
     }
-    open(place, access, cx).await
+    open(place, acting, cx).await
 }
 
 fn missing(url: &str, pinned: bool) -> JobError {

@@ -3,18 +3,18 @@
 use crate::config;
 use crate::context::Context;
 use crate::job::JobError;
+use crate::job::acting::Acting;
 use crate::job::backup::choose;
 use crate::job::open::{catalog, open_pinned, policy, writer};
 use crate::job::types::{PlanBackupReport, PlanBackupRequest, PlanSource, RestorePlan, RestoreRequest};
 use crate::job::{restore, sources};
 use crate::model::{Finding, SourceFailure};
 use crate::repository::Catalog;
-use crate::store::Access;
 
 pub async fn backup(request: PlanBackupRequest, cx: &Context) -> Result<PlanBackupReport, JobError> {
     let policy = policy(&request.place)?;
     let (asked, skipped_sources) = choose(policy, &request.sources)?;
-    let repository = open_pinned(&request.place, Access::ReadOnly, cx).await?;
+    let repository = open_pinned(&request.place, Acting::Restorer, cx).await?;
     writer(&repository, &request.place)?;
     let catalog = catalog(&repository, &request.place).await?;
     let mut planned = Vec::new();

@@ -6,6 +6,7 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 
 use crate::context::Context;
 use crate::job::JobError;
+use crate::job::acting::Acting;
 use crate::job::list::findings;
 use crate::job::open::{age, catalog, identities, now, open, open_pinned, select};
 use crate::job::types::{
@@ -16,12 +17,12 @@ use crate::model::{
     PREDICATE_TYPE, Prefix, PublicKey, Role, STATEMENT_TYPE, Statement, Subject, SubjectDigest, Timestamp,
 };
 use crate::repository::{self, Backup, Identities, ProofEntry, Repository, layout};
-use crate::store::{Access, ErrorKind, Store};
+use crate::store::{ErrorKind, Store};
 
 const MAX_PROOF_BYTES: u64 = 64 << 20;
 
 pub async fn list(request: ProofListRequest, cx: &Context) -> Result<ProofListReport, JobError> {
-    let repository = open(&request.place, Access::ReadOnly, cx).await?;
+    let repository = open(&request.place, Acting::Restorer, cx).await?;
     let catalog = catalog(&repository, &request.place).await?;
     let chosen: Vec<&Backup> = match &request.backup {
         Some(backup) => vec![select(&catalog, backup, None)?],
@@ -36,7 +37,7 @@ pub async fn list(request: ProofListRequest, cx: &Context) -> Result<ProofListRe
 
 pub async fn show(request: ProofShowRequest, cx: &Context) -> Result<ProofShowReport, JobError> {
     let place = &request.place;
-    let repository = open(place, Access::ReadOnly, cx).await?;
+    let repository = open(place, Acting::Restorer, cx).await?;
     let catalog = catalog(&repository, place).await?;
     let backup = select(&catalog, &request.backup, None)?;
     let matches = |entry: &&ProofEntry| {
@@ -115,7 +116,7 @@ pub async fn verify(request: ProofVerifyRequest, cx: &Context) -> Result<ProofVe
             Ok(ProofVerifyReport { proofs: vec![verdict] })
         }
         ProofVerifyWhat::Backup { place, backup } => {
-            let repository = open_pinned(&place, Access::ReadOnly, cx).await?;
+            let repository = open_pinned(&place, Acting::Restorer, cx).await?;
             let catalog = catalog(&repository, &place).await?;
             let backup = select(&catalog, &backup, None)?.clone();
             let now = now(&repository).await?;
@@ -140,7 +141,7 @@ pub async fn verify(request: ProofVerifyRequest, cx: &Context) -> Result<ProofVe
 }
 
 async fn listed(place: &Place, cx: &Context) -> Result<Vec<Backup>, JobError> {
-    let repository = open_pinned(place, Access::ReadOnly, cx).await?;
+    let repository = open_pinned(place, Acting::Restorer, cx).await?;
     Ok(catalog(&repository, place).await?.backups)
 }
 

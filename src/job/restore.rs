@@ -9,6 +9,7 @@ use futures::TryStreamExt as _;
 use crate::config;
 use crate::context::Context;
 use crate::event::Event;
+use crate::job::acting::Acting;
 use crate::job::cat::source_of;
 use crate::job::list::is_damaged;
 use crate::job::open::{age, catalog, from_repository, now, open_pinned, required_identities, select};
@@ -19,13 +20,12 @@ use crate::repository::{Backup, CaptureReader, Repository};
 use crate::source::postgres::load::{Mode, PostgresTarget};
 use crate::source::postgres::{TargetUrl, TargetUrlError};
 use crate::source::{StreamReader, Target};
-use crate::store::Access;
 use crate::verify::{CaptureStreams, ProblemKind, Request, verify};
 
 pub async fn run(request: RestoreRequest, confirm: &dyn Confirm, cx: &Context) -> Result<RestoreReport, JobError> {
     let began = Instant::now();
     let looking = async {
-        let repository = open_pinned(&request.place, Access::ReadOnly, cx).await?;
+        let repository = open_pinned(&request.place, Acting::Restorer, cx).await?;
         prepare(&request, &repository, cx).await
     };
     let prepared = tokio::select! {
@@ -43,7 +43,7 @@ pub async fn run(request: RestoreRequest, confirm: &dyn Confirm, cx: &Context) -
 
 /// Exactly what a restore would do; also what it shows before it begins.
 pub async fn plan(request: &RestoreRequest, cx: &Context) -> Result<RestorePlan, JobError> {
-    let repository = open_pinned(&request.place, Access::ReadOnly, cx).await?;
+    let repository = open_pinned(&request.place, Acting::Restorer, cx).await?;
     prepare(request, &repository, cx).await.map(|prepared| prepared.plan)
 }
 

@@ -6,19 +6,19 @@ use std::path::{Path, PathBuf};
 
 use crate::context::Context;
 use crate::job::JobError;
+use crate::job::acting::Acting;
 use crate::job::list::{findings, is_damaged};
 use crate::job::open::{age, catalog, from_repository, identities, now, open, select};
 use crate::job::proof::row as proof_row;
 use crate::job::types::{ShowFailed, ShowReport, ShowRequest, ShowSource, ShowStream};
 use crate::model::{Detail, FailedSource, Severity, SourceEntry, Timestamp, sha256};
 use crate::repository::{Backup, Identities, Repository, layout};
-use crate::store::Access;
 
 const MAX_DETAIL_BYTES: u64 = 64 << 20;
 
 pub async fn run(request: ShowRequest, cx: &Context) -> Result<ShowReport, JobError> {
     let place = &request.place;
-    let repository = open(place, Access::ReadOnly, cx).await?;
+    let repository = open(place, Acting::Restorer, cx).await?;
     let catalog = catalog(&repository, place).await?;
     let backup = select(&catalog, &request.backup, None)?;
     let now = now(&repository).await?;

@@ -11,6 +11,7 @@ use serde::Serialize as _;
 use crate::config;
 use crate::context::Context;
 use crate::event::Event;
+use crate::job::acting::Acting;
 use crate::job::audit;
 use crate::job::open::{age, catalog, identities, now, open_pinned, prover, required_identities, select};
 use crate::job::types::{
@@ -24,7 +25,7 @@ use crate::model::{
 };
 use crate::repository::{self, Backup, Identities, Repository, Sealer, SigningKey, VERSION, layout};
 use crate::sandbox::{self, Sandbox};
-use crate::store::{Access, ErrorKind};
+use crate::store::ErrorKind;
 use crate::verify::{Checked, Problem, ProblemKind, Rehearsal, Request, verify};
 
 /// The text has some 8 KiB.
@@ -33,9 +34,9 @@ const MAX_RESTORE_TEXT_BYTES: u64 = 1 << 20;
 pub async fn run(request: VerifyRequest, cx: &Context) -> Result<VerifyReport, JobError> {
     let place = &request.place;
     // Who cannot write can still look; a proof is then impossible, and said so.
-    let access =
-        if place.policy.is_some() || place.signing_key.is_some() { Access::ReadWrite } else { Access::ReadOnly };
-    let repository = open_pinned(place, access, cx).await?;
+    let can_write = place.policy.is_some() || place.signing_key.is_some();
+    let acting = if can_write { Acting::Prover } else { Acting::Restorer };
+    let repository = open_pinned(place, acting, cx).await?;
     let identities =
         if request.level >= Level::Opened { Some(required_identities(place)?) } else { identities(place)? };
     let catalog = catalog(&repository, place).await?;

@@ -43,6 +43,13 @@ pub struct Manifest {
     pub lock: Option<Lock>,
 }
 
+impl Manifest {
+    /// The repository whose id salts the keyed hashes: the one that the chunks were first written to.
+    pub fn salt(&self) -> RepositoryId {
+        self.origin.as_ref().map_or(self.repository, |origin| origin.repository)
+    }
+}
+
 /// Whether every source of the policy is in the backup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -58,12 +65,22 @@ pub struct DocumentRef {
     pub sha256: Digest,
 }
 
-/// The backup that a copy was made from.
+/// The backup that a copy is a copy of: always the first one, also where a copy was copied. Its repository's id salts
+/// the keyed hashes of the chunks, which a copy keeps.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
     pub repository: RepositoryId,
     pub run: RunId,
     pub manifest_sha256: Digest,
+    /// The first store's time of that manifest: the age of the data counts from here, not from the copying.
+    pub committed: Timestamp,
+}
+
+impl Origin {
+    /// Whether both name one backup.
+    pub fn same(&self, other: &Self) -> bool {
+        (self.repository, self.run, self.manifest_sha256) == (other.repository, other.run, other.manifest_sha256)
+    }
 }
 
 /// One whole capture of one source.
@@ -165,8 +182,19 @@ pub struct Encryption {
     pub dedup_key: String,
 }
 
+/// How hard a lock is (S3 Object Lock; GCS says `Unlocked` and `Locked`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum LockMode {
+    /// Some may still lift it, by a right of its own.
+    Governance,
+    /// Nobody can lift it, the owner of the account included.
+    Compliance,
+}
+
+/// Until when the store keeps an object from being deleted or overwritten.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lock {
-    pub mode: String,
+    pub mode: LockMode,
     pub until: Timestamp,
 }

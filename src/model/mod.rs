@@ -1,6 +1,7 @@
 //! Words: pure data that every room shares. No I/O, no clock.
 
 mod bounded;
+mod bucket_url;
 mod capture;
 mod failure;
 mod finding;
@@ -20,6 +21,7 @@ mod url;
 /// A moment on somebody's clock, in UTC. Which clock is said where it is used.
 pub use jiff::Timestamp;
 
+pub use bucket_url::{Addressing, BucketUrl};
 pub use capture::{
     ChunkLine, Chunking, Detail, FailureDetail, ListHeader, Part, PartDetail, Progress, RunNote, StreamDetail,
 };
@@ -29,8 +31,8 @@ pub use ids::{AttemptId, Digest, DocumentId, IdError, Name, RepositoryId, RunId,
 pub use key::{Key, KeyError, Prefix};
 pub use mac::Mac;
 pub use manifest::{
-    BackupStatus, Checks, ChunkListRef, Consistency, DocumentRef, Encryption, FORMAT, FailedSource, Lock, Manifest,
-    Origin, SourceEntry, Stats, StreamEntry,
+    BackupStatus, Checks, ChunkListRef, Consistency, DocumentRef, Encryption, FORMAT, FailedSource, Lock, LockMode,
+    Manifest, Origin, SourceEntry, Stats, StreamEntry,
 };
 pub use object::{ObjectInfo, ObjectRef, Version};
 pub use proof::{

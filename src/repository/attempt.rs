@@ -11,9 +11,9 @@ use tokio::sync::mpsc;
 use crate::context::Context;
 use crate::event::Event;
 use crate::model::{
-    AttemptId, CaptureSummary, Checks, ChunkLine, Chunking, Detail, FORMAT, FailedSource, FailureClass, FailureDetail,
-    ListHeader, Name, ObjectRef, Part, PartDetail, PartRecorder, PartsOverlap, RunId, SourceEntry, SourceFailure,
-    SourceStream, Stats, StreamDetail, StreamEntry, StreamItem,
+    AttemptId, CaptureSummary, Checks, ChunkLine, Chunking, Consistency, Detail, FORMAT, FailedSource, FailureClass,
+    FailureDetail, ListHeader, Name, ObjectRef, Part, PartDetail, PartRecorder, PartsOverlap, RepositoryId, RunId,
+    SourceEntry, SourceFailure, SourceStream, Stats, StreamDetail, StreamEntry, StreamItem,
 };
 use crate::repository::keys::LineageKeys;
 use crate::repository::pipeline::{Cutter, PlacedChunk, Placer, StoredChunk};
@@ -63,9 +63,22 @@ impl Repository {
         writer: &Writer,
         cx: &Context,
     ) -> Result<Attempt, RepositoryError> {
-        let base = self.find_base(&run.policy, &spec.source, &writer.encryption, cx).await?;
-        let chunking = base.chunking.unwrap_or_else(|| Chunking::for_estimate(spec.estimate_bytes));
-        let keys = Arc::new(writer.dedup.lineage(&self.id(), &run.policy, &spec.source));
+        self.begin_salted(self.id(), None, run, spec, writer, cx).await
+    }
+
+    /// Begins an attempt whose chunk ids are salted with another repository's id, as those of a copy are.
+    pub(in crate::repository) async fn begin_salted(
+        &self,
+        salt: RepositoryId,
+        chunking: Option<Chunking>,
+        run: &Run,
+        spec: AttemptSpec,
+        writer: &Writer,
+        cx: &Context,
+    ) -> Result<Attempt, RepositoryError> {
+        let base = self.find_base(salt, &run.policy, &spec.source, &writer.encryption, cx).await?;
+        let chunking = chunking.or(base.chunking).unwrap_or_else(|| Chunking::for_estimate(spec.estimate_bytes));
+        let keys = Arc::new(writer.dedup.lineage(&salt, &run.policy, &spec.source));
         let header = ListHeader {
             format: FORMAT,
             segment: 0,
@@ -118,6 +131,25 @@ impl Attempt {
         Ok(())
     }
 
+    /// Takes over one stream of another repository's capture, whose chunks come placed.
+    pub(in crate::repository) async fn carry(
+        &mut self,
+        stream: StreamEntry,
+        placed: impl futures::Stream<Item = Result<PlacedChunk, RepositoryError>>,
+    ) -> Result<(), RepositoryError> {
+        self.collect(stream.n, placed).await?;
+        self.entries.push(stream);
+        Ok(())
+    }
+
+    pub(in crate::repository) fn placer(&self) -> Arc<Placer> {
+        self.placer.clone()
+    }
+
+    pub(in crate::repository) fn keys(&self) -> &LineageKeys {
+        &self.keys
+    }
+
     /// Writes the lines of one stream as its chunks are placed; returns how many there were.
     async fn collect(
         &mut self,
@@ -163,9 +195,25 @@ impl Attempt {
 
     /// Ends a whole capture: sealed detail, last list segment, read-back, and then the signed part.
     pub async fn finish(mut self, summary: CaptureSummary) -> Result<Part, RepositoryError> {
-        self.tell_progress(true);
         let consistency = summary.consistency.clone();
         let detail = self.put_detail(summary, None).await?;
+        self.complete(consistency, detail).await
+    }
+
+    /// Ends a carried capture: its detail comes sealed.
+    pub(in crate::repository) async fn finish_carried(
+        self,
+        consistency: Consistency,
+        sealed_detail: bytes::Bytes,
+    ) -> Result<Part, RepositoryError> {
+        let key = layout::detail(&self.run.policy, self.run.id, &self.spec.source, self.spec.attempt);
+        let detail = self.repository.put(&key, sealed_detail).await?;
+        self.complete(consistency, detail).await
+    }
+
+    /// Last list segment, read-back, and then the signed part.
+    async fn complete(mut self, consistency: Consistency, detail: ObjectRef) -> Result<Part, RepositoryError> {
+        self.tell_progress(true);
         self.segments.flush(&self.repository, &self.run, &self.writer).await?;
         let read_back = self.placer.read_back(self.writer.tuning.read_back).await?;
         self.repository.check_deadline(&self.run).await?;
@@ -209,10 +257,7 @@ impl Attempt {
     /// Never fails itself: a store that takes no detail must not hide why the source failed.
     pub async fn fail(mut self, failure: &SourceFailure, summary: CaptureSummary) -> FailedSource {
         let why = FailureDetail { class: failure.class, message: failure.to_string() };
-        let flushed = self.segments.flush(&self.repository, &self.run, &self.writer).await;
-        if let Err(error) = flushed {
-            tracing::warn!(%error, "what was stored of a failed attempt cannot be adopted later");
-        }
+        self.abandon().await;
         let detail = match self.put_detail(summary, Some(why)).await {
             Ok(detail) => Some(detail),
             Err(error) => {
@@ -221,6 +266,13 @@ impl Attempt {
             }
         };
         FailedSource { name: self.spec.source, class: failure.class, attempt: Some(self.spec.attempt), detail }
+    }
+
+    /// Offers what was stored so far for adoption.
+    pub(in crate::repository) async fn abandon(&mut self) {
+        if let Err(error) = self.segments.flush(&self.repository, &self.run, &self.writer).await {
+            tracing::warn!(%error, "what was stored of a failed attempt cannot be adopted later");
+        }
     }
 
     async fn put_detail(

@@ -8,7 +8,8 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::context::Context;
 use crate::model::{
-    Chunking, Digest, Encryption, Finding, Key, Name, ObjectInfo, ObjectRef, RunId, SourceEntry, Timestamp,
+    Chunking, Digest, Encryption, Finding, Key, Name, ObjectInfo, ObjectRef, RepositoryId, RunId, SourceEntry,
+    Timestamp,
 };
 use crate::repository::error::During as _;
 use crate::repository::layout::RunObject;
@@ -44,8 +45,10 @@ impl Listed {
 
 impl Repository {
     /// Called after the run was announced. A base that cannot be read is a warning and a full backup, not an error.
+    /// `salt` is the repository whose id salts the ids of the chunks: our own, or, for a copy, the first one's.
     pub(in crate::repository) async fn find_base(
         &self,
+        salt: RepositoryId,
         policy: &Name,
         source: &Name,
         encryption: &Encryption,
@@ -53,7 +56,7 @@ impl Repository {
     ) -> Result<Base, RepositoryError> {
         let expired = self.runs_with_tombstone(policy).await?;
         let objects = self.store().list_all(&layout::runs(policy)).await.during("list backups")?;
-        let mut candidates = self.read_candidates(policy, source, &objects, &expired, cx).await;
+        let mut candidates = self.read_candidates(salt, policy, source, &objects, &expired, cx).await;
         let unfinished = self.read_unfinished(policy, source, &objects).await?;
         let mut listed = self.list_chunks(policy, source).await?;
         let mut base = Base::default();
@@ -102,6 +105,7 @@ impl Repository {
 
     async fn read_candidates(
         &self,
+        salt: RepositoryId,
         policy: &Name,
         source: &Name,
         objects: &[ObjectInfo],
@@ -114,6 +118,8 @@ impl Repository {
                 break;
             }
             match self.read_manifest(policy, run).await {
+                // Chunks of another salt have other ids: none of them would ever be recognised.
+                Ok(signed) if signed.document.salt() != salt => {}
                 Ok(signed) => {
                     let entry = signed.document.sources.into_iter().find(|entry| entry.name == *source);
                     candidates.extend(entry.map(|entry| Candidate { run, entry }));

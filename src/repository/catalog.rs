@@ -7,8 +7,8 @@ use jiff::SignedDuration;
 use tokio::sync::Semaphore;
 
 use crate::model::{
-    Digest, DocumentId, Finding, Key, Level, Manifest, Name, ObjectInfo, Proof, Role, RunId, Statement, Timestamp,
-    Tombstone,
+    Digest, DocumentId, Finding, Key, Level, Manifest, Name, ObjectInfo, Origin, Proof, Role, RunId, Statement,
+    Timestamp, Tombstone,
 };
 use crate::repository::error::During as _;
 use crate::repository::layout::RunObject;
@@ -26,7 +26,8 @@ pub struct Backup {
     pub manifest: Manifest,
     /// SHA-256 of the whole stored manifest.
     pub sha256: Digest,
-    /// The store's time of the manifest. The age of a backup counts from here.
+    /// The store's time of the manifest. What a collector may do counts from here; the age of the data from
+    /// [`Backup::committed`].
     pub created: Timestamp,
     /// Valid proofs, oldest first.
     pub proofs: Vec<ProofEntry>,
@@ -40,6 +41,22 @@ pub struct ProofEntry {
 }
 
 impl Backup {
+    /// What names this backup in every repository that holds it: the one that it is a copy of, or itself.
+    pub fn original(&self) -> Origin {
+        self.manifest.origin.clone().unwrap_or_else(|| Origin {
+            repository: self.manifest.repository,
+            run: self.manifest.run,
+            manifest_sha256: self.sha256,
+            committed: self.created,
+        })
+    }
+
+    /// When the backup was first committed, by the store that it went to. A copy made today of last week's backup is a
+    /// week old.
+    pub fn committed(&self) -> Timestamp {
+        self.manifest.origin.as_ref().map_or(self.created, |origin| origin.committed.min(self.created))
+    }
+
     /// The level that the newest proof of `source` supports: a failed proof takes back what earlier ones said.
     pub fn proved(&self, source: &Name) -> Option<(Level, Timestamp)> {
         let mut best = None;
@@ -86,11 +103,13 @@ impl InvalidBackup {
 /// Everything that was found below `backups/`.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Catalog {
-    /// Newest first, by the store's time.
+    /// Newest first, by the time of the first commit: a copy stands where its original stood.
     pub backups: Vec<Backup>,
     pub invalid: Vec<InvalidBackup>,
     /// Runs that were announced and have no manifest: under way, crashed, or without a whole source.
     pub unfinished: Vec<(Name, RunId)>,
+    /// What the expired backups were copies of, or themselves, as long as their manifests are there.
+    pub expired: Vec<Origin>,
     /// Gaps in the chain of backups, tombstones that do not count, proofs that do not count.
     pub findings: Vec<Finding>,
 }
@@ -131,13 +150,16 @@ impl Repository {
                 }
                 ReadBackup::Invalid(invalid) => catalog.invalid.push(invalid),
                 ReadBackup::Unfinished(policy, run) => catalog.unfinished.push((policy, run)),
-                ReadBackup::Expired(policy, run) => _ = gone.insert((policy, run)),
+                ReadBackup::Expired(backup) => {
+                    catalog.expired.push(backup.original());
+                    gone.insert((backup.manifest.policy, backup.manifest.run));
+                }
             }
         }
         gone.extend(expired.into_keys());
         // Each of these is a finding of its own already.
         gone.extend(catalog.invalid.iter().map(|invalid| (invalid.policy.clone(), invalid.run)));
-        catalog.backups.sort_by_key(|backup| std::cmp::Reverse((backup.created, backup.manifest.run)));
+        catalog.backups.sort_by_key(|backup| std::cmp::Reverse((backup.committed(), backup.manifest.run)));
         let gaps = find_gaps(&catalog, &gone);
         catalog.findings.extend(gaps);
         Ok(catalog)
@@ -205,8 +227,10 @@ impl Repository {
                 return Ok(ReadBackup::Invalid(InvalidBackup { policy, run, created, class, problem }));
             }
         };
-        if tombstones.iter().any(|tombstone| tombstone.manifest_sha256 == signed.sha256) {
-            return Ok(ReadBackup::Expired(policy, run));
+        let mut backup =
+            Backup { manifest: signed.document, sha256: signed.sha256, created: object.created, proofs: Vec::new() };
+        if tombstones.iter().any(|tombstone| tombstone.manifest_sha256 == backup.sha256) {
+            return Ok(ReadBackup::Expired(Box::new(backup)));
         }
         let mut findings = Vec::new();
         if !tombstones.is_empty() {
@@ -215,8 +239,6 @@ impl Repository {
                 Finding::problem(object.key.as_str(), message).cure("find out which of the two documents was changed"),
             );
         }
-        let mut backup =
-            Backup { manifest: signed.document, sha256: signed.sha256, created: object.created, proofs: Vec::new() };
         for (id, object) in objects.proofs {
             let bytes = self.get_small(&object.key).await?;
             let signed = bytes.and_then(|bytes| self.open_document(&object.key, &bytes, Role::Prover).ok());
@@ -278,7 +300,7 @@ enum ReadBackup {
     Listed(Box<Backup>, Vec<Finding>),
     Invalid(InvalidBackup),
     Unfinished(Name, RunId),
-    Expired(Name, RunId),
+    Expired(Box<Backup>),
 }
 
 /// A proof counts only for the very manifest that it names by hash.

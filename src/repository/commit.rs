@@ -11,7 +11,7 @@ use crate::context::Context;
 use crate::event::Event;
 use crate::model::{
     BackupStatus, Digest, DocumentRef, FORMAT, FailedSource, FailureClass, Finding, Key, Manifest, Name, ObjectInfo,
-    ObjectRef, Part, SourceEntry, Timestamp, sha256,
+    ObjectRef, Origin, Part, SourceEntry, Timestamp, sha256,
 };
 use crate::repository::base::{chain, newest_first};
 use crate::repository::document::damaged;
@@ -57,6 +57,18 @@ impl Repository {
         writer: &Writer,
         cx: &Context,
     ) -> Result<Committed, RepositoryError> {
+        self.commit_copy(run, request, None, writer, cx).await
+    }
+
+    /// The same for a run that copied `origin`.
+    pub(in crate::repository) async fn commit_copy(
+        &self,
+        run: &Run,
+        request: CommitRequest,
+        origin: Option<Origin>,
+        writer: &Writer,
+        cx: &Context,
+    ) -> Result<Committed, RepositoryError> {
         let objects = self.store().list_all(&layout::run(&run.policy, run.id)).await.during("list the run")?;
         let mut sources = Vec::new();
         let mut failed = Vec::new();
@@ -83,7 +95,7 @@ impl Repository {
             finished: cx.clock.now(),
             lifeboat: VERSION.into(),
             skew_seconds: skew(&sources),
-            origin: None,
+            origin,
             tags: request.tags,
             sources,
             failed_sources: failed,

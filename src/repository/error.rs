@@ -43,6 +43,13 @@ pub enum RepositoryError {
     Unknown { policy: Name, run: RunId, source: Box<RepositoryError> },
     #[error("run {run} of policy {policy} captured nothing, so nothing was committed")]
     NothingCaptured { policy: Name, run: RunId },
+    /// Found in the repository that a copy is made from.
+    #[error("the backup that is copied cannot be read")]
+    Origin { source: Box<RepositoryError> },
+    #[error("backup {run} can not be copied as it is sealed: {difference}")]
+    OtherKeys { run: RunId, difference: String },
+    #[error("backup {run} expired before it was copied")]
+    Expired { run: RunId },
     #[error("{0} of the repository's worker threads ended early")]
     Worker(&'static str),
     #[error("the capture of {source_name} failed")]
@@ -68,6 +75,7 @@ impl RepositoryError {
             | Self::Document { key, .. }
             | Self::Open { key, .. } => Some(key),
             Self::Store { source, .. } if !source.key().is_empty() => Some(source.key()),
+            Self::Origin { source } => source.key(),
             _ => None,
         }
     }
@@ -75,7 +83,8 @@ impl RepositoryError {
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::Missing { .. } => ErrorClass::Missing,
-            Self::Untrusted { .. } | Self::Pins { .. } => ErrorClass::Refused,
+            Self::Origin { source } => source.class(),
+            Self::Untrusted { .. } | Self::Pins { .. } | Self::OtherKeys { .. } => ErrorClass::Refused,
             // The object's hash was right, so it is the identity that is wrong.
             Self::Open { source: SealError::NoMatchingIdentity, .. } => ErrorClass::Refused,
             Self::Document { source: EnvelopeError::NewerFormat(_), .. } => ErrorClass::Refused,

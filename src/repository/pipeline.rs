@@ -152,21 +152,72 @@ impl Placer {
         Ok(PlacedChunk { id, chunk: chunk.clone(), new })
     }
 
+    /// Places a chunk that another repository holds sealed. `sealed` is asked only if nobody stored it here yet, and
+    /// gives the bytes with their hash. With `same`, only an object of those very bytes counts as stored.
+    pub(in crate::repository) async fn carry(
+        &self,
+        id: Digest,
+        len: u32,
+        same: Option<Digest>,
+        sealed: impl Future<Output = Result<(Bytes, Digest), RepositoryError>>,
+    ) -> Result<PlacedChunk, RepositoryError> {
+        if let Some(chunk) = self.base.get(&id)
+            && same.is_none_or(|sha256| sha256 == chunk.sha256)
+        {
+            return Ok(PlacedChunk { id, chunk: chunk.clone(), new: false });
+        }
+        let cell = self.mine.lock().unwrap_or_else(PoisonError::into_inner).entry(id).or_default().clone();
+        let mut new = false;
+        let chunk = cell
+            .get_or_try_init(|| {
+                new = true;
+                async move {
+                    let (sealed, sha256) = sealed.await?;
+                    self.put(id, len, sealed, sha256).await
+                }
+            })
+            .await?;
+        Ok(PlacedChunk { id, chunk: chunk.clone(), new })
+    }
+
+    /// Seals plain bytes to our own recipients, as soon as a processor is free for it.
+    pub(in crate::repository) async fn seal(&self, plain: Bytes) -> Result<(Bytes, Digest), RepositoryError> {
+        let cpu = self.cpus.acquire().await.map_err(|_| RepositoryError::Worker("sealing"))?;
+        let sealed = self.seal_blocking(plain).await;
+        drop(cpu);
+        sealed
+    }
+
+    /// Chunks that are on their way at the same time.
+    pub(in crate::repository) fn depth(&self) -> usize {
+        self.depth
+    }
+
     async fn store(&self, id: Digest, plain: Bytes, cpu: OwnedSemaphorePermit) -> Result<StoredChunk, RepositoryError> {
         let len = u32::try_from(plain.len()).map_err(|_| RepositoryError::Worker("chunker"))?;
+        let (sealed, sha256) = self.seal_blocking(plain).await?;
+        drop(cpu);
+        let stored = self.put(id, len, sealed.clone(), sha256).await;
+        self.sealers.sealed.give(sealed);
+        stored
+    }
+
+    async fn seal_blocking(&self, plain: Bytes) -> Result<(Bytes, Digest), RepositoryError> {
         let (sealers, buffers) = (self.sealers.clone(), self.plain.clone());
         let seal = move || {
             let sealed = sealers.seal(&plain)?;
             buffers.give(plain);
-            Ok((sha256(&sealed), sealed))
+            let sha256 = sha256(&sealed);
+            Ok((sealed, sha256))
         };
         let sealed = tokio::task::spawn_blocking(seal).await.map_err(|_| RepositoryError::Worker("sealing"))?;
-        drop(cpu);
-        let (sha256, sealed) = sealed.map_err(|source| RepositoryError::Seal { what: "chunk".into(), source })?;
+        sealed.map_err(|source| RepositoryError::Seal { what: "chunk".into(), source })
+    }
+
+    async fn put(&self, id: Digest, len: u32, sealed: Bytes, sha256: Digest) -> Result<StoredChunk, RepositoryError> {
         let size = u32::try_from(sealed.len()).map_err(|_| RepositoryError::Worker("sealer"))?;
         let key: Key = layout::chunk(&self.policy, &self.source, &id, self.attempt);
-        let stored = self.repository.store().put_hashed(&key, sealed.clone(), sha256).await;
-        self.sealers.sealed.give(sealed);
+        let stored = self.repository.store().put_hashed(&key, sealed, sha256).await;
         let stored = stored.during(format!("write {key}"))?;
         Ok(StoredChunk { attempt: self.attempt, len, size, sha256, version: stored.version })
     }

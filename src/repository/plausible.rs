@@ -63,10 +63,11 @@ fn adds_up(numbers: impl Iterator<Item = u64>) -> bool {
     numbers.into_iter().try_fold(0_u64, u64::checked_add).is_some_and(|sum| sum <= u64::MAX / 2)
 }
 
-/// Holds the sealed detail against the manifest's entry.
-pub(in crate::repository) fn check_detail(detail: &Detail, entry: &SourceEntry) -> Result<(), String> {
+/// Holds the sealed detail against the manifest's entry. A copy carries the detail over as it was sealed, with the
+/// attempt of the original in it.
+pub(in crate::repository) fn check_detail(detail: &Detail, entry: &SourceEntry, copied: bool) -> Result<(), String> {
     let agree = detail.streams.len() == entry.streams.len()
-        && detail.attempt == entry.attempt
+        && (copied || detail.attempt == entry.attempt)
         && detail.source == entry.name
         && entry.streams.iter().zip(&detail.streams).all(|(a, b)| a.n == b.n && a.bytes == b.bytes);
     if !agree {

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
 
 use crate::model::{
-    ByteStream, ChunkLine, Detail, FORMAT, FailureClass, Key, Name, ObjectRef, PartDetail, RepositoryId, RunId,
-    SourceEntry, SourceFailure, StreamDetail,
+    ByteStream, ChunkLine, Chunking, Detail, FORMAT, FailureClass, Key, Name, ObjectRef, PartDetail, RepositoryId,
+    RunId, SourceEntry, SourceFailure, StreamDetail,
 };
 use crate::repository::base::chain;
 use crate::repository::catalog::Backup;
@@ -32,6 +32,8 @@ pub struct ChunkList {
     pub policy: Name,
     pub run: RunId,
     pub entry: SourceEntry,
+    /// As the first segment says; null where there is no chunk at all.
+    pub chunking: Option<Chunking>,
     /// Lines by stream, in order.
     pub streams: Vec<Vec<ChunkLine>>,
 }
@@ -68,6 +70,7 @@ impl Repository {
     pub async fn chunk_list(&self, backup: &Backup, entry: &SourceEntry) -> Result<ChunkList, RepositoryError> {
         let manifest = &backup.manifest;
         let (policy, run) = (&manifest.policy, manifest.run);
+        let mut chunking = None;
         let mut streams: Vec<Vec<ChunkLine>> = vec![Vec::new(); entry.streams.len()];
         for list in &entry.chunk_lists {
             let key = layout::chunk_list(policy, run, &entry.name, entry.attempt, list.n);
@@ -84,6 +87,7 @@ impl Repository {
             if !fits {
                 return Err(damaged(&key, "its header belongs to another capture"));
             }
+            chunking = chunking.or(Some(header.chunking));
             for line in lines {
                 if line.len > MAX_CHUNK_BYTES || line.size > MAX_SEALED_CHUNK_BYTES {
                     return Err(damaged(&key, "it names a chunk larger than any may be"));
@@ -106,7 +110,7 @@ impl Repository {
                 ));
             }
         }
-        Ok(ChunkList { policy: policy.clone(), run, entry: entry.clone(), streams })
+        Ok(ChunkList { policy: policy.clone(), run, entry: entry.clone(), chunking, streams })
     }
 
     /// Opens a capture for reading. `identities` must hold a key of one of the backup's recipients.
@@ -128,14 +132,13 @@ impl Repository {
         }
         let detail: Detail =
             serde_json::from_slice(&plain).map_err(|error| damaged(&key, &format!("it does not parse: {error}")))?;
-        check_detail(&detail, entry).map_err(|problem| damaged(&key, &problem))?;
-        let origin = backup.manifest.origin.as_ref().map_or(self.id(), |origin| origin.repository);
+        check_detail(&detail, entry, backup.manifest.origin.is_some()).map_err(|problem| damaged(&key, &problem))?;
         Ok(CaptureReader {
             repository: self.clone(),
             list: Arc::new(list),
             detail: Arc::new(detail),
             identities,
-            origin,
+            salt: backup.manifest.salt(),
             dedup_key: backup.manifest.encryption.dedup_key.clone(),
         })
     }
@@ -149,7 +152,7 @@ pub struct CaptureReader {
     detail: Arc<Detail>,
     identities: Arc<Identities>,
     /// The repository whose id salts the keyed hashes.
-    origin: RepositoryId,
+    salt: RepositoryId,
     dedup_key: String,
 }
 
@@ -189,7 +192,7 @@ impl CaptureReader {
         if in_force.id == self.dedup_key && dedup.check() != in_force.check {
             return Err(refused("it is not the dedup key that the configuration names".into()));
         }
-        Ok(dedup.lineage(&self.origin, &self.list.policy, &self.list.entry.name))
+        Ok(dedup.lineage(&self.salt, &self.list.policy, &self.list.entry.name))
     }
 
     /// The plain bytes of a whole stream. Ends cleanly only if length and SHA-256 are those of the capture.
@@ -233,22 +236,16 @@ impl CaptureReader {
     /// One chunk, from the store to plain bytes.
     async fn read_chunk(&self, line: ChunkLine) -> Result<Bytes, RepositoryError> {
         let fetched = self.fetch(line).await?;
-        let hashed = tokio::task::spawn_blocking(move || (crate::model::sha256(&fetched.sealed), fetched));
-        let (object, fetched) = hashed.await.map_err(|_| RepositoryError::Worker("hashing"))?;
-        if object != fetched.line.sha256 {
-            return Err(damaged(&fetched.key, "its bytes are not those that were stored"));
-        }
-        self.open(fetched).await
+        let hashed = tokio::task::spawn_blocking(move || {
+            check_sealed(&fetched.key, &fetched.line, &fetched.sealed).map(|()| fetched)
+        });
+        self.open(hashed.await.map_err(|_| RepositoryError::Worker("hashing"))??).await
     }
 
     pub(in crate::repository) async fn fetch(&self, line: ChunkLine) -> Result<Fetched, RepositoryError> {
         let key = self.list.key(&line);
-        match self.repository.store().get(&key, u64::from(line.size)).await {
-            Ok(sealed) => Ok(Fetched { key, line, sealed }),
-            Err(error) if error.kind() == ErrorKind::NotFound => Err(damaged(&key, "it is missing")),
-            Err(error) if error.kind() == ErrorKind::TooLarge => Err(damaged(&key, "it is larger than it was")),
-            Err(source) => Err(RepositoryError::Store { operation: format!("read {key}"), source }),
-        }
+        let sealed = self.repository.sealed_chunk(&key, &line).await?;
+        Ok(Fetched { key, line, sealed })
     }
 
     /// Begins at once, on a thread of its own. The object's hash must have been checked.
@@ -271,6 +268,30 @@ pub(in crate::repository) struct Fetched {
     pub key: Key,
     pub line: ChunkLine,
     pub sealed: Bytes,
+}
+
+impl Repository {
+    /// The stored bytes of a chunk, not compared yet: hashing belongs on a thread that may block.
+    pub(in crate::repository) async fn sealed_chunk(
+        &self,
+        key: &Key,
+        line: &ChunkLine,
+    ) -> Result<Bytes, RepositoryError> {
+        match self.store().get(key, u64::from(line.size)).await {
+            Ok(sealed) => Ok(sealed),
+            Err(error) if error.kind() == ErrorKind::NotFound => Err(damaged(key, "it is missing")),
+            Err(error) if error.kind() == ErrorKind::TooLarge => Err(damaged(key, "it is larger than it was")),
+            Err(source) => Err(RepositoryError::Store { operation: format!("read {key}"), source }),
+        }
+    }
+}
+
+/// Holds stored bytes against the signed list.
+pub(in crate::repository) fn check_sealed(key: &Key, line: &ChunkLine, sealed: &[u8]) -> Result<(), RepositoryError> {
+    if crate::model::sha256(sealed) == line.sha256 {
+        return Ok(());
+    }
+    Err(damaged(key, "its bytes are not those that were stored"))
 }
 
 /// A repository's error as a target sees it: damaged bytes, a wrong key, or a store that does not answer.

@@ -31,14 +31,27 @@ impl Catalog {
             _ if self.policies().len() > 1 => return Err(SelectError::SeveralPolicies(self.policies())),
             BackupRef::Latest => self.backups.iter().find(usable),
             BackupRef::LatestVerified => self.backups.iter().filter(usable).find(verified),
-            BackupRef::Before(time) => self.backups.iter().filter(usable).find(|b| b.created < *time),
+            BackupRef::Before(time) => self.backups.iter().filter(usable).find(|b| b.committed() < *time),
         };
         let of = source.map_or_else(String::new, |source| format!(" with source {source}"));
         found.ok_or_else(|| SelectError::NotFound { wanted: selector.clone(), of })
     }
 
     fn by_prefix(&self, prefix: &str, selector: &BackupRef) -> Result<&Backup, SelectError> {
-        let mut found = self.backups.iter().filter(|b| b.manifest.run.to_string().starts_with(prefix));
+        // A copy goes by the name of its original too, so that one name finds a backup wherever it lies.
+        let named =
+            |b: &&Backup| [b.manifest.run, b.original().run].iter().any(|run| run.to_string().starts_with(prefix));
+        if let Some(backup) = self.backups.iter().find(|b| b.manifest.run.to_string() == prefix) {
+            return Ok(backup);
+        }
+        let found: Vec<&Backup> = self.backups.iter().filter(named).collect();
+        if let [first, others @ ..] = &found[..]
+            && others.iter().all(|other| other.original().same(&first.original()))
+        {
+            // One backup, copied again after damage: the newest copy that is not known to be damaged.
+            return Ok(found.iter().find(|b| b.damaged().is_empty()).unwrap_or(first));
+        }
+        let mut found = found.into_iter();
         match (found.next(), found.next()) {
             (Some(backup), None) => Ok(backup),
             (None, _) => Err(match self.invalid.iter().find(|i| i.run.to_string().starts_with(prefix)) {
@@ -62,7 +75,8 @@ impl Catalog {
         let of_run = format!("backups/{}/{}/", manifest.policy, manifest.run);
         let expired = format!("expired/{}/{}.", manifest.policy, manifest.run);
         let own = |finding: &&Finding| finding.subject.starts_with(&of_run) || finding.subject.starts_with(&expired);
-        let newer = self.invalid.iter().filter(|i| latest && i.policy == manifest.policy && i.created > backup.created);
+        let newer =
+            self.invalid.iter().filter(|i| latest && i.policy == manifest.policy && i.created > backup.committed());
         let newer = newer.map(|invalid| {
             let message = format!("is newer, and cannot be believed: {}", invalid.problem);
             Finding::problem(invalid.key().as_str(), message).cure("lifeboat list; find out who wrote it")

@@ -4,12 +4,13 @@ use std::error::Error;
 use std::fmt;
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 
-use crate::model::{Digest, Key, ObjectInfo, Prefix, Timestamp, Version};
+use crate::model::{Digest, Key, Lock, ObjectInfo, Prefix, Timestamp, Version};
 
 /// What a driver must be able to do. No method can overwrite or append: objects are whole, and created once.
 ///
@@ -17,17 +18,31 @@ use crate::model::{Digest, Key, ObjectInfo, Prefix, Timestamp, Version};
 #[async_trait]
 pub(in crate::store) trait Driver: Debug + Send + Sync + 'static {
     /// Creates the object, whole or not at all. `AlreadyExists` if the name is taken, whatever it holds.
-    async fn put_new(&self, key: &Key, body: Bytes, sha256: Digest) -> Result<Option<Version>, DriverError>;
+    async fn put_new(&self, key: &Key, body: Bytes, put: Put) -> Result<Option<Version>, DriverError>;
     /// The whole object. `TooLarge` instead of reading more than `max_bytes`.
     async fn get(&self, key: &Key, version: Option<&Version>, max_bytes: u64) -> Result<Bytes, DriverError>;
+    /// The current version; `created` is when the name was first taken, as far as one request can tell.
     async fn head(&self, key: &Key) -> Result<ObjectInfo, DriverError>;
     /// Everything below `prefix`, in the byte order of keys. Fails on any error; never a silent gap.
     fn list(self: Arc<Self>, prefix: Prefix) -> BoxStream<'static, Result<ObjectInfo, DriverError>>;
+    /// Every version below `prefix` that still holds bytes, by key, oldest first; a store without versions lists what is there.
+    fn list_versions(self: Arc<Self>, prefix: Prefix) -> BoxStream<'static, Result<ObjectInfo, DriverError>>;
+    /// Makes a version's lock last at least until then; never shorter. Stores without locks refuse.
+    async fn extend_lock(&self, key: &Key, version: &Version, lock: Lock) -> Result<(), DriverError>;
     /// Returns when everything acknowledged so far survives a power cut and is in every later listing.
     async fn barrier(&self) -> Result<(), DriverError>;
     /// The store's clock.
     async fn now(&self) -> Result<Timestamp, DriverError>;
     fn features(&self) -> Features;
+}
+
+/// How an object is to be created.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::store) struct Put {
+    /// Of the body; sent along where the store checks it.
+    pub sha256: Digest,
+    /// Nobody can delete the object before.
+    pub lock: Option<Lock>,
 }
 
 /// What a store can do, printed by `init` and `check`.
@@ -50,6 +65,8 @@ pub enum Operation {
     Get,
     Head,
     List,
+    ListVersions,
+    ExtendLock,
     Barrier,
     Now,
 }
@@ -81,18 +98,23 @@ impl fmt::Display for ErrorKind {
 
 impl Error for ErrorKind {}
 
+/// What a driver without Object Lock answers.
+pub(in crate::store) const NO_LOCKS: &str = "this kind of store has no locks";
+
 pub(in crate::store) type Cause = Box<dyn Error + Send + Sync>;
 
 /// One failed call of a driver. The handle adds operation, key and store.
 #[derive(Debug)]
 pub(in crate::store) struct DriverError {
     pub kind: ErrorKind,
+    /// The store asked to be left alone for so long (`Retry-After`).
+    pub retry_after: Option<Duration>,
     pub source: Cause,
 }
 
 impl DriverError {
     pub fn new(kind: ErrorKind, source: impl Into<Cause>) -> Self {
-        Self { kind, source: source.into() }
+        Self { kind, retry_after: None, source: source.into() }
     }
 }
 

@@ -30,7 +30,7 @@ pub enum StoreError {
 
 impl StoreError {
     pub(in crate::store) fn new(operation: Operation, key: &str, store: &str, error: DriverError) -> Self {
-        let DriverError { kind, source } = error;
+        let DriverError { kind, source, .. } = error;
         StoreError::Failed { operation, key: key.to_owned(), store: store.to_owned(), kind, source }
     }
 
@@ -113,6 +113,8 @@ impl fmt::Display for Sentence<'_> {
             Operation::Head => write!(f, "cannot look up `{key}` in {store}"),
             Operation::List if key.is_empty() => write!(f, "cannot list {store}"),
             Operation::List => write!(f, "cannot list `{key}` in {store}"),
+            Operation::ListVersions => write!(f, "cannot list the versions of `{key}` in {store}"),
+            Operation::ExtendLock => write!(f, "cannot extend the lock of `{key}` in {store}"),
             Operation::Barrier => write!(f, "cannot make sure that {store} keeps what was stored"),
             Operation::Now => write!(f, "cannot learn the time of {store}"),
         }

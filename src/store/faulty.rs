@@ -9,8 +9,8 @@ use futures::{StreamExt, TryStreamExt};
 use rustix::process::{Signal, getpid, kill_process};
 use tokio::sync::watch;
 
-use crate::model::{Digest, Key, ObjectInfo, Prefix, Timestamp, Version, sha256};
-use crate::store::driver::{Driver, DriverError, ErrorKind, Features, Operation};
+use crate::model::{Key, Lock, ObjectInfo, Prefix, Timestamp, Version, sha256};
+use crate::store::driver::{Driver, DriverError, ErrorKind, Features, Operation, Put};
 
 /// Which calls a fault hits. Calls count from 1, from when the plan was put in place; a retry is a call of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -163,12 +163,29 @@ async fn die() -> Result<Damage, DriverError> {
     }
 }
 
+type Rows = BoxStream<'static, Result<ObjectInfo, DriverError>>;
+
+impl Faulty {
+    fn listing(self: Arc<Self>, operation: Operation, rows: impl FnOnce() -> Rows + Send + 'static) -> Rows {
+        let start = async move {
+            let unavailable = || Err(DriverError::from(ErrorKind::Unavailable));
+            let rows = match self.begin(operation).await? {
+                Damage::None => rows(),
+                Damage::LoseReply => stream::iter([unavailable()]).boxed(),
+                Damage::Truncate(number) => rows().take(number).chain(stream::iter([unavailable()])).boxed(),
+            };
+            Ok::<_, DriverError>(rows)
+        };
+        stream::once(start).try_flatten().boxed()
+    }
+}
+
 #[async_trait]
 impl Driver for Faulty {
-    async fn put_new(&self, key: &Key, body: Bytes, digest: Digest) -> Result<Option<Version>, DriverError> {
+    async fn put_new(&self, key: &Key, body: Bytes, put: Put) -> Result<Option<Version>, DriverError> {
         let damage = self.begin(Operation::Put).await?;
-        let digest = if let Damage::Truncate(_) = damage { sha256(&damage.body(body.clone())) } else { digest };
-        damage.reply(self.inner.put_new(key, damage.body(body), digest).await)
+        let digest = if let Damage::Truncate(_) = damage { sha256(&damage.body(body.clone())) } else { put.sha256 };
+        damage.reply(self.inner.put_new(key, damage.body(body), Put { sha256: digest, ..put }).await)
     }
 
     async fn get(&self, key: &Key, version: Option<&Version>, max_bytes: u64) -> Result<Bytes, DriverError> {
@@ -183,18 +200,18 @@ impl Driver for Faulty {
     }
 
     fn list(self: Arc<Self>, prefix: Prefix) -> BoxStream<'static, Result<ObjectInfo, DriverError>> {
-        let start = async move {
-            let unavailable = || Err(DriverError::from(ErrorKind::Unavailable));
-            let rows = match self.begin(Operation::List).await? {
-                Damage::None => self.inner.clone().list(prefix),
-                Damage::LoseReply => stream::iter([unavailable()]).boxed(),
-                Damage::Truncate(rows) => {
-                    self.inner.clone().list(prefix).take(rows).chain(stream::iter([unavailable()])).boxed()
-                }
-            };
-            Ok::<_, DriverError>(rows)
-        };
-        stream::once(start).try_flatten().boxed()
+        let inner = self.inner.clone();
+        self.listing(Operation::List, move || inner.list(prefix))
+    }
+
+    fn list_versions(self: Arc<Self>, prefix: Prefix) -> BoxStream<'static, Result<ObjectInfo, DriverError>> {
+        let inner = self.inner.clone();
+        self.listing(Operation::ListVersions, move || inner.list_versions(prefix))
+    }
+
+    async fn extend_lock(&self, key: &Key, version: &Version, lock: Lock) -> Result<(), DriverError> {
+        let damage = self.begin(Operation::ExtendLock).await?;
+        damage.reply(self.inner.extend_lock(key, version, lock).await)
     }
 
     async fn barrier(&self) -> Result<(), DriverError> {

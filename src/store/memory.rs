@@ -9,8 +9,8 @@ use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 
 use crate::clock::Clock;
-use crate::model::{Digest, Key, ObjectInfo, Prefix, Timestamp, Version};
-use crate::store::driver::{Driver, DriverError, ErrorKind, Features};
+use crate::model::{Key, Lock, ObjectInfo, Prefix, Timestamp, Version};
+use crate::store::driver::{Driver, DriverError, ErrorKind, Features, NO_LOCKS, Put};
 use crate::store::{Access, Store};
 
 type Objects = BTreeMap<Key, Object>;
@@ -82,7 +82,7 @@ fn info(key: &Key, object: &Object) -> ObjectInfo {
 
 #[async_trait]
 impl Driver for Memory {
-    async fn put_new(&self, key: &Key, body: Bytes, _sha256: Digest) -> Result<Option<Version>, DriverError> {
+    async fn put_new(&self, key: &Key, body: Bytes, _put: Put) -> Result<Option<Version>, DriverError> {
         let mut objects = self.disk.objects();
         // A taken name counts too: the caller may find that it is the very object.
         self.rely_on(key);
@@ -116,6 +116,14 @@ impl Driver for Memory {
         let rows: Vec<_> = below.map(|(key, object)| Ok(info(key, object))).collect();
         lock(&self.relied).extend(rows.iter().flatten().map(|row: &ObjectInfo| row.key.clone()));
         stream::iter(rows).boxed()
+    }
+
+    fn list_versions(self: Arc<Self>, prefix: Prefix) -> BoxStream<'static, Result<ObjectInfo, DriverError>> {
+        self.list(prefix)
+    }
+
+    async fn extend_lock(&self, _key: &Key, _version: &Version, _lock: Lock) -> Result<(), DriverError> {
+        Err(DriverError::new(ErrorKind::Other, NO_LOCKS))
     }
 
     async fn barrier(&self) -> Result<(), DriverError> {

@@ -3,13 +3,19 @@
 //! `docs/stores.md` says what each store promises, and what not.
 
 mod calls;
+mod connect;
 mod driver;
 mod error;
 mod faulty;
+#[cfg(any(feature = "minio", feature = "gcs"))]
+mod http;
 mod local;
 mod memory;
+#[cfg(feature = "minio")]
+mod minio;
 mod put;
 mod retry;
+mod settings;
 
 use std::sync::Arc;
 
@@ -18,11 +24,10 @@ use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 
 use crate::clock::Clock;
-use crate::model::{Key, ObjectInfo, Prefix, StoreUrl, Timestamp, Version};
+use crate::model::{Key, Lock, ObjectInfo, Prefix, StoreUrl, Timestamp, Version};
 
 use self::calls::CallLog;
 use self::driver::Driver;
-use self::local::Local;
 
 pub use self::calls::Call;
 pub use self::driver::{ErrorKind, Features, Operation};
@@ -30,6 +35,7 @@ pub use self::error::StoreError;
 pub use self::faulty::{Fault, FaultPlan, Gate, When};
 pub use self::memory::MemoryDisk;
 pub use self::put::Stored;
+pub use self::settings::{Credentials, LockRule, StoreSettings};
 
 /// Whether a handle may create objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,23 +57,27 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens what is there; creates nothing.
-    pub async fn open(url: &StoreUrl, access: Access, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
-        let StoreUrl::Local(path) = url;
-        let opened = Local::open(path.clone(), access, clock.clone()).await;
+    /// Opens what is there; creates nothing. Of a bucket, nothing is asked yet.
+    pub async fn open(
+        url: &StoreUrl,
+        settings: &StoreSettings,
+        access: Access,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, StoreError> {
+        let opened = connect::open(url, settings, access, &clock).await;
         let driver = opened.map_err(|error| StoreError::new(Operation::Open, "", &url.to_string(), error))?;
-        Ok(Self::over(Arc::new(driver), clock, &url.to_string(), access))
+        Ok(Self::over(driver, clock, &url.to_string(), access))
     }
 
-    /// Makes an empty store, or opens an existing one for writing.
+    /// Makes an empty store, or opens an existing one for writing. Buckets are not made: who may make them, and with
+    /// which settings, is for a person to say.
     ///
     /// Refuses what can not keep the promises of a store. Changes nothing in a directory that holds something already;
     /// whether that is a repository is not decided here.
-    pub async fn create(url: &StoreUrl, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
-        let StoreUrl::Local(path) = url;
-        let created = Local::create(path.clone(), clock.clone()).await;
+    pub async fn create(url: &StoreUrl, settings: &StoreSettings, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
+        let created = connect::create(url, settings, &clock).await;
         let driver = created.map_err(|error| StoreError::new(Operation::Create, "", &url.to_string(), error))?;
-        Ok(Self::over(Arc::new(driver), clock, &url.to_string(), Access::ReadWrite))
+        Ok(Self::over(driver, clock, &url.to_string(), Access::ReadWrite))
     }
 
     /// An empty store in memory, for tests.
@@ -129,6 +139,18 @@ impl Store {
     pub async fn list_all(&self, prefix: &Prefix) -> Result<Vec<ObjectInfo>, StoreError> {
         let list = || self.driver.clone().list(prefix.clone()).try_collect();
         self.call(Operation::List, prefix.as_str(), list).await
+    }
+
+    /// Every version below `prefix` that still holds bytes, by key, oldest first.
+    pub async fn list_versions(&self, prefix: &Prefix) -> Result<Vec<ObjectInfo>, StoreError> {
+        let list = || self.driver.clone().list_versions(prefix.clone()).try_collect();
+        self.call(Operation::ListVersions, prefix.as_str(), list).await
+    }
+
+    /// Makes the lock of a version last at least until then.
+    pub async fn extend_lock(&self, key: &Key, version: &Version, lock: Lock) -> Result<(), StoreError> {
+        let extend = || self.driver.extend_lock(key, version, lock.clone());
+        self.call(Operation::ExtendLock, key.as_str(), extend).await
     }
 
     /// Returns when everything that this handle stored, read or listed so far survives a power cut.

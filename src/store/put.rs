@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::model::{Digest, Key, Version, sha256};
-use crate::store::driver::{DriverError, ErrorKind, Operation};
+use crate::store::driver::{DriverError, ErrorKind, Operation, Put};
 use crate::store::{Access, Store, StoreError, retry};
 
 /// What the store acknowledged.
@@ -42,7 +42,8 @@ impl Store {
             match (error.kind, pauses.next()) {
                 (ErrorKind::Unavailable, Some(pause)) => {
                     lost = true;
-                    self.clock.pause(pause).await;
+                    let asked = error.retry_after.unwrap_or_default();
+                    self.clock.pause(asked.clamp(pause, retry::MAX_PAUSE.max(pause))).await;
                 }
                 (ErrorKind::AlreadyExists, _) if lost => return self.settle(key, &body, sha256).await,
                 _ => return Err(self.put_error(key, error)),
@@ -61,7 +62,7 @@ impl Store {
 
     async fn try_put(&self, key: &Key, body: &Bytes, sha256: Digest) -> Result<Stored, DriverError> {
         self.record(Operation::Put, key.as_str());
-        let version = self.driver.put_new(key, body.clone(), sha256).await?;
+        let version = self.driver.put_new(key, body.clone(), Put { sha256, lock: None }).await?;
         Ok(Stored { version, sha256, bytes: body.len() as u64 })
     }
 

@@ -11,6 +11,9 @@ use crate::store::{Store, StoreError};
 const PAUSES: [Duration; 4] =
     [Duration::from_millis(100), Duration::from_millis(400), Duration::from_millis(1600), Duration::from_millis(6400)];
 
+/// However long a store asks to be left alone.
+pub(in crate::store) const MAX_PAUSE: Duration = Duration::from_secs(60);
+
 /// How long to pause after each failed try.
 ///
 /// Between half and all of the step, so that many writers do not come back at the same moment.
@@ -37,7 +40,7 @@ impl Store {
                 (Ok(done), _) => return Ok(done),
                 (Err(error), Some(pause)) if error.kind == ErrorKind::Unavailable => {
                     tracing::debug!(?operation, key, store = &*self.url, "no answer, trying again");
-                    self.clock.pause(pause).await;
+                    self.clock.pause(error.retry_after.unwrap_or_default().clamp(pause, MAX_PAUSE.max(pause))).await;
                 }
                 (Err(error), _) => return Err(StoreError::new(operation, key, &self.url, error)),
             }

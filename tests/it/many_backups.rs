@@ -16,7 +16,7 @@ use lifeboat::model::{
     Subject, SubjectDigest, sha256,
 };
 use lifeboat::repository::{AttemptSpec, CommitRequest, DedupKey, Repository, SigningKey, Tuning, layout, sign};
-use lifeboat::store::{Access, Operation, Store};
+use lifeboat::store::{Access, Operation, Store, StoreSettings};
 
 use crate::support::repository::{Fixture, name, stream_of};
 
@@ -39,7 +39,7 @@ async fn make_many_backups() {
     let key = |name: &str| std::fs::read_to_string(folder.join("keys").join(name)).unwrap();
     let signing = |name: &str| Arc::new(SigningKey::from_pem(&key(name)).unwrap());
     let url: StoreUrl = format!("file://{}", folder.join("store").display()).parse().unwrap();
-    let store = Store::open(&url, Access::ReadWrite, clock::system()).await.unwrap();
+    let store = Store::open(&url, &StoreSettings::default(), Access::ReadWrite, clock::system()).await.unwrap();
     let trust = config::load_trust(&folder.join("keys/trust.yaml")).unwrap();
     let repository = Repository::open(store, Some(trust)).await.unwrap();
     let (signing, prover) = (signing("writer.key"), signing("prover.key"));

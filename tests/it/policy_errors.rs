@@ -28,7 +28,7 @@ fn said(from: &str, to: &str) -> String {
 #[test]
 fn an_unknown_field() {
     insta::assert_snapshot!(said("host: postgresql", "hots: postgresql"), @r#"
-    policy.yaml:51:7: spec.sources[0].postgres: unknown field `hots`
+    policy.yaml:74:7: spec.sources[0].postgres: unknown field `hots`
     did you mean `host`?
     "#);
 }
@@ -44,7 +44,7 @@ fn an_unknown_field_at_the_top() {
 #[test]
 fn a_field_of_a_later_version() {
     insta::assert_snapshot!(said("verify:\n", "retention: {last: 3}\n  verify:\n"), @r#"
-    policy.yaml:73:3: spec: this version does not know field `retention` yet
+    policy.yaml:96:3: spec: this version does not know field `retention` yet
     known here: repositories, keys, sources, verify, objectives
     "#);
 }
@@ -76,7 +76,7 @@ fn another_version() {
 #[test]
 fn a_password_in_the_file() {
     insta::assert_snapshot!(said("password: {env: PGPASSWORD}", "password: hunter2"), @r#"
-    policy.yaml:57:17: spec.sources[0].postgres.password: a secret must not stand in the file itself
+    policy.yaml:80:17: spec.sources[0].postgres.password: a secret must not stand in the file itself
     write `password: {env: NAME}` (an environment variable) or `password: {file: PATH}`, and put the secret there
     "#);
 }
@@ -84,7 +84,7 @@ fn a_password_in_the_file() {
 #[test]
 fn a_numeric_password_in_the_file() {
     insta::assert_snapshot!(said("password: {env: PGPASSWORD}", "password: 123456"), @r#"
-    policy.yaml:57:17: spec.sources[0].postgres.password: a secret must not stand in the file itself
+    policy.yaml:80:17: spec.sources[0].postgres.password: a secret must not stand in the file itself
     write `password: {env: NAME}` (an environment variable) or `password: {file: PATH}`, and put the secret there
     "#);
 }
@@ -92,75 +92,75 @@ fn a_numeric_password_in_the_file() {
 #[test]
 fn a_private_key_in_the_file() {
     insta::assert_snapshot!(said("dedup: {file: /etc/lifeboat/dedup.key}", "dedup: c2VjcmV0c2VjcmV0"), @r#"
-    policy.yaml:29:12: spec.keys.dedup: a secret must not stand in the file itself
+    policy.yaml:52:12: spec.keys.dedup: a secret must not stand in the file itself
     write `dedup: {env: NAME}` (an environment variable) or `dedup: {file: PATH}`, and put the secret there
     "#);
 }
 
 #[test]
 fn a_misspelt_kind_of_secret() {
-    insta::assert_snapshot!(said("{env: PGPASSWORD}", "{enf: PGPASSWORD}"), @"policy.yaml:57:17: spec.sources[0].postgres.password: unknown kind of secret `enf`; did you mean `env`?");
+    insta::assert_snapshot!(said("{env: PGPASSWORD}", "{enf: PGPASSWORD}"), @"policy.yaml:80:17: spec.sources[0].postgres.password: unknown kind of secret `enf`; did you mean `env`?");
 }
 
 #[test]
 fn two_places_for_one_secret() {
-    insta::assert_snapshot!(said("{env: PGPASSWORD}", "{env: PGPASSWORD, file: /x}"), @"policy.yaml:57:17: spec.sources[0].postgres.password: a secret comes from one place: `env` or `file`, not both");
+    insta::assert_snapshot!(said("{env: PGPASSWORD}", "{env: PGPASSWORD, file: /x}"), @"policy.yaml:80:17: spec.sources[0].postgres.password: a secret comes from one place: `env` or `file`, not both");
 }
 
 #[test]
 fn a_dollar_in_an_environment_variable() {
-    insta::assert_snapshot!(said("{env: PGPASSWORD}", "{env: $PGPASSWORD}"), @"policy.yaml:57:17: spec.sources[0].postgres.password: `env` wants the bare name of an environment variable, such as PGPASSWORD");
+    insta::assert_snapshot!(said("{env: PGPASSWORD}", "{env: $PGPASSWORD}"), @"policy.yaml:80:17: spec.sources[0].postgres.password: `env` wants the bare name of an environment variable, such as PGPASSWORD");
 }
 
 #[test]
 fn a_wrong_type() {
-    insta::assert_snapshot!(said("port: 5432", "port: many"), @"policy.yaml:53:13: spec.sources[0].postgres.port: this is not a whole number from 0 to 65535");
+    insta::assert_snapshot!(said("port: 5432", "port: many"), @"policy.yaml:76:13: spec.sources[0].postgres.port: this is not a whole number from 0 to 65535");
 }
 
 #[test]
 fn a_list_instead_of_a_value() {
-    insta::assert_snapshot!(said("user: postgres", "user: [postgres]"), @"policy.yaml:55:13: spec.sources[0].postgres.user: expected one value, not a list or mapping");
+    insta::assert_snapshot!(said("user: postgres", "user: [postgres]"), @"policy.yaml:78:13: spec.sources[0].postgres.user: expected one value, not a list or mapping");
 }
 
 #[test]
 fn a_mapping_instead_of_a_value() {
-    insta::assert_snapshot!(said("user: postgres", "user:\n        name: postgres"), @"policy.yaml:56:9: spec.sources[0].postgres.user: expected one value, not a list or mapping");
+    insta::assert_snapshot!(said("user: postgres", "user:\n        name: postgres"), @"policy.yaml:79:9: spec.sources[0].postgres.user: expected one value, not a list or mapping");
 }
 
 #[test]
 fn a_value_instead_of_a_list() {
-    insta::assert_snapshot!(said("tools: [/usr/lib/postgresql/15/bin]", "tools: /usr/lib/postgresql/15/bin"), @"policy.yaml:69:14: spec.sources[0].postgres.tools: expected a list: `[a, b]`, or one `- item` per line");
+    insta::assert_snapshot!(said("tools: [/usr/lib/postgresql/15/bin]", "tools: /usr/lib/postgresql/15/bin"), @"policy.yaml:92:14: spec.sources[0].postgres.tools: expected a list: `[a, b]`, or one `- item` per line");
 }
 
 #[test]
 fn one_database_without_brackets() {
-    insta::assert_snapshot!(said("databases: all", "databases: shop"), @"policy.yaml:59:18: spec.sources[0].postgres.databases: expected `all` or a list of names; for one database write `[shop]`");
+    insta::assert_snapshot!(said("databases: all", "databases: shop"), @"policy.yaml:82:18: spec.sources[0].postgres.databases: expected `all` or a list of names; for one database write `[shop]`");
 }
 
 #[test]
 fn no_database() {
-    insta::assert_snapshot!(said("databases: all", "databases: []"), @"policy.yaml:59:18: spec.sources[0].postgres.databases: the list is empty; every database is `all`");
+    insta::assert_snapshot!(said("databases: all", "databases: []"), @"policy.yaml:82:18: spec.sources[0].postgres.databases: the list is empty; every database is `all`");
 }
 
 #[test]
 fn a_duplicate_source() {
-    insta::assert_snapshot!(said("  verify:\n", "  - {name: postgres, postgres: {host: other, user: me}}\n\n  verify:\n"), @"policy.yaml:73:12: spec.sources[1].name: source `postgres` is there twice");
+    insta::assert_snapshot!(said("  verify:\n", "  - {name: postgres, postgres: {host: other, user: me}}\n\n  verify:\n"), @"policy.yaml:96:12: spec.sources[1].name: source `postgres` is there twice");
 }
 
 #[test]
 fn a_bad_recipient() {
-    insta::assert_snapshot!(said("age1vegljuxs4us", "age1vegljuxs4ut"), @"policy.yaml:22:7: spec.keys.recipients[0]: `age1vegljuxs4ut4tl2jp6vryh5jgph2pntkevuysjgl4cmpzx8chdaq6uxt40` is not an age recipient (age1 and 58 characters): invalid Bech32 encoding");
+    insta::assert_snapshot!(said("age1vegljuxs4us", "age1vegljuxs4ut"), @"policy.yaml:45:7: spec.keys.recipients[0]: `age1vegljuxs4ut4tl2jp6vryh5jgph2pntkevuysjgl4cmpzx8chdaq6uxt40` is not an age recipient (age1 and 58 characters): invalid Bech32 encoding");
 }
 
 #[test]
 fn a_private_age_key_as_recipient() {
-    insta::assert_snapshot!(said("- age1vegljuxs4us4tl2jp6vryh5jgph2pntkevuysjgl4cmpzx8chdaq6uxt40", "- AGE-SECRET-KEY-1QQQQQQ"), @"policy.yaml:22:7: spec.keys.recipients[0]: this is a private age key; here belongs its public half (age-keygen -y FILE shows it)");
+    insta::assert_snapshot!(said("- age1vegljuxs4us4tl2jp6vryh5jgph2pntkevuysjgl4cmpzx8chdaq6uxt40", "- AGE-SECRET-KEY-1QQQQQQ"), @"policy.yaml:45:7: spec.keys.recipients[0]: this is a private age key; here belongs its public half (age-keygen -y FILE shows it)");
 }
 
 #[test]
 fn one_recipient() {
     insta::assert_snapshot!(said("    - age1vegljuxs4us4tl2jp6vryh5jgph2pntkevuysjgl4cmpzx8chdaq6uxt40 # operations\n", ""), @r#"
-    policy.yaml:22:7: spec.keys.recipients: one recipient only: whoever loses its identity loses every backup
+    policy.yaml:45:7: spec.keys.recipients: one recipient only: whoever loses its identity loses every backup
     add the public key of an identity that is kept offline, or give --allow-single-recipient
     "#);
 }
@@ -168,20 +168,20 @@ fn one_recipient() {
 #[test]
 fn the_same_recipient_twice() {
     insta::assert_snapshot!(said("age10hqy8n97mmscyze2f9u4xm39y8zqyxq958kvkcn5ztgdqjlpxp4s0xsx0y", "age1vegljuxs4us4tl2jp6vryh5jgph2pntkevuysjgl4cmpzx8chdaq6uxt40"), @r#"
-    policy.yaml:23:7: spec.keys.recipients[1]: recipient `age1vegljuxs4us4tl2jp6vryh5jgph2pntkevuysjgl4cmpzx8chdaq6uxt40` is there twice
-    policy.yaml:22:7: spec.keys.recipients: one recipient only: whoever loses its identity loses every backup
+    policy.yaml:46:7: spec.keys.recipients[1]: recipient `age1vegljuxs4us4tl2jp6vryh5jgph2pntkevuysjgl4cmpzx8chdaq6uxt40` is there twice
+    policy.yaml:45:7: spec.keys.recipients: one recipient only: whoever loses its identity loses every backup
     add the public key of an identity that is kept offline, or give --allow-single-recipient
     "#);
 }
 
 #[test]
 fn a_bad_public_key() {
-    insta::assert_snapshot!(said("operator: ed25519:VyB", "operator: ed25519:Vy"), @"policy.yaml:41:17: spec.keys.trusted.operator: `ed25519:VyXJDtiy7LZ/BSZ9nUft0Q7Oyhv0k7NQc2NTvgxf+I=` is not a public key: `ed25519:` and 44 characters of base64");
+    insta::assert_snapshot!(said("operator: ed25519:VyB", "operator: ed25519:Vy"), @"policy.yaml:64:17: spec.keys.trusted.operator: `ed25519:VyXJDtiy7LZ/BSZ9nUft0Q7Oyhv0k7NQc2NTvgxf+I=` is not a public key: `ed25519:` and 44 characters of base64");
 }
 
 #[test]
 fn a_missing_field() {
-    insta::assert_snapshot!(said("      user: postgres\n", ""), @"policy.yaml:51:7: spec.sources[0].postgres: field `user` is missing");
+    insta::assert_snapshot!(said("      user: postgres\n", ""), @"policy.yaml:74:7: spec.sources[0].postgres: field `user` is missing");
 }
 
 #[test]
@@ -192,27 +192,45 @@ fn a_missing_section() {
 #[test]
 fn a_source_without_a_kind() {
     insta::assert_snapshot!(said("    postgres:\n      # A host", "    mongo:\n      # A host"), @r#"
-    policy.yaml:49:5: spec.sources[0]: this version does not know field `mongo` yet
+    policy.yaml:72:5: spec.sources[0]: this version does not know field `mongo` yet
     known here: name, postgres
     "#);
 }
 
 #[test]
-fn a_second_repository() {
-    insta::assert_snapshot!(said("  keys:\n", "  - url: file:///second\n\n  keys:\n"), @r#"
-    policy.yaml:14:5: spec.repositories: this version writes one repository; copies to others are not built yet
-    leave one; a second copy of everything needs a second policy for now
-    "#);
+fn a_repository_twice() {
+    let again = "  - url: file:///srv/lifeboat/circleci-server\n\n  keys:\n";
+    insta::assert_snapshot!(said("  keys:\n", again), @"policy.yaml:41:10: spec.repositories[2].url: repository file:///srv/lifeboat/circleci-server is there twice");
+}
+
+#[test]
+fn keys_of_another_kind_of_store() {
+    insta::assert_snapshot!(said("writer: {profile: lifeboat-writer}", "writer: {serviceAccount: {env: X}}"), @"policy.yaml:26:15: spec.repositories[1].credentials.writer: for s3://circleci-dr/prod?region=eu-west-1 credentials are `profile`, or `accessKey` and `secretKey`");
+    insta::assert_snapshot!(said("url: s3://circleci-dr/prod?region=eu-west-1", "url: gs://circleci-dr/prod"), @r"
+    policy.yaml:39:7: spec.repositories[1].tls: the client of Google's storage takes no authority from a policy
+    policy.yaml:26:15: spec.repositories[1].credentials.writer: for gs://circleci-dr/prod credentials are `serviceAccount`
+    policy.yaml:28:9: spec.repositories[1].credentials.restorer: for gs://circleci-dr/prod credentials are `serviceAccount`
+    set SSL_CERT_FILE to a file with the authorities to believe
+    ");
+    insta::assert_snapshot!(said("url: s3://circleci-dr/prod?region=eu-west-1", "url: file:///srv/copy"), @r"
+    policy.yaml:39:7: spec.repositories[1].tls: a directory is reached without TLS
+    policy.yaml:26:15: spec.repositories[1].credentials.writer: for file:///srv/copy credentials are not asked for: leave `credentials` out
+    policy.yaml:28:9: spec.repositories[1].credentials.restorer: for file:///srv/copy credentials are not asked for: leave `credentials` out
+    policy.yaml:36:11: spec.repositories[1].lock: a directory knows no locks
+    leave `tls` out
+    leave `lock` out, and keep a copy where this machine cannot delete
+    ");
 }
 
 #[test]
 fn a_relative_repository() {
-    insta::assert_snapshot!(said("url: file:///srv", "url: ../srv"), @"policy.yaml:14:10: spec.repositories[0].url: `../srv/lifeboat/circleci-server` has no scheme; a directory is written file:///absolute/path");
+    insta::assert_snapshot!(said("url: file:///srv", "url: ../srv"), @"policy.yaml:17:10: spec.repositories[0].url: `../srv/lifeboat/circleci-server` has no scheme; a directory is written file:///absolute/path");
 }
 
 #[test]
 fn a_repository_in_a_bucket() {
-    insta::assert_snapshot!(said("url: file:///srv", "url: s3://srv"), @"policy.yaml:14:10: spec.repositories[0].url: `s3://srv/lifeboat/circleci-server`: this version knows only file:///absolute/path");
+    insta::assert_snapshot!(said("url: file:///srv", "url: ftp://srv"), @"policy.yaml:17:10: spec.repositories[0].url: `ftp://srv/lifeboat/circleci-server`: an address begins with file:///absolute/path, s3://bucket, minio+https://host/bucket or gs://bucket");
+    insta::assert_snapshot!(said("url: file:///srv", "url: s3://S"), @"policy.yaml:17:10: spec.repositories[0].url: the address of a bucket: `S` is no name of a bucket: 3 to 63 lower-case letters, digits, dots, hyphens");
 }
 
 #[test]
@@ -223,50 +241,50 @@ fn a_name_with_capitals() {
 #[test]
 fn a_host_with_a_port() {
     insta::assert_snapshot!(said("host: postgresql.circleci-server.svc", "host: db:5433"), @r#"
-    policy.yaml:51:13: spec.sources[0].postgres.host: `db:5433` is not a host name or address
+    policy.yaml:74:13: spec.sources[0].postgres.host: `db:5433` is not a host name or address
     write `host: NAME` and `port: NUMBER` apart, or the folder of a Unix socket
     "#);
 }
 
 #[test]
 fn a_certificate_without_its_key() {
-    insta::assert_snapshot!(said("        key: {file: /etc/lifeboat/postgres-client.key}\n", ""), @"policy.yaml:62:9: spec.sources[0].postgres.tls: `cert` and `key` belong together: one of them is missing");
+    insta::assert_snapshot!(said("        key: {file: /etc/lifeboat/postgres-client.key}\n", ""), @"policy.yaml:85:9: spec.sources[0].postgres.tls: `cert` and `key` belong together: one of them is missing");
 }
 
 #[test]
 fn an_unknown_tls_mode() {
     insta::assert_snapshot!(said("mode: verify-full", "mode: verifyfull"), @r#"
-    policy.yaml:62:15: spec.sources[0].postgres.tls.mode: unknown value `verifyfull`
+    policy.yaml:85:15: spec.sources[0].postgres.tls.mode: unknown value `verifyfull`
     did you mean `verify-full`?
     "#);
 }
 
 #[test]
 fn a_length_of_time() {
-    insta::assert_snapshot!(said("rpo: 24h", "rpo: 1 day"), @"policy.yaml:80:10: spec.objectives.rpo: `1 day` is not a length of time: write 90s, 15m, 24h, 7d or 1h30m");
+    insta::assert_snapshot!(said("rpo: 24h", "rpo: 1 day"), @"policy.yaml:103:10: spec.objectives.rpo: `1 day` is not a length of time: write 90s, 15m, 24h, 7d or 1h30m");
 }
 
 #[test]
 fn a_proof_level_that_needs_a_key() {
     insta::assert_snapshot!(said("afterBackup: hashed", "afterBackup: opened"), @r#"
-    policy.yaml:75:18: spec.verify.afterBackup: unknown value `opened`
+    policy.yaml:98:18: spec.verify.afterBackup: unknown value `opened`
     known here: present, hashed
     "#);
 }
 
 #[test]
 fn a_tab() {
-    insta::assert_snapshot!(said("  keys:\n", "\tkeys:\n"), @"policy.yaml:16:9: while scanning a plain scalar, found a tab");
+    insta::assert_snapshot!(said("  keys:\n", "\tkeys:\n"), @"policy.yaml:41:2: tabs disallowed within this context (block indentation)");
 }
 
 #[test]
 fn an_unclosed_bracket() {
-    insta::assert_snapshot!(said("tools: [/usr/lib/postgresql/15/bin]", "tools: [/usr/lib/postgresql/15/bin"), @"policy.yaml:71:7: while parsing a flow sequence, expected ',' or ']'");
+    insta::assert_snapshot!(said("tools: [/usr/lib/postgresql/15/bin]", "tools: [/usr/lib/postgresql/15/bin"), @"policy.yaml:94:7: while parsing a flow sequence, expected ',' or ']'");
 }
 
 #[test]
 fn a_field_twice() {
-    insta::assert_snapshot!(said("port: 5432", "port: 5432\n      port: 5433"), @"policy.yaml:54:7: `port` is there twice");
+    insta::assert_snapshot!(said("port: 5432", "port: 5432\n      port: 5433"), @"policy.yaml:77:7: `port` is there twice");
 }
 
 #[test]
@@ -276,10 +294,10 @@ fn an_empty_section() {
 
 #[test]
 fn a_number_as_name_of_a_secret_file() {
-    insta::assert_snapshot!(said("{file: /etc/lifeboat/postgres-ca.pem}", "{file: }"), @"policy.yaml:64:18: spec.sources[0].postgres.tls.ca.file: a text is missing here");
+    insta::assert_snapshot!(said("{file: /etc/lifeboat/postgres-ca.pem}", "{file: }"), @"policy.yaml:87:18: spec.sources[0].postgres.tls.ca.file: a text is missing here");
 }
 
 #[test]
 fn a_time_without_unit() {
-    insta::assert_snapshot!(said("stallTimeout: 10m", "stallTimeout: 10"), @"policy.yaml:71:21: spec.sources[0].postgres.stallTimeout: `10` is not a length of time: write 90s, 15m, 24h, 7d or 1h30m");
+    insta::assert_snapshot!(said("stallTimeout: 10m", "stallTimeout: 10"), @"policy.yaml:94:21: spec.sources[0].postgres.stallTimeout: `10` is not a length of time: write 90s, 15m, 24h, 7d or 1h30m");
 }

@@ -26,9 +26,9 @@ use rustix::io::Errno;
 use tokio::sync::mpsc;
 
 use crate::clock::Clock;
-use crate::model::{Digest, Key, ObjectInfo, Prefix, Timestamp, Version};
+use crate::model::{Key, Lock, ObjectInfo, Prefix, Timestamp, Version};
 use crate::store::Access;
-use crate::store::driver::{Driver, DriverError, ErrorKind, Features};
+use crate::store::driver::{Driver, DriverError, ErrorKind, Features, NO_LOCKS, Put};
 
 use self::dirty::Dirty;
 use self::tree::Tree;
@@ -100,7 +100,7 @@ impl Local {
 
 #[async_trait]
 impl Driver for Local {
-    async fn put_new(&self, key: &Key, body: Bytes, _sha256: Digest) -> Result<Option<Version>, DriverError> {
+    async fn put_new(&self, key: &Key, body: Bytes, _put: Put) -> Result<Option<Version>, DriverError> {
         let key = key.clone();
         self.run(move |directory| directory.put(&key, &body)).await?;
         Ok(None)
@@ -136,6 +136,14 @@ impl Driver for Local {
             read.map_ok(|batch: Vec<ObjectInfo>| stream::iter(batch.into_iter().map(Ok))).try_flatten()
         };
         stream::once(start).flatten().boxed()
+    }
+
+    fn list_versions(self: Arc<Self>, prefix: Prefix) -> BoxStream<'static, Result<ObjectInfo, DriverError>> {
+        self.list(prefix)
+    }
+
+    async fn extend_lock(&self, _key: &Key, _version: &Version, _lock: Lock) -> Result<(), DriverError> {
+        Err(DriverError::new(ErrorKind::Other, NO_LOCKS))
     }
 
     async fn barrier(&self) -> Result<(), DriverError> {

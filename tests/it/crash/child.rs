@@ -14,7 +14,7 @@ use lifeboat::job::types::{Outcome, Place};
 use lifeboat::job::verify::after_backup;
 use lifeboat::model::{Digest, Level, Role, RunId, StoreUrl};
 use lifeboat::repository::{DedupKey, Identities, Repository, SigningKey, layout};
-use lifeboat::store::{Access, Fault, FaultPlan, Store, When};
+use lifeboat::store::{Access, Fault, FaultPlan, Store, StoreSettings, When};
 
 use super::world::{Streams, TUNING, mixed, offered, streams};
 use crate::support::repository::{Fixture, name};
@@ -43,7 +43,7 @@ fn victim() {
 /// Call 0 is never made: then the work is done, and the number of its calls noted.
 async fn work(verb: &str, call: u64, folder: &Path) {
     let access = if matches!(verb, "cat") { Access::ReadOnly } else { Access::ReadWrite };
-    let real = Store::open(&url(folder), access, clock::system()).await.unwrap();
+    let real = Store::open(&url(folder), &StoreSettings::default(), access, clock::system()).await.unwrap();
     let store = real.faulty(FaultPlan::new().with(When::Call(call), Fault::Kill)).with_call_log();
     let fixture = load(folder, &store);
     match verb {
@@ -150,7 +150,7 @@ fn traced(options: &[&str], log: &Path) -> Option<Command> {
 /// A repository in a directory with one backup and the keys beside it. Copies share the files, which nobody changes.
 async fn prepared() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    let store = Store::create(&url(folder.path()), clock::system()).await.unwrap();
+    let store = Store::create(&url(folder.path()), &StoreSettings::default(), clock::system()).await.unwrap();
     let mut fixture = Fixture::in_store(store.clone(), 1).await;
     fixture.tuning = TUNING;
     save(&fixture, folder.path());
@@ -219,7 +219,8 @@ async fn trial(prepared: PathBuf, verb: &'static str, strike: Strike) {
     let reads = matches!(verb, "cat");
     assert!(!reads || before == after, "a reader changes nothing");
 
-    let store = Store::open(&url(folder.path()), Access::ReadWrite, clock::system()).await.unwrap();
+    let store =
+        Store::open(&url(folder.path()), &StoreSettings::default(), Access::ReadWrite, clock::system()).await.unwrap();
     let fixture = load(folder.path(), &store);
     let (repository, _) = fixture.open(&store).await.unwrap();
     let catalog = repository.catalog(None).await.unwrap();

@@ -8,7 +8,7 @@ use std::process::Command;
 use lifeboat::clock;
 use lifeboat::model::StoreUrl;
 use lifeboat::repository::{ErrorClass, RepositoryError};
-use lifeboat::store::{Access, Store};
+use lifeboat::store::{Access, Store, StoreSettings};
 
 use super::world::{TUNING, mixed, streams};
 use crate::support::namespace::with_small_disk;
@@ -28,7 +28,7 @@ fn victim() {
 
 async fn fill(disk: &Path) {
     let original = disk.join("original");
-    let store = Store::create(&url(&original), clock::system()).await.unwrap();
+    let store = Store::create(&url(&original), &StoreSettings::default(), clock::system()).await.unwrap();
     let mut fixture = Fixture::in_store(store.clone(), 1).await;
     fixture.tuning = TUNING;
     fixture.backup(&store, &streams(1)).await.unwrap();
@@ -56,7 +56,7 @@ async fn fill(disk: &Path) {
 async fn with_pages_left(disk: &Path, fixture: &Fixture, pages: u64) -> bool {
     let repo = disk.join("repo");
     assert!(Command::new("cp").arg("-a").args([&disk.join("original"), &repo]).status().unwrap().success());
-    let store = Store::open(&url(&repo), Access::ReadWrite, clock::system()).await.unwrap();
+    let store = Store::open(&url(&repo), &StoreSettings::default(), Access::ReadWrite, clock::system()).await.unwrap();
     let fixture = Fixture { store: store.clone(), ..fixture.clone() };
     leave(disk, pages);
     let result = fixture.backup(&store, &mixed(1, 2, 4)).await;
@@ -78,7 +78,7 @@ async fn with_pages_left(disk: &Path, fixture: &Fixture, pages: u64) -> bool {
     fs::remove_file(disk.join("filler")).unwrap();
     // The same process, and its next one.
     fixture.backup(&store, &mixed(1, 2, 4)).await.unwrap();
-    let store = Store::open(&url(&repo), Access::ReadWrite, clock::system()).await.unwrap();
+    let store = Store::open(&url(&repo), &StoreSettings::default(), Access::ReadWrite, clock::system()).await.unwrap();
     fixture.backup(&store, &mixed(1, 2, 4)).await.unwrap();
     assert_eq!(fixture.backups().await.len(), 3 + usize::from(well));
     fs::remove_dir_all(&repo).unwrap();

@@ -21,7 +21,7 @@ use lifeboat::repository::{
 };
 use lifeboat::source::Source;
 use lifeboat::source::postgres::{Databases, PostgresSource};
-use lifeboat::store::{Access, Store};
+use lifeboat::store::{Access, Store, StoreSettings};
 use sha2::Digest as _;
 
 use crate::support::capture;
@@ -154,7 +154,7 @@ impl Maker {
 
     async fn open(&self) -> (Repository, Writer) {
         let url: StoreUrl = self.url().parse().unwrap();
-        let store = Store::open(&url, Access::ReadWrite, clock::system()).await.unwrap();
+        let store = Store::open(&url, &StoreSettings::default(), Access::ReadWrite, clock::system()).await.unwrap();
         let trust = config::load_trust(&self.keys("trust.yaml")).unwrap();
         let repository = Repository::open(store, Some(trust)).await.unwrap();
         let dedup = DedupKey::parse(&self.read_key("dedup.key")).unwrap();

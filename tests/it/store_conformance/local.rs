@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use lifeboat::clock;
 use lifeboat::model::{Key, Prefix, StoreUrl};
-use lifeboat::store::{Access, ErrorKind, Store};
+use lifeboat::store::{Access, ErrorKind, Store, StoreSettings};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -20,7 +20,8 @@ struct Directory {
 impl Directory {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::create(&url(&folder.path().join("repo")), clock::system()).await.unwrap();
+        let store =
+            Store::create(&url(&folder.path().join("repo")), &StoreSettings::default(), clock::system()).await.unwrap();
         Self { folder, store }
     }
 
@@ -29,7 +30,7 @@ impl Directory {
     }
 
     async fn open(&self) -> Store {
-        Store::open(&url(&self.path("")), Access::ReadWrite, clock::system()).await.unwrap()
+        Store::open(&url(&self.path("")), &StoreSettings::default(), Access::ReadWrite, clock::system()).await.unwrap()
     }
 
     async fn names(&self) -> Vec<String> {
@@ -117,7 +118,7 @@ async fn temporary_files_are_removed_when_nobody_can_need_them() {
     };
     let before = left();
     // A reader removes nothing.
-    Store::open(&url(&d.path("")), Access::ReadOnly, clock::system()).await.unwrap();
+    Store::open(&url(&d.path("")), &StoreSettings::default(), Access::ReadOnly, clock::system()).await.unwrap();
     assert_eq!(left(), before);
     d.open().await;
     let gone: Vec<_> = before.difference(&left()).cloned().collect();
@@ -142,13 +143,14 @@ async fn a_directory_that_is_gone_is_no_empty_store() {
     d.store.put_new(&key("x"), "x".into()).await.unwrap();
     fs::remove_dir_all(d.path("")).unwrap();
     assert!(d.store.list_all(&Prefix::root()).await.is_err(), "an empty list would be a lie");
-    let error = Store::open(&url(&d.path("")), Access::ReadOnly, clock::system()).await.unwrap_err();
+    let error =
+        Store::open(&url(&d.path("")), &StoreSettings::default(), Access::ReadOnly, clock::system()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
     assert!(error.hint().is_some_and(|hint| hint.contains("mounted")), "{error}");
     fs::write(d.path("").with_file_name("file"), "").unwrap();
     let file = url(&d.folder.path().join("file"));
-    assert!(Store::open(&file, Access::ReadOnly, clock::system()).await.is_err());
-    assert!(Store::create(&file, clock::system()).await.is_err());
+    assert!(Store::open(&file, &StoreSettings::default(), Access::ReadOnly, clock::system()).await.is_err());
+    assert!(Store::create(&file, &StoreSettings::default(), clock::system()).await.is_err());
 }
 
 /// What others may read or write follows the directory that the operator made.

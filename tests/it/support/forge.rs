@@ -10,7 +10,7 @@ use ed25519_dalek::pkcs8::DecodePrivateKey as _;
 use lifeboat::clock;
 use lifeboat::model::{Manifest, PublicKey, Role, RunId, sha256};
 use lifeboat::repository::{Document, SigningKey, peek};
-use lifeboat::store::Store;
+use lifeboat::store::{Store, StoreSettings};
 
 use super::local::{Said, objects, replace};
 use super::repository::{Fixture, noise};
@@ -25,7 +25,7 @@ impl Forge {
     pub async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("file://{}/repo", folder.path().display()).parse().unwrap();
-        let store = Store::create(&url, clock::system()).await.unwrap();
+        let store = Store::create(&url, &StoreSettings::default(), clock::system()).await.unwrap();
         let fixture = Fixture::in_store(store, 1).await;
         let this = Self { fixture, folder };
         std::fs::write(this.path("identity.txt"), &this.fixture.identity).unwrap();

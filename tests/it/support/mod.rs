@@ -13,4 +13,6 @@ pub mod proxy;
 pub mod repository;
 pub mod reseal;
 pub mod restore;
+#[allow(dead_code, reason = "a helper for all tests of stores, now and later")]
+pub mod servers;
 pub mod soak;
