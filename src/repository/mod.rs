@@ -21,6 +21,7 @@ mod open;
 mod pipeline;
 mod plausible;
 mod read;
+mod reading;
 mod restore_text;
 mod run;
 mod seal;

@@ -5,11 +5,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
-use sha2::Digest as _;
 
 use crate::model::{
-    ByteStream, ChunkLine, Chunking, Detail, Digest, FORMAT, FailureClass, Key, Name, ObjectRef, PartDetail,
-    RepositoryId, RunId, SourceEntry, SourceFailure, StreamDetail,
+    ByteStream, ChunkLine, Chunking, Detail, FORMAT, FailureClass, Key, Name, ObjectRef, PartDetail, RepositoryId,
+    RunId, SourceEntry, SourceFailure, StreamDetail,
 };
 use crate::repository::base::chain;
 use crate::repository::catalog::Backup;
@@ -20,7 +19,7 @@ use crate::repository::plausible::{
     MAX_CHUNK_BYTES, MAX_DETAIL_VALUES, MAX_SEALED_CHUNK_BYTES, check_detail, has_few_values,
 };
 use crate::repository::unseal::Identities;
-use crate::repository::{ErrorClass, MAX_DOCUMENT_BYTES, Repository, RepositoryError, layout};
+use crate::repository::{ErrorClass, MAX_DOCUMENT_BYTES, Repository, RepositoryError, layout, reading};
 use crate::store::ErrorKind;
 
 /// Chunks fetched and opened ahead of the one that is being delivered.
@@ -208,24 +207,12 @@ impl CaptureReader {
 
     /// The plain bytes of a whole stream. Ends cleanly only if length and SHA-256 are those of the capture.
     pub fn read(&self, stream: u32) -> ByteStream {
-        let Some(detail) = self.detail.streams.get(stream as usize) else {
+        let n = stream as usize;
+        let (Some(detail), Some(lines)) = (self.detail.streams.get(n), self.list.streams.get(n)) else {
             let failure = SourceFailure::new(FailureClass::Internal, format!("stream {stream}"), "there is none");
             return futures::stream::once(async { Err(failure) }).boxed();
         };
-        let chunks = self.read_range(stream, 0..detail.bytes);
-        let check = Check { hash: sha2::Sha256::new(), bytes: 0, expected: detail.clone() };
-        futures::stream::try_unfold((chunks, Some(check)), |(mut chunks, check)| async move {
-            let Some(mut check) = check else { return Ok(None) };
-            if let Some(bytes) = chunks.try_next().await? {
-                check.hash.update(&bytes);
-                check.bytes += bytes.len() as u64;
-                Ok(Some((bytes, (chunks, Some(check)))))
-            } else {
-                check.finish()?;
-                Ok(None)
-            }
-        })
-        .boxed()
+        reading::stream(self.clone(), lines, detail.clone())
     }
 
     /// The plain bytes of one part, framing included. Each chunk is held against its signed hash.
@@ -257,32 +244,50 @@ impl CaptureReader {
     }
 
     /// One chunk, from the store to plain bytes.
-    pub async fn read_chunk(&self, line: ChunkLine) -> Result<Bytes, RepositoryError> {
+    pub(in crate::repository) async fn read_chunk(&self, line: ChunkLine) -> Result<Bytes, RepositoryError> {
         let key = self.list.key(&line);
-        let opened = match self.repository.fetch_chunk(&key, &line).await {
-            Ok(sealed) => self.open_chunk(&key, &line, sealed).await,
-            Err(error) => Err(error),
-        };
-        match opened {
-            Err(error) if error.class() == ErrorClass::Damaged => {
-                let sealed = self.repository.rescue_chunk(&key, &line, error).await?;
-                self.open_chunk(&key, &line, sealed).await
-            }
-            opened => opened,
-        }
+        let sealed = self.repository.sealed_chunk(&key, &line).await?;
+        self.open(Fetched { key, line, sealed }).await
     }
 
-    async fn open_chunk(&self, key: &Key, line: &ChunkLine, sealed: Bytes) -> Result<Bytes, RepositoryError> {
-        let (key, line) = (key.clone(), line.clone());
+    /// The bytes of a chunk, not compared yet: whoever opens them hashes them first.
+    pub(in crate::repository) async fn fetch(&self, line: ChunkLine) -> Result<Fetched, RepositoryError> {
+        let key = self.list.key(&line);
+        let sealed = match self.repository.fetch_chunk(&key, &line).await {
+            Err(error) if error.class() == ErrorClass::Damaged => {
+                self.repository.rescue_chunk(&key, &line, error).await?
+            }
+            fetched => fetched?,
+        };
+        Ok(Fetched { key, line, sealed })
+    }
+
+    /// Where the bytes that came are not those that were stored: what an older version has, opened.
+    pub(in crate::repository) async fn rescue(&self, key: Key, line: ChunkLine) -> Result<Bytes, RepositoryError> {
+        let sealed = self.repository.rescue_chunk(&key, &line, other_bytes(&key)).await?;
+        self.open(Fetched { key, line, sealed }).await
+    }
+
+    /// Begins at once, on a thread of its own. The object's hash must have been checked.
+    pub(in crate::repository) fn open(
+        &self,
+        fetched: Fetched,
+    ) -> impl Future<Output = Result<Bytes, RepositoryError>> + Send + use<> {
         let identities = self.identities.clone();
         let opened = tokio::task::spawn_blocking(move || {
-            check_sealed(&key, &line, &sealed)?;
-            identities
-                .open_chunk(&sealed, line.len)
-                .map_err(|source| RepositoryError::Open { key: key.to_string(), source })
+            let Fetched { key, line, sealed } = fetched;
+            let plain = identities.open_chunk(&sealed, line.len);
+            plain.map(Bytes::from).map_err(|source| RepositoryError::Open { key: key.to_string(), source })
         });
-        opened.await.map_err(|_| RepositoryError::Worker("opening"))?.map(Bytes::from)
+        async { opened.await.map_err(|_| RepositoryError::Worker("opening"))? }
     }
+}
+
+/// A stored chunk as it came, not checked yet.
+pub(in crate::repository) struct Fetched {
+    pub key: Key,
+    pub line: ChunkLine,
+    pub sealed: Bytes,
 }
 
 impl Repository {
@@ -334,25 +339,11 @@ fn check_sealed(key: &Key, line: &ChunkLine, sealed: &[u8]) -> Result<(), Reposi
     if crate::model::sha256(sealed) == line.sha256 {
         return Ok(());
     }
-    Err(damaged(key, "its bytes are not those that were stored"))
+    Err(other_bytes(key))
 }
 
-/// What a whole stream must come to.
-struct Check {
-    hash: sha2::Sha256,
-    bytes: u64,
-    expected: StreamDetail,
-}
-
-impl Check {
-    fn finish(self) -> Result<(), SourceFailure> {
-        let sha256 = Digest(self.hash.finalize().into());
-        if self.bytes == self.expected.bytes && sha256 == self.expected.sha256 {
-            return Ok(());
-        }
-        let subject = format!("stream {}", self.expected.name);
-        Err(SourceFailure::new(FailureClass::Damaged, subject, "its bytes are not those that were captured"))
-    }
+fn other_bytes(key: &Key) -> RepositoryError {
+    damaged(key, "its bytes are not those that were stored")
 }
 
 /// A repository's error as a target sees it: damaged bytes, a wrong key, or a store that does not answer.
