@@ -72,6 +72,18 @@ impl Global {
         self.place_of(self.files(recipients)?, signing_key)
     }
 
+    /// The repository that is written, and the policy's others; only the first if one is named on the command line.
+    pub fn policy_and_copies(&self, single: bool) -> Result<(Place, Vec<Place>), JobError> {
+        let place = self.policy_place(single, None)?;
+        let mut copies = Vec::new();
+        if self.repository.is_none() {
+            let recipients = if single { Recipients::AtLeastOne } else { Recipients::AtLeastTwo };
+            copies = self.policy_places(&self.files(recipients)?, None)?;
+            copies.retain(|copy| copy.url != place.url);
+        }
+        Ok((place, copies))
+    }
+
     pub fn place_of(&self, files: Files, signing_key: Option<PathBuf>) -> Result<Place, JobError> {
         let url = match (&self.repository, &files.policy) {
             (Some(text), _) => repository(text)?,

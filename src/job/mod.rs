@@ -8,6 +8,7 @@ pub mod cat;
 pub mod check;
 pub mod copy;
 mod error;
+mod features;
 pub mod init;
 pub mod list;
 mod open;

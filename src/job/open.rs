@@ -67,7 +67,7 @@ pub(in crate::job) fn store_exit(error: &StoreError) -> Exit {
     }
 }
 
-fn from_store(error: &StoreError) -> JobError {
+pub(in crate::job) fn from_store(error: &StoreError) -> JobError {
     let failed = JobError::new(store_exit(error), "the store cannot be used");
     match error.hint() {
         Some(hint) => failed.hint(hint),

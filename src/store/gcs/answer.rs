@@ -75,11 +75,43 @@ impl Object {
     }
 }
 
+/// A bucket, as far as it is used.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Bucket {
+    versioning: Option<Versioning>,
+    object_retention: Option<ObjectRetention>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Versioning {
+    #[serde(default)]
+    enabled: bool,
+}
+
+#[derive(Debug, Deserialize)]
+struct ObjectRetention {
+    mode: Option<String>,
+}
+
+impl Bucket {
+    pub fn keeps_versions(&self) -> bool {
+        self.versioning.as_ref().is_some_and(|versioning| versioning.enabled)
+    }
+
+    pub fn can_lock(&self) -> bool {
+        self.object_retention.as_ref().is_some_and(|retention| retention.mode.as_deref() == Some("Enabled"))
+    }
+}
+
 /// What a request was about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Asked {
     Create,
+    /// One object.
     Read,
+    /// The bucket, or what is in it.
+    Bucket,
     Lock,
 }
 
@@ -141,7 +173,7 @@ pub(super) fn meaning(
     let low = message.to_ascii_lowercase();
     let (kind, trouble) = match (status.as_u16(), reason) {
         // Not the object is missing, but everything: that must not look like one lost chunk.
-        (404, _) if low.contains("bucket does not exist") || asked == Asked::Create => {
+        (404, _) if low.contains("bucket does not exist") || matches!(asked, Asked::Create | Asked::Bucket) => {
             (ErrorKind::Other, Some(Trouble::BucketMissing))
         }
         // Somebody else changed the lock since it was read: look again.
@@ -151,9 +183,13 @@ pub(super) fn meaning(
         (403, "rateLimitExceeded" | "userRateLimitExceeded") => (ErrorKind::Unavailable, None),
         // It is locked: no right would help.
         (403, "retentionPolicyNotMet") => (ErrorKind::Denied, None),
-        (400, _) if asked != Asked::Read && low.contains("retention") => (ErrorKind::Other, Some(Trouble::NoLocks)),
+        (400, _) if matches!(asked, Asked::Create | Asked::Lock) && low.contains("retention") => {
+            (ErrorKind::Other, Some(Trouble::NoLocks))
+        }
         // Bytes were damaged on their way.
-        (400, _) if asked == Asked::Create && low.contains("crc32c") => (ErrorKind::Unavailable, None),
+        (400, _) if asked == Asked::Create && low.contains("crc32c") => {
+            (ErrorKind::Unavailable, Some(Trouble::BodyDiffers))
+        }
         (403, _) if low.contains("kms") => (ErrorKind::Denied, Some(Trouble::EncryptionKey)),
         (401 | 403, _) if low.contains("anonymous caller") => (ErrorKind::Denied, Some(Trouble::NoCredentials)),
         (403, _) => (ErrorKind::Denied, Some(Trouble::Denied)),

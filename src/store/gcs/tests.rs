@@ -21,6 +21,7 @@ fn each_answer_means_one_thing() {
     for (asked, status, message, reason, kind, trouble) in [
         (Asked::Read, 404, "No such object: b/o", "notFound", NotFound, None),
         (Asked::Read, 404, missing, "notFound", Other, Some(Trouble::BucketMissing)),
+        (Asked::Bucket, 404, "Not Found", "notFound", Other, Some(Trouble::BucketMissing)),
         (Asked::Create, 404, "Not Found", "notFound", Other, Some(Trouble::BucketMissing)),
         (Asked::Create, 412, "conditionNotMet", "conditionNotMet", AlreadyExists, None),
         (Asked::Lock, 412, "conditionNotMet", "conditionNotMet", Unavailable, None),
@@ -30,7 +31,7 @@ fn each_answer_means_one_thing() {
         (Asked::Create, 403, "Rate Limit Exceeded", "rateLimitExceeded", Unavailable, None),
         (Asked::Create, 400, off, "invalid", Other, Some(Trouble::NoLocks)),
         (Asked::Lock, 403, "under active retention", "retentionPolicyNotMet", Denied, None),
-        (Asked::Create, 400, "Provided CRC32C does not match", "invalid", Unavailable, None),
+        (Asked::Create, 400, "Provided CRC32C does not match", "invalid", Unavailable, Some(Trouble::BodyDiffers)),
         (Asked::Read, 429, "", "", Unavailable, None),
         (Asked::Read, 503, "Backend Error", "backendError", Unavailable, None),
         (Asked::Read, 501, "", "", Other, None),

@@ -92,7 +92,7 @@ fn meaning(refused: Refused, headers: &HeaderMap, region: Option<String>) -> Dri
             | "XAmzContentSHA256Mismatch"
             | "XAmzContentChecksumMismatch",
             _,
-        ) => (Some(ErrorKind::Unavailable), None),
+        ) => (Some(ErrorKind::Unavailable), damaged(&refused.code)),
         // Not the object is missing, but everything: that must not look like one lost chunk.
         ("NoSuchBucket", _) => (Some(ErrorKind::Other), Some(Trouble::BucketMissing)),
         ("PermanentRedirect" | "TemporaryRedirect" | "AuthorizationHeaderMalformed", _) | (_, 301 | 307) => {
@@ -102,7 +102,8 @@ fn meaning(refused: Refused, headers: &HeaderMap, region: Option<String>) -> Dri
         ("XMinioStorageFull" | "XMinioAdminBucketQuotaExceeded" | "QuotaExceeded", _) | (_, 507) => {
             (Some(ErrorKind::Other), Some(Trouble::Full))
         }
-        ("InvalidRequest" | "InvalidBucketState" | "ObjectLockConfigurationNotFoundError", _)
+        ("ObjectLockConfigurationNotFoundError", _) => (Some(ErrorKind::Other), Some(Trouble::NoLocks)),
+        ("InvalidRequest" | "InvalidBucketState", _)
             if refused.message.to_ascii_lowercase().contains("object lock")
                 || refused.message.to_ascii_lowercase().contains("objectlock") =>
         {
@@ -122,6 +123,11 @@ fn meaning(refused: Refused, headers: &HeaderMap, region: Option<String>) -> Dri
         Some(trouble) => DriverError { retry_after: told.retry_after, ..trouble.because(told.kind, told.source) },
         None => told,
     }
+}
+
+/// The server held the body against its checksum. The others say that the body did not arrive whole.
+fn damaged(code: &str) -> Option<Trouble> {
+    (!matches!(code, "IncompleteBody" | "RequestTimeout")).then_some(Trouble::BodyDiffers)
 }
 
 /// A header as text.
