@@ -184,7 +184,7 @@ async fn probe(store: &Store, url: &StoreUrl, id: RepositoryId, cx: &Context) ->
 /// An empty place to write to. Whatever lies there already is left as it is.
 async fn create_store(url: &StoreUrl, policy: Option<&Policy>, cx: &Context) -> Result<Store, JobError> {
     let failed = |error: StoreError| {
-        let hint = error.hint().unwrap_or("choose another folder").to_owned();
+        let hint = error.hint().unwrap_or("choose another folder, or another prefix of the bucket").to_owned();
         let exit = store_exit(&error);
         JobError::new(exit, format!("cannot make a repository at {url}")).because(error).hint(hint)
     };

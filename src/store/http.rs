@@ -70,10 +70,7 @@ pub(in crate::store) fn use_ring() {
 pub(in crate::store) fn no_answer(error: reqwest::Error) -> DriverError {
     let (kind, trouble) = match silence(&error) {
         _ if error.is_builder() || error.is_redirect() => (ErrorKind::Other, None),
-        // These stay as they are: trying again does not help.
-        Some(trouble @ (Trouble::UnknownAuthority | Trouble::Certificate | Trouble::PlainHttp)) => {
-            (ErrorKind::Other, Some(trouble))
-        }
+        Some(trouble) if trouble.lasts() => (ErrorKind::Other, Some(trouble)),
         trouble => (ErrorKind::Unavailable, trouble),
     };
     match trouble {
@@ -83,7 +80,7 @@ pub(in crate::store) fn no_answer(error: reqwest::Error) -> DriverError {
 }
 
 /// Why no server answered, as far as the causes say.
-fn silence(error: &reqwest::Error) -> Option<Trouble> {
+pub(in crate::store) fn silence(error: &reqwest::Error) -> Option<Trouble> {
     let mut next: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(error) = next {
         let io = error.downcast_ref::<io::Error>();

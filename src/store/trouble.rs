@@ -52,7 +52,7 @@ impl Trouble {
             Trouble::Clock => "set this machine's clock (NTP): the store refuses signatures of another time",
             Trouble::Denied => "give this role's key the right to it (docs/stores.md has the policies)",
             Trouble::BucketMissing => "look at the spelling; buckets are made by a person, not by lifeboat",
-            Trouble::WrongRegion(_) => "name the bucket's region in the address: s3://BUCKET/PREFIX?region=REGION",
+            Trouble::WrongRegion(_) => "name the bucket's region in the address: ?region=REGION",
             Trouble::NoRegion => "name it in the address, s3://BUCKET/PREFIX?region=REGION, or set AWS_REGION",
             Trouble::UnknownName => "look at the spelling of the host, and whether names are resolved here (DNS)",
             Trouble::NobodyListens => "look at host and port of the address, and whether the store is up",
@@ -78,6 +78,11 @@ impl Trouble {
     pub fn is_about_credentials(&self) -> bool {
         use Trouble::{Clock, Denied, EncryptionKey, Expired, NoCredentials, UnknownKey, WrongSecret};
         matches!(self, NoCredentials | UnknownKey | WrongSecret | Expired | Clock | Denied | EncryptionKey)
+    }
+
+    /// Whether it stays as it is, however often one tries.
+    pub(in crate::store) fn lasts(&self) -> bool {
+        matches!(self, Trouble::UnknownAuthority | Trouble::Certificate | Trouble::PlainHttp)
     }
 
     /// The first one in a chain of causes.

@@ -11,6 +11,7 @@
 
 mod access;
 mod architecture;
+mod bad_input;
 mod canary;
 mod cli;
 mod cli_json;
@@ -58,3 +59,4 @@ mod store_conformance;
 mod store_features;
 mod support;
 mod thief_stores;
+mod tls_and_proxy;

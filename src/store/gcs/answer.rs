@@ -1,10 +1,11 @@
 //! What the service's answers mean, and what it says to a person.
 
-use reqwest::header::{HeaderMap, HeaderName};
+use reqwest::header::{DATE, HeaderMap, HeaderName};
 use reqwest::{Response, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use crate::clock;
 use crate::model::{Key, ObjectInfo, Timestamp, Version};
 use crate::store::driver::{DriverError, ErrorKind};
 use crate::store::http;
@@ -13,6 +14,8 @@ use crate::store::trouble::Trouble;
 /// A page of a list has at most 1,000 rows of a few kilobytes.
 const MAX_ANSWER_BYTES: u64 = 16 << 20;
 const MAX_REASON_BYTES: u64 = 64 << 10;
+/// Google takes a token from up to ten minutes ago or ahead; half of it leaves no doubt.
+const MAX_SKEW_SECONDS: i64 = 300;
 
 /// An object's metadata, as far as it is used. Numbers are text in this API.
 #[derive(Debug, Deserialize)]
@@ -192,6 +195,9 @@ pub(super) fn meaning(
         }
         (403, _) if low.contains("kms") => (ErrorKind::Denied, Some(Trouble::EncryptionKey)),
         (401 | 403, _) if low.contains("anonymous caller") => (ErrorKind::Denied, Some(Trouble::NoCredentials)),
+        // A token that this machine signed says when, by this machine's clock.
+        (401, _) if skewed(headers) => (ErrorKind::Denied, Some(Trouble::Clock)),
+        (401, _) => (ErrorKind::Denied, Some(Trouble::Expired)),
         (403, _) => (ErrorKind::Denied, Some(Trouble::Denied)),
         (407, _) => (ErrorKind::Other, Some(Trouble::Proxy)),
         _ => return http::refused(status, headers, refused),
@@ -202,6 +208,12 @@ pub(super) fn meaning(
         None => DriverError::new(kind, refused),
     };
     DriverError { retry_after, ..error }
+}
+
+/// Whether the service's clock is further from this machine's than any token allows.
+fn skewed(headers: &HeaderMap) -> bool {
+    let here = clock::system().now();
+    date(headers, DATE).is_ok_and(|there| here.duration_since(there).as_secs().abs() > MAX_SKEW_SECONDS)
 }
 
 /// A JSON answer.

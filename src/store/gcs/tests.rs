@@ -27,7 +27,7 @@ fn each_answer_means_one_thing() {
         (Asked::Lock, 412, "conditionNotMet", "conditionNotMet", Unavailable, None),
         (Asked::Create, 403, create, "forbidden", Denied, Some(Trouble::Denied)),
         (Asked::Read, 401, anonymous, "required", Denied, Some(Trouble::NoCredentials)),
-        (Asked::Read, 401, "Invalid Credentials", "authError", Denied, None),
+        (Asked::Read, 401, "Invalid Credentials", "authError", Denied, Some(Trouble::Expired)),
         (Asked::Create, 403, "Rate Limit Exceeded", "rateLimitExceeded", Unavailable, None),
         (Asked::Create, 400, off, "invalid", Other, Some(Trouble::NoLocks)),
         (Asked::Lock, 403, "under active retention", "retentionPolicyNotMet", Denied, None),
@@ -46,6 +46,9 @@ fn a_permission_is_named_and_a_wait_is_kept() {
     headers.insert(RETRY_AFTER, HeaderValue::from_static("7"));
     let error = meaning(Asked::Create, StatusCode::FORBIDDEN, &headers, "x lacks storage.objects.create", "forbidden");
     assert_eq!(error.retry_after.unwrap().as_secs(), 7);
+    headers.insert(reqwest::header::DATE, HeaderValue::from_static("Tue, 24 Nov 2020 13:00:00 GMT"));
+    let late = meaning(Asked::Read, StatusCode::UNAUTHORIZED, &headers, "Invalid Credentials", "authError");
+    assert_eq!(Trouble::find(late.source.as_ref()), Some(&Trouble::Clock));
     let words = std::error::Error::source(error.source.as_ref()).unwrap().to_string();
     assert!(words.contains("storage.objects.create"), "{words}");
 }

@@ -1,10 +1,13 @@
 //! What several tests need: real servers, small helpers.
 
+pub mod answering;
+pub mod authority;
 pub mod capture;
 pub mod clock;
 pub mod forge;
 pub mod local;
 pub mod namespace;
+pub mod person;
 pub mod play;
 #[allow(dead_code, reason = "a helper for all tests of servers, now and later")]
 pub mod postgres;
