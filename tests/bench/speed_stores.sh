@@ -9,7 +9,6 @@ set -euo pipefail
 
 runs=${RUNS:-5}
 size_mb=${SIZE_MB:-2048}
-size=$((size_mb << 20))
 
 "$bench_dir/install.sh" bench-stores
 if [ -n "${LIFEBOAT_STREAM:-}" ]; then
