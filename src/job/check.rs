@@ -12,7 +12,7 @@ use crate::job::plan::finding;
 use crate::job::sources;
 use crate::job::types::{CheckReport, CheckRequest, CheckedStore, FindingGroup, Place};
 use crate::model::{Finding, Severity, Timestamp};
-use crate::repository::Repository;
+use crate::repository::{Repository, with_causes};
 
 pub async fn run(request: CheckRequest, cx: &Context) -> Result<CheckReport, JobError> {
     let place = &request.place;
@@ -67,9 +67,7 @@ fn group(about: &str, findings: Vec<Finding>) -> FindingGroup {
 }
 
 fn problem(subject: &str, error: &JobError) -> Finding {
-    let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
-    let message = causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"));
-    Finding { cure: error.hint.clone(), ..Finding::problem(subject, message) }
+    Finding { cure: error.hint.clone(), ..Finding::problem(subject, with_causes(error.to_string(), error)) }
 }
 
 /// A machine whose clock differs by more than this from the store's says wrong ages.

@@ -9,7 +9,7 @@ use crate::job::open::{catalog, from_repository, open_pinned, policy, required_i
 use crate::job::types::{CopyFailure, CopyReceiver, CopyReport, CopyRequest, CopyRow, Place};
 use crate::job::{Exit, JobError, list};
 use crate::model::{Finding, Level, Severity};
-use crate::repository::{Backup, Catalog, CopyFrom, Identities, Repository, RepositoryError};
+use crate::repository::{Backup, Catalog, CopyFrom, Identities, Repository, RepositoryError, with_causes};
 use crate::verify::{Request, verify};
 
 pub async fn run(request: CopyRequest, cx: &Context) -> Result<CopyReport, JobError> {
@@ -193,7 +193,6 @@ fn damaged(backup: &Backup, problems: Vec<String>) -> CopyFailure {
 }
 
 fn failure(error: JobError) -> CopyFailure {
-    let causes = std::iter::successors(std::error::Error::source(&error), |cause| cause.source());
-    let text = causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"));
+    let text = with_causes(error.to_string(), &error);
     CopyFailure { from: None, exit: error.exit, problems: vec![text], cure: error.hint }
 }
