@@ -25,12 +25,15 @@ use crate::store::ErrorKind;
 /// One try at the manifest may take this long; then the time is read anew before the next.
 const MANIFEST_LIMIT: Duration = Duration::from_secs(60);
 /// After a try without an answer: a store that slows writers down, or restarts, must not cost a backup that is whole.
-const MANIFEST_PAUSES: [Duration; 5] = [
+const MANIFEST_PAUSES: [Duration; 8] = [
     Duration::from_millis(200),
     Duration::from_secs(1),
     Duration::from_secs(5),
-    Duration::from_secs(20),
-    Duration::from_secs(40),
+    Duration::from_secs(10),
+    Duration::from_secs(10),
+    Duration::from_secs(10),
+    Duration::from_secs(10),
+    Duration::from_secs(10),
 ];
 
 /// What the leader knows of the run.

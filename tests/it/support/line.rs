@@ -256,4 +256,3 @@ impl Message {
         &self.bytes[..(from + (all - from) * share / 100).min(all - 1)]
     }
 }
-
