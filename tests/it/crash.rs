@@ -8,4 +8,4 @@ mod matrix;
 mod partial;
 mod program;
 mod trial;
-mod world;
+pub mod world;
