@@ -5,11 +5,12 @@ use std::time::Instant;
 
 use crate::context::Context;
 use crate::job::acting::Acting;
+use crate::job::copies::{Standing, standing};
 use crate::job::open::{catalog, from_repository, open_pinned, policy, required_identities, select, writer};
 use crate::job::types::{CopyFailure, CopyReceiver, CopyReport, CopyRequest, CopyRow, Place};
 use crate::job::{Exit, JobError, list};
 use crate::model::{Finding, Level, Severity};
-use crate::repository::{Backup, Catalog, CopyFrom, Identities, Repository, RepositoryError};
+use crate::repository::{Backup, CopyFrom, Identities, Repository, RepositoryError};
 use crate::verify::{Request, verify};
 
 pub async fn run(request: CopyRequest, cx: &Context) -> Result<CopyReport, JobError> {
@@ -92,10 +93,10 @@ impl From<'_> {
         let writer = writer(&into, place)?;
         let theirs = catalog(&into, place).await?;
         for backup in &self.wanted {
-            match self.standing(backup, &theirs) {
+            match standing(backup, &theirs) {
                 Standing::Held => receiver.held += 1,
-                Standing::Expired => receiver.expired += 1,
-                Standing::Lacking if dry_run => receiver.copied.push(CopyRow {
+                Standing::Expired if !self.again => receiver.expired += 1,
+                _ if dry_run => receiver.copied.push(CopyRow {
                     from: backup.manifest.run,
                     run: None,
                     raw_bytes: backup.manifest.sources.iter().map(|entry| entry.stats.raw).sum(),
@@ -103,7 +104,7 @@ impl From<'_> {
                     reused_chunks: 0,
                     seconds: 0.0,
                 }),
-                Standing::Lacking => {
+                Standing::Expired | Standing::Lacking => {
                     let missing = self.missing(backup, cx).await;
                     if !missing.is_empty() {
                         receiver.failed.push(damaged(backup, missing));
@@ -143,19 +144,6 @@ impl From<'_> {
         Ok(())
     }
 
-    fn standing(&self, backup: &Backup, theirs: &Catalog) -> Standing {
-        let original = backup.original();
-        // A copy that was found damaged is no copy: another one heals it.
-        let holds = |copy: &Backup| copy.original().same(&original) && copy.damaged().is_empty();
-        if theirs.backups.iter().any(holds) {
-            Standing::Held
-        } else if !self.again && theirs.expired.iter().any(|expired| expired.same(&original)) {
-            Standing::Expired
-        } else {
-            Standing::Lacking
-        }
-    }
-
     /// Every object of the backup that is not there, or not with its size: all of them are named, not the first.
     async fn missing(&self, backup: &Backup, cx: &Context) -> Vec<String> {
         let mut missing = Vec::new();
@@ -180,12 +168,6 @@ impl From<'_> {
     }
 }
 
-enum Standing {
-    Held,
-    Expired,
-    Lacking,
-}
-
 fn damaged(backup: &Backup, problems: Vec<String>) -> CopyFailure {
     let run = backup.manifest.run;
     let cure = Some(format!("lifeboat verify {run} --level hashed; the next backup stores damaged chunks anew"));
@@ -193,7 +175,5 @@ fn damaged(backup: &Backup, problems: Vec<String>) -> CopyFailure {
 }
 
 fn failure(error: JobError) -> CopyFailure {
-    let causes = std::iter::successors(std::error::Error::source(&error), |cause| cause.source());
-    let text = causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"));
-    CopyFailure { from: None, exit: error.exit, problems: vec![text], cure: error.hint }
+    CopyFailure { from: None, exit: error.exit, problems: vec![error.with_causes()], cure: error.hint }
 }

@@ -1,5 +1,7 @@
 //! Copies into a second repository: what crashes leave, what damage does, and the loop through the program.
 
+mod nearest;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
