@@ -157,6 +157,7 @@ impl From<'_> {
                 rehearsal: None,
             };
             let checked = verify(&request, entry, cx).await;
+            checked.findings.into_iter().for_each(|finding| cx.found(finding));
             let damaged =
                 checked.problems.into_iter().filter(|problem| problem.kind == crate::verify::ProblemKind::Damaged);
             missing.extend(damaged.map(|problem| match problem.key {

@@ -51,7 +51,7 @@ struct Opened<'a> {
 
 /// One of the places, in the policy's order.
 enum Asked<'a> {
-    Opened(Opened<'a>),
+    Opened(Box<Opened<'a>>),
     Closed(&'a Place, JobError),
 }
 
@@ -111,13 +111,13 @@ async fn ask<'a>(wanted: &Wanted<'a>, cx: &Context) -> Result<Vec<Asked<'a>>, Jo
     let (first, further) =
         tokio::join!(open(wanted.place, cx), join_all(wanted.copies.iter().map(|place| open_soon(place, cx))));
     if further.is_empty() {
-        return first.map(|opened| vec![Asked::Opened(opened)]);
+        return first.map(|opened| vec![Asked::Opened(Box::new(opened))]);
     }
     let places = std::iter::once(wanted.place).chain(wanted.copies);
     let asked = std::iter::once(first).chain(further).zip(places);
     Ok(asked
         .map(|(answer, place)| match answer {
-            Ok(opened) => Asked::Opened(opened),
+            Ok(opened) => Asked::Opened(Box::new(opened)),
             Err(error) => Asked::Closed(place, error),
         })
         .collect())
@@ -153,7 +153,7 @@ fn choose(wanted: &Wanted<'_>, asked: &[Asked<'_>]) -> Result<Backup, (Catalog, 
 
 fn opened<'a>(asked: &'a [Asked<'a>]) -> impl Iterator<Item = &'a Opened<'a>> {
     asked.iter().filter_map(|asked| match asked {
-        Asked::Opened(opened) => Some(opened),
+        Asked::Opened(opened) => Some(&**opened),
         Asked::Closed(..) => None,
     })
 }

@@ -1,11 +1,13 @@
 //! Copies into a second repository: what crashes leave, what damage does, and the loop through the program.
 
+mod lock;
 mod nearest;
+mod reseal;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use lifeboat::model::{RepositoryId, Role, Trust};
+use lifeboat::model::{DedupPin, RepositoryId, Role, Trust};
 use lifeboat::repository::{Backup, Committed, CopyFrom, NewRepository, Repository, RepositoryError};
 use lifeboat::store::{ErrorKind, Fault, FaultPlan, MemoryDisk, Operation, Store, When};
 
@@ -27,7 +29,8 @@ async fn second(fixture: &Fixture, store: Store, id: u8) -> Fixture {
         operator: fixture.keys[&Role::Operator].clone(),
     };
     Repository::create(store.clone(), new).await.unwrap();
-    Fixture { store, trust: Trust { repositories: vec![id], ..fixture.trust.clone() }, ..fixture.clone() }
+    let dedup = fixture.trust.dedup.clone().map(|pin| DedupPin { check: fixture.dedup.check(), ..pin });
+    Fixture { store, trust: Trust { repositories: vec![id], dedup, ..fixture.trust.clone() }, ..fixture.clone() }
 }
 
 async fn copy(from: &Fixture, backup: &Backup, into: &Fixture, store: &Store) -> Result<Committed, RepositoryError> {
