@@ -9,7 +9,7 @@ pub async fn run(request: CatRequest, cx: &Context) -> Result<CatStream, JobErro
     let CatRequest { place, copies, backup, source, .. } = &request;
     // One copy is read as it is; which of several is whole, is asked before the first byte.
     let whole = !copies.is_empty();
-    let found = nearest(&Wanted { place, copies, backup, source, whole }, cx).await?;
+    let found = nearest(&Wanted { place, copies, backup, source, whole }, Vec::new(), cx).await?;
     let Nearest { url, backup, reader, findings, next, .. } = found;
     for finding in findings {
         cx.found(finding);

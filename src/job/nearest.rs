@@ -11,7 +11,7 @@ use crate::job::list::is_damaged;
 use crate::job::open::{catalog, from_repository, not_selected, open_pinned, required_identities};
 use crate::job::types::{BackupRef, Place};
 use crate::job::{Exit, JobError};
-use crate::model::{Finding, Level, Name, Origin, SourceEntry, StoreUrl};
+use crate::model::{Finding, Level, Name, Origin, RunId, SourceEntry, StoreUrl};
 use crate::repository::{Backup, CaptureReader, Catalog, Repository, SelectError};
 use crate::verify::{ProblemKind, Request, verify};
 
@@ -40,6 +40,15 @@ pub(in crate::job) struct Nearest {
     pub findings: Vec<Finding>,
     /// The repository whose copy comes next, and was not tried.
     pub next: Option<StoreUrl>,
+    /// What was tried before.
+    pub refused: Vec<Refused>,
+}
+
+/// A copy that cannot be used, and why.
+pub(in crate::job) struct Refused {
+    pub url: StoreUrl,
+    pub run: RunId,
+    pub error: JobError,
 }
 
 /// A repository of the policy that answered.
@@ -61,7 +70,22 @@ struct Candidate<'a> {
     backup: &'a Backup,
 }
 
-pub(in crate::job) async fn nearest(wanted: &Wanted<'_>, cx: &Context) -> Result<Nearest, JobError> {
+impl Refused {
+    fn of(candidate: &Candidate<'_>, error: JobError) -> Self {
+        Self { url: candidate.at.place.url.clone(), run: candidate.backup.manifest.run, error }
+    }
+
+    fn is(&self, candidate: &Candidate<'_>) -> bool {
+        self.url == candidate.at.place.url && self.run == candidate.backup.manifest.run
+    }
+}
+
+/// `refused` are copies that a caller looked at already.
+pub(in crate::job) async fn nearest(
+    wanted: &Wanted<'_>,
+    mut refused: Vec<Refused>,
+    cx: &Context,
+) -> Result<Nearest, JobError> {
     let asked = ask(wanted, cx).await?;
     let original = match choose(wanted, &asked) {
         Ok(chosen) => chosen.original(),
@@ -72,7 +96,7 @@ pub(in crate::job) async fn nearest(wanted: &Wanted<'_>, cx: &Context) -> Result
     // What a proof found damaged is tried last: the proof may be old, and the damage healed.
     let doubted = |candidate: &Candidate<'_>| is_damaged(candidate.backup, wanted.source.as_str());
     candidates.sort_by_key(doubted);
-    let mut refused: Vec<(&StoreUrl, JobError)> = Vec::new();
+    candidates.retain(|candidate| !refused.iter().any(|refused| refused.is(candidate)));
     for (n, candidate) in candidates.iter().enumerate() {
         match read(wanted, candidate, cx).await {
             Ok((entry, reader)) => {
@@ -98,9 +122,10 @@ pub(in crate::job) async fn nearest(wanted: &Wanted<'_>, cx: &Context) -> Result
                     reader,
                     findings,
                     next: rest.find(|next| *next != url).cloned(),
+                    refused,
                 });
             }
-            Err(error) => refused.push((&candidate.at.place.url, error)),
+            Err(error) => refused.push(Refused::of(candidate, error)),
         }
     }
     Err(none_left(refused, &original))
@@ -214,7 +239,7 @@ fn passed_over(
     asked: &[Asked<'_>],
     original: &Origin,
     chosen: &StoreUrl,
-    refused: &[(&StoreUrl, JobError)],
+    refused: &[Refused],
 ) -> Vec<Finding> {
     let latest = !matches!(wanted.backup, BackupRef::Run(_));
     let mut findings = Vec::new();
@@ -240,13 +265,13 @@ fn passed_over(
     findings
 }
 
-fn reason(wanted: &Wanted<'_>, opened: &Opened<'_>, original: &Origin, refused: &[(&StoreUrl, JobError)]) -> Finding {
+fn reason(wanted: &Wanted<'_>, opened: &Opened<'_>, original: &Origin, refused: &[Refused]) -> Finding {
     let url = &opened.place.url;
     let say = |message: String| Finding::warning(url.to_string(), format!("is passed over: {message}"));
     let heal =
         |finding: Finding| finding.cure(format!("lifeboat verify {} --level hashed --repository {url}", original.run));
-    if let Some((_, error)) = refused.iter().find(|(of, _)| *of == url) {
-        return heal(say(error.with_causes()));
+    if let Some(refused) = refused.iter().find(|refused| refused.url == *url) {
+        return heal(say(refused.error.with_causes()));
     }
     let catalog = &opened.catalog;
     let mut held = catalog.backups.iter().filter(|backup| backup.original().same(original));
@@ -289,14 +314,15 @@ fn not_chosen(all: &Catalog, error: SelectError, asked: Vec<Asked<'_>>) -> JobEr
 }
 
 /// Every copy was refused. Damage is what a person must hear of first.
-fn none_left(mut refused: Vec<(&StoreUrl, JobError)>, original: &Origin) -> JobError {
+fn none_left(mut refused: Vec<Refused>, original: &Origin) -> JobError {
     if refused.len() < 2 {
         let lost = || JobError::failed(format!("no proof of backup {} says that it is whole", original.run));
-        return refused.pop().map_or_else(lost, |(_, error)| error);
+        return refused.pop().map_or_else(lost, |refused| refused.error);
     }
-    let reasons: Vec<String> = refused.iter().map(|(url, error)| format!("{url}: {}", error.with_causes())).collect();
-    let at = refused.iter().position(|(_, error)| error.exit == Exit::Damaged).unwrap_or(0);
-    let (_, first) = refused.swap_remove(at);
+    let reason = |refused: &Refused| format!("{}: {}", refused.url, refused.error.with_causes());
+    let reasons: Vec<String> = refused.iter().map(reason).collect();
+    let at = refused.iter().position(|refused| refused.error.exit == Exit::Damaged).unwrap_or(0);
+    let first = refused.swap_remove(at).error;
     let message = format!("no copy of backup {} can be read: {}", original.run, reasons.join("; "));
     JobError { message, source: None, ..first }
 }

@@ -10,14 +10,14 @@ use crate::config;
 use crate::context::Context;
 use crate::event::Event;
 use crate::job::JobError;
-use crate::job::nearest::{Nearest, Wanted, nearest, or_the_next};
+use crate::job::nearest::{Nearest, Refused, Wanted, nearest, or_the_next};
 use crate::job::open::{age, now};
 use crate::job::types::{Confirm, RestoreMode, RestorePlan, RestoreReport, RestoreRequest};
-use crate::model::{ByteStream, Finding, Level, Name, SourceEntry, StoreUrl, Timestamp};
+use crate::model::{ByteStream, FailureClass, Finding, Level, Name, SourceEntry, StoreUrl, Timestamp};
 use crate::repository::{Backup, CaptureReader};
 use crate::source::postgres::load::{Mode, PostgresTarget};
 use crate::source::postgres::{TargetUrl, TargetUrlError};
-use crate::source::{StreamReader, Target};
+use crate::source::{Preflight, StreamReader, Target};
 use crate::verify::CaptureStreams;
 
 pub async fn run(request: RestoreRequest, confirm: &dyn Confirm, cx: &Context) -> Result<RestoreReport, JobError> {
@@ -84,12 +84,34 @@ async fn restore(
     })
 }
 
+/// Where a copy turns out to be damaged before anything is touched, the next one is looked at.
 async fn prepare(request: &RestoreRequest, cx: &Context) -> Result<Prepared, JobError> {
     let RestoreRequest { place, copies, backup, source, .. } = request;
-    let found = nearest(&Wanted { place, copies, backup, source, whole: true }, cx).await?;
-    let Nearest { url, repository, backup, entry, reader, findings: chosen, next } = found;
-    let target = target(request, cx)?;
-    let preflight = target.preflight(&entry, reader.detail(), &CaptureStreams(reader.clone()), cx).await?;
+    let wanted = Wanted { place, copies, backup, source, whole: true };
+    let mut refused = Vec::new();
+    loop {
+        let found = nearest(&wanted, refused, cx).await?;
+        let target = target(request, cx)?;
+        let streams = CaptureStreams(found.reader.clone());
+        match target.preflight(&found.entry, found.reader.detail(), &streams, cx).await {
+            Ok(preflight) => return planned(request, found, target, preflight).await,
+            Err(failure) if failure.class == FailureClass::Damaged && found.next.is_some() => {
+                let (url, run) = (found.url, found.backup.manifest.run);
+                refused = found.refused;
+                refused.push(Refused { url, run, error: failure.into() });
+            }
+            Err(failure) => return Err(failure.into()),
+        }
+    }
+}
+
+async fn planned(
+    request: &RestoreRequest,
+    found: Nearest,
+    target: PostgresTarget,
+    preflight: Preflight,
+) -> Result<Prepared, JobError> {
+    let Nearest { url, repository, backup, entry, reader, findings: chosen, next, .. } = found;
     let now = now(&repository).await?;
     let plan = RestorePlan {
         run: backup.manifest.run,

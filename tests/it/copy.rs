@@ -1,8 +1,11 @@
 //! Copies into a second repository: what crashes leave, what damage does, and the loop through the program.
 
+mod killed;
 mod lock;
 mod nearest;
+mod postgres;
 mod reseal;
+mod stores;
 
 use std::sync::Arc;
 

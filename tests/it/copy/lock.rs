@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use lifeboat::clock::Clock as _;
 use lifeboat::context::Context;
-use lifeboat::model::{Key, Level, LockMode, Prefix};
+use lifeboat::model::{Key, Level, LockMode, ObjectInfo, Prefix};
 use lifeboat::repository::{Backup, layout};
 use lifeboat::store::{ErrorKind, Fault, FaultPlan, LockRule, MemoryDisk, Operation, Store, When};
 use lifeboat::verify::{self, Request};
@@ -157,19 +157,19 @@ async fn an_origin_that_was_written_over_is_copied_as_it_was() {
     let bed = Bed::new(30).await;
     let backup = bed.backup(1).await;
     let objects = bed.origin_disk.store().list_all(&Prefix::root()).await.unwrap();
-    let spoil: [&dyn Fn(&MemoryDisk, &Key, u64); 3] = [
-        &|disk, key, bytes| disk.overwrite(key, noise(9, bytes as usize)),
-        &|disk, key, _| disk.overwrite(key, "rubbish"),
-        &|disk, key, _| _ = disk.delete(key),
-    ];
+    let spoil = |disk: &MemoryDisk, object: &ObjectInfo, how: &str| match how {
+        "other bytes" => disk.overwrite(&object.key, noise(9, object.bytes as usize)),
+        "rubbish" => disk.overwrite(&object.key, "rubbish"),
+        _ => disk.delete(&object.key),
+    };
     let each = objects.iter().map(std::slice::from_ref);
     for some in each.chain([&objects[..]]) {
-        for (n, spoil) in spoil.iter().enumerate() {
+        for how in ["other bytes", "rubbish", "deleted"] {
             let (origin_disk, disk) = (bed.origin_disk.copy(bed.clock.clone()), bed.disk.copy(bed.clock.clone()));
             for object in some {
-                spoil(&origin_disk, &object.key, object.bytes);
+                spoil(&origin_disk, object, how);
             }
-            let what = format!("{} of {} objects, {}", n, some.len(), some[0].key);
+            let what = format!("{how}, {} objects, {}", some.len(), some[0].key);
             let origin = Fixture { store: origin_disk.store_with(None), ..bed.origin.clone() };
             let into = Fixture { store: disk.store_with(Some(rule(30))), ..bed.into.clone() };
             copy(&origin, &backup, &into, &into.store).await.unwrap_or_else(|error| panic!("{what}: {error:?}"));
