@@ -9,8 +9,10 @@ use crate::job::copies::{Standing, standing};
 use crate::job::open::{catalog, from_repository, open_pinned, policy, required_identities, select, writer};
 use crate::job::types::{CopyFailure, CopyReceiver, CopyReport, CopyRequest, CopyRow, Place};
 use crate::job::{Exit, JobError, list};
-use crate::model::{Finding, Level, Severity};
-use crate::repository::{Backup, CopyFrom, Identities, Repository, RepositoryError};
+use crate::model::{Finding, Level, Origin, RunId, Severity};
+use crate::repository::{
+    Backup, Catalog, CopyFrom, ErrorClass, Identities, InvalidBackup, Repository, RepositoryError,
+};
 use crate::verify::{Request, verify};
 
 pub async fn run(request: CopyRequest, cx: &Context) -> Result<CopyReport, JobError> {
@@ -33,10 +35,12 @@ async fn copy(request: &CopyRequest, cx: &Context) -> Result<CopyReport, JobErro
         // Oldest first: a copy builds on the copies of what came before.
         None => listed.backups.iter().rev().collect(),
     };
-    if wanted.is_empty() {
+    if wanted.is_empty() && listed.invalid.is_empty() {
         return Err(JobError::failed("there is no backup to copy yet").hint("lifeboat backup -f POLICY"));
     }
-    let from = From { repository: &repository, wanted, reseal, again: request.backup.is_some() };
+    let again = request.backup.is_some();
+    let invalid = if again { &[][..] } else { &listed.invalid };
+    let from = From { repository: &repository, wanted, invalid, reseal, again };
     let mut receivers = Vec::new();
     for place in &request.receivers {
         receivers.push(from.receiver(place, request.dry_run, cx).await);
@@ -57,6 +61,8 @@ struct From<'a> {
     repository: &'a Repository,
     /// Oldest first.
     wanted: Vec<&'a Backup>,
+    /// What was stored as a backup, and cannot be believed.
+    invalid: &'a [InvalidBackup],
     reseal: Option<Arc<Identities>>,
     /// One backup was named: it is copied although it expired over there.
     again: bool,
@@ -92,6 +98,7 @@ impl From<'_> {
         receiver.repository = Some(into.id());
         let writer = writer(&into, place)?;
         let theirs = catalog(&into, place).await?;
+        receiver.failed.extend(self.lost(&theirs));
         for backup in &self.wanted {
             match standing(backup, &theirs) {
                 Standing::Held => receiver.held += 1,
@@ -142,6 +149,23 @@ impl From<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Backups that can no longer be copied, and have no copy there.
+    fn lost(&self, theirs: &Catalog) -> Vec<CopyFailure> {
+        let id = self.repository.id();
+        let held = |run: RunId| {
+            let of_run = |origin: Origin| origin.repository == id && origin.run == run;
+            theirs.backups.iter().any(|copy| of_run(copy.original())) || theirs.expired.iter().cloned().any(of_run)
+        };
+        let lost = self.invalid.iter().filter(|invalid| !held(invalid.run));
+        lost.map(|invalid| CopyFailure {
+            from: Some(invalid.run),
+            exit: if invalid.class == ErrorClass::Refused { Exit::Refused } else { Exit::Damaged },
+            problems: vec![format!("{} cannot be believed: {}", invalid.key(), invalid.problem)],
+            cure: Some("find out who wrote it; is it whole in another repository?".into()),
+        })
+        .collect()
     }
 
     /// Every object of the backup that is not there, or not with its size: all of them are named, not the first.

@@ -6,6 +6,8 @@ mod nearest;
 mod postgres;
 mod reseal;
 mod stores;
+mod tampered;
+mod together;
 
 use std::sync::Arc;
 
