@@ -5,40 +5,29 @@ use crate::context::Context;
 use crate::job::JobError;
 use crate::job::acting::Acting;
 use crate::job::features::{self, Asking};
-use crate::job::list;
 use crate::job::open::{age, catalog, from_store, now, open_pinned, policy, prover, writer};
 use crate::job::permissions::open_to_others;
 use crate::job::plan::finding;
-use crate::job::sources;
 use crate::job::types::{CheckReport, CheckRequest, CheckedStore, FindingGroup, Place};
+use crate::job::{copies, list, sources};
 use crate::model::{Finding, Severity, Timestamp};
-use crate::repository::{Repository, with_causes};
+use crate::repository::{Catalog, Repository};
 
 pub async fn run(request: CheckRequest, cx: &Context) -> Result<CheckReport, JobError> {
     let place = &request.place;
     let policy = policy(place)?;
     let (mut groups, mut stores) = (Vec::new(), Vec::new());
+    let mut listed = None;
     match open_pinned(place, Acting::Writer, cx).await {
         Ok(repository) => {
-            let (mut findings, features) = store_findings(&repository, place, cx).await;
+            listed = catalog(&repository, place).await.ok();
+            let (mut findings, store) = store_findings(&repository, place, cx).await;
             findings.extend(backup_findings(&repository, place, policy, cx).await);
-            stores.extend(features);
+            stores.extend(store);
             groups.push(group("repository", findings));
             groups.push(group("keys", key_findings(&repository, place, policy)));
         }
         Err(error) => groups.push(group("repository", vec![problem("repository", &error)])),
-    }
-    for copy in &request.copies {
-        let findings = match open_pinned(copy, Acting::Writer, cx).await {
-            Ok(repository) => {
-                let (mut findings, features) = store_findings(&repository, copy, cx).await;
-                findings.push(writer_finding(&repository, copy));
-                stores.extend(features);
-                findings
-            }
-            Err(error) => vec![problem("repository", &error)],
-        };
-        groups.push(group(&format!("copy {}", copy.url), findings));
     }
     for source in &policy.sources {
         let findings: Vec<Finding> = match sources::source(source, None).probe(cx).await {
@@ -50,6 +39,11 @@ pub async fn run(request: CheckRequest, cx: &Context) -> Result<CheckReport, Job
         };
         let findings = findings.into_iter().chain(secrets_of(source)).collect();
         groups.push(group(&format!("source {}", source.name), findings));
+    }
+    for copy in &request.copies {
+        let (findings, store) = copy_findings(copy, listed.as_ref(), cx).await;
+        stores.extend(store);
+        groups.push(group(&format!("copies in {}", copy.url), findings));
     }
     groups.push(group("coverage", policy.sources.iter().flat_map(coverage).collect()));
     Ok(CheckReport { policy: policy.name.clone(), url: place.url.clone(), groups, stores })
@@ -67,7 +61,7 @@ fn group(about: &str, findings: Vec<Finding>) -> FindingGroup {
 }
 
 fn problem(subject: &str, error: &JobError) -> Finding {
-    Finding { cure: error.hint.clone(), ..Finding::problem(subject, with_causes(error.to_string(), error)) }
+    Finding { cure: error.hint.clone(), ..Finding::problem(subject, error.with_causes()) }
 }
 
 /// A machine whose clock differs by more than this from the store's says wrong ages.
@@ -107,6 +101,28 @@ async fn backup_findings(
         (Err(error), _) | (_, Err(error)) => findings.push(problem("backups", &error)),
     }
     findings
+}
+
+/// Whether `lifeboat copy` could write there, and what it would find to do. A receiver in trouble stops no backup.
+async fn copy_findings(place: &Place, listed: Option<&Catalog>, cx: &Context) -> (Vec<Finding>, Option<CheckedStore>) {
+    let weak = |error: &JobError| Finding { severity: Severity::Warning, ..problem("repository", error) };
+    let repository = match open_pinned(place, Acting::Writer, cx).await {
+        Ok(repository) => repository,
+        Err(error) => return (vec![weak(&error)], None),
+    };
+    let mut findings = vec![match writer(&repository, place) {
+        Ok(_) => Finding::ok("repository", format!("{} as pinned; the writer can copy into it", repository.id())),
+        Err(error) => weak(&error),
+    }];
+    if let Some(listed) = listed {
+        let found = copies::copies(std::slice::from_ref(place), listed, cx).await;
+        findings.extend(found.iter().map(|found| copies::finding(found, place)));
+    }
+    let (told, store) = store_findings(&repository, place, cx).await;
+    // Whatever is wrong with it, a backup can run.
+    let weaker = |finding: Finding| Finding { severity: finding.severity.min(Severity::Warning), ..finding };
+    findings.extend(told.into_iter().map(weaker));
+    (findings, store)
 }
 
 fn clock(store: Timestamp, here: Timestamp) -> Option<Finding> {

@@ -56,6 +56,7 @@ mod s3_errors;
 mod shipped_cronjob;
 mod shipped_files;
 mod store_conformance;
+mod store_faults;
 mod store_features;
 mod support;
 mod thief_stores;
