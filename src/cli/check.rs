@@ -24,8 +24,8 @@ pub struct Check {
 impl Check {
     pub async fn run(self, global: &Global, cx: &Context) -> Result<Exit, JobError> {
         let allow_single_recipient = self.single.allow_single_recipient;
-        let place = global.policy_place(allow_single_recipient, None)?;
-        let report = job::check::run(CheckRequest { place, allow_single_recipient }, cx).await?;
+        let (place, copies) = global.policy_and_copies(allow_single_recipient)?;
+        let report = job::check::run(CheckRequest { place, copies, allow_single_recipient }, cx).await?;
         output::report(global.json, &report, text)?;
         Ok(report.exit())
     }

@@ -4,21 +4,22 @@ use crate::config;
 use crate::context::Context;
 use crate::job::JobError;
 use crate::job::acting::Acting;
-use crate::job::list;
 use crate::job::open::{age, catalog, now, open_pinned, policy, prover, writer};
 use crate::job::permissions::open_to_others;
 use crate::job::plan::finding;
-use crate::job::sources;
 use crate::job::types::{CheckReport, CheckRequest, FindingGroup, Place};
+use crate::job::{copies, list, sources};
 use crate::model::{Finding, Severity, Timestamp};
-use crate::repository::Repository;
+use crate::repository::{Catalog, Repository};
 
 pub async fn run(request: CheckRequest, cx: &Context) -> Result<CheckReport, JobError> {
     let place = &request.place;
     let policy = policy(place)?;
     let mut groups = Vec::new();
+    let mut listed = None;
     match open_pinned(place, Acting::Writer, cx).await {
         Ok(repository) => {
+            listed = catalog(&repository, place).await.ok();
             groups.push(group("repository", repository_findings(&repository, place, policy, cx).await));
             groups.push(group("keys", key_findings(&repository, place, policy)));
         }
@@ -34,6 +35,9 @@ pub async fn run(request: CheckRequest, cx: &Context) -> Result<CheckReport, Job
         };
         let findings = findings.into_iter().chain(secrets_of(source)).collect();
         groups.push(group(&format!("source {}", source.name), findings));
+    }
+    for copy in &request.copies {
+        groups.push(group(&format!("copies in {}", copy.url), copy_findings(copy, listed.as_ref(), cx).await));
     }
     groups.push(group("coverage", policy.sources.iter().flat_map(coverage).collect()));
     Ok(CheckReport { policy: policy.name.clone(), url: place.url.clone(), groups })
@@ -51,9 +55,7 @@ fn group(about: &str, findings: Vec<Finding>) -> FindingGroup {
 }
 
 fn problem(subject: &str, error: &JobError) -> Finding {
-    let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
-    let message = causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"));
-    Finding { cure: error.hint.clone(), ..Finding::problem(subject, message) }
+    Finding { cure: error.hint.clone(), ..Finding::problem(subject, error.with_causes()) }
 }
 
 /// A machine whose clock differs by more than this from the store's says wrong ages.
@@ -87,6 +89,24 @@ async fn repository_findings(
             findings.extend(list::findings(&catalog).into_iter().filter(|f| f.severity > Severity::Ok));
         }
         (Err(error), _) | (_, Err(error)) => findings.push(problem("backups", &error)),
+    }
+    findings
+}
+
+/// Whether `lifeboat copy` could write there, and what it would find to do. A receiver in trouble stops no backup.
+async fn copy_findings(place: &Place, listed: Option<&Catalog>, cx: &Context) -> Vec<Finding> {
+    let weak = |error: &JobError| Finding { severity: Severity::Warning, ..problem("repository", error) };
+    let repository = match open_pinned(place, Acting::Writer, cx).await {
+        Ok(repository) => repository,
+        Err(error) => return vec![weak(&error)],
+    };
+    let mut findings = vec![match writer(&repository, place) {
+        Ok(_) => Finding::ok("repository", format!("{} as pinned; the writer can copy into it", repository.id())),
+        Err(error) => weak(&error),
+    }];
+    if let Some(listed) = listed {
+        let found = copies::copies(std::slice::from_ref(place), listed, cx).await;
+        findings.extend(found.iter().map(|found| copies::finding(found, place)));
     }
     findings
 }

@@ -3,6 +3,7 @@
 use crate::context::Context;
 use crate::job::JobError;
 use crate::job::acting::Acting;
+use crate::job::copies;
 use crate::job::open::{age, catalog, now, open};
 use crate::job::types::{ListReport, ListRequest, ListRow, ListSource};
 use crate::model::{Finding, Timestamp};
@@ -13,12 +14,16 @@ pub async fn run(request: ListRequest, cx: &Context) -> Result<ListReport, JobEr
     let catalog = catalog(&repository, &request.place).await?;
     let now = now(&repository).await?;
     let pinned = repository.is_pinned();
+    let copies = copies::copies(&request.copies, &catalog, cx).await;
+    let behind = copies.iter().zip(&request.copies).map(|(found, place)| copies::finding(found, place));
+    let findings = findings(&catalog).into_iter().chain(behind).collect();
     Ok(ListReport {
         repository: repository.id(),
         url: request.place.url,
         pinned,
         backups: catalog.backups.iter().map(|backup| row(backup, now, pinned)).collect(),
-        findings: findings(&catalog),
+        copies,
+        findings,
     })
 }
 

@@ -255,24 +255,26 @@ pub(in crate::job) fn select<'a>(
     backup: &BackupRef,
     source: Option<&Name>,
 ) -> Result<&'a Backup, JobError> {
-    catalog.select(backup, source).map_err(|error| {
-        if let SelectError::Invalid { class, .. } = &error {
-            let exit = if *class == ErrorClass::Refused { Exit::Refused } else { Exit::Damaged };
-            return JobError::new(exit, error.to_string()).hint("lifeboat list shows the others");
-        }
-        let partial = catalog.backups.iter().any(|backup| backup.manifest.status == BackupStatus::Partial);
-        let hint = match (&error, partial) {
-            _ if catalog.backups.is_empty() => "there is no backup at all yet: lifeboat backup -f POLICY",
-            (SelectError::Ambiguous { .. }, _) => "type more of its letters",
-            (SelectError::NotFound { .. }, true) => "`lifeboat list` shows all; a partial one is named by its run id",
-            _ => "`lifeboat list` shows all",
-        };
-        // Words that are right, and nothing to answer them with yet, are no mistake of whoever typed them.
-        let nothing_yet =
-            matches!(&error, SelectError::NotFound { wanted, .. } if !matches!(wanted, BackupRef::Run(_)));
-        let exit = if nothing_yet { Exit::Failed } else { Exit::Usage };
-        JobError::new(exit, error.to_string()).hint(hint)
-    })
+    catalog.select(backup, source).map_err(|error| not_selected(catalog, &error))
+}
+
+/// How a name that means no backup ends the program.
+pub(in crate::job) fn not_selected(catalog: &Catalog, error: &SelectError) -> JobError {
+    if let SelectError::Invalid { class, .. } = error {
+        let exit = if *class == ErrorClass::Refused { Exit::Refused } else { Exit::Damaged };
+        return JobError::new(exit, error.to_string()).hint("lifeboat list shows the others");
+    }
+    let partial = catalog.backups.iter().any(|backup| backup.manifest.status == BackupStatus::Partial);
+    let hint = match (error, partial) {
+        _ if catalog.backups.is_empty() => "there is no backup at all yet: lifeboat backup -f POLICY",
+        (SelectError::Ambiguous { .. }, _) => "type more of its letters",
+        (SelectError::NotFound { .. }, true) => "`lifeboat list` shows all; a partial one is named by its run id",
+        _ => "`lifeboat list` shows all",
+    };
+    // Words that are right, and nothing to answer them with yet, are no mistake of whoever typed them.
+    let nothing_yet = matches!(error, SelectError::NotFound { wanted, .. } if !matches!(wanted, BackupRef::Run(_)));
+    let exit = if nothing_yet { Exit::Failed } else { Exit::Usage };
+    JobError::new(exit, error.to_string()).hint(hint)
 }
 
 /// Seconds from `then` to the store's time `now`; negative if `then` is in the future, which is shown, not hidden.

@@ -10,6 +10,8 @@ use crate::model::{Finding, Name, Severity, StoreUrl};
 pub struct CheckRequest {
     /// Holds a policy.
     pub place: Place,
+    /// The policy's other repositories.
+    pub copies: Vec<Place>,
     pub allow_single_recipient: bool,
 }
 

@@ -14,6 +14,7 @@ mod list;
 mod place;
 mod plan;
 mod proof;
+mod renew;
 mod restore;
 mod show;
 mod verify;
@@ -23,7 +24,7 @@ pub use access::{AccessDialect, AccessDocument, AccessReport, AccessRequest};
 pub use backup::{BackupReport, BackupRequest, BackupSource, FailedSourceReport};
 pub use cat::{CatRequest, CatStream};
 pub use check::{CheckReport, CheckRequest, FindingGroup};
-pub use copy::{CopyFailure, CopyReceiver, CopyReport, CopyRequest, CopyRow};
+pub use copy::{CopiesIn, CopyFailure, CopyHeld, CopyReceiver, CopyReport, CopyRequest, CopyRow};
 pub use init::{InitFile, InitKeys, InitReport, InitRequest};
 pub use list::{ListReport, ListRequest, ListRow, ListSource};
 pub use place::Place;
@@ -32,6 +33,7 @@ pub use proof::{
     ProofListReport, ProofListRequest, ProofRow, ProofShowReport, ProofShowRequest, ProofVerdict, ProofVerifyReport,
     ProofVerifyRequest, ProofVerifyWhat, SignatureState,
 };
+pub use renew::{RenewReport, RenewRequest, RenewRow};
 pub use restore::{Confirm, RestoreMode, RestorePlan, RestoreReport, RestoreRequest};
 pub use show::{ShowFailed, ShowReport, ShowRequest, ShowSource, ShowStream};
 pub use verify::{
