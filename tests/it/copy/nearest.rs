@@ -253,6 +253,17 @@ fn an_unpinned_copy_is_not_believed() {
     here.fails(&here.latest(), 10, &["there is no repository", "nothing says which keys to believe", &here.two.second]);
 }
 
+/// The trust file does not know of the second repository: the first is read all the same, and the reason is the right one.
+#[test]
+fn a_copy_that_the_trust_file_does_not_name_is_not_believed() {
+    let here = copied();
+    let first = "--trust keys/trust.yaml";
+    here.reads(&format!("{} {first}", here.latest()), &[&here.two.second, "is not pinned"]);
+    here.lose("store");
+    here.fails(&format!("{} {first}", here.latest()), 10, &["there is no repository", "is not pinned"]);
+    here.reads(&here.latest(), &[&here.two.second]);
+}
+
 #[test]
 fn list_and_check_say_which_backups_have_no_copy() {
     let two = two();
