@@ -19,10 +19,13 @@ check: ## formatting, lints, documentation, scripts, dependency rules
 bench: bench-tools ## speed and memory against restic and against bare zstd | sha256; RUNS=5
 	@tests/bench/speed.sh
 
+bench-stores: ## the same into a MinIO server, near and 50 ms away, beside a directory, restic and the server's own client
+	@tests/bench/speed_stores.sh
+
 bench-tools: ## build and install what `make bench` needs
 	@tests/bench/install.sh bench
 
 clean: ## remove build results; downloads stay cached
 	@. tests/bench/lib.sh && cargo clean
 
-.PHONY: help demo test soak check bench bench-tools clean
+.PHONY: help demo test soak check bench bench-stores bench-tools clean

@@ -1,6 +1,7 @@
 //! For `make bench`: writes one file through the repository, and reads it back. Nothing else of lifeboat takes part.
 //!
-//! `stream backup REPO_DIR FILE` makes the repository if it is missing; `stream cat REPO_DIR` prints the newest.
+//! `stream backup REPOSITORY FILE` makes the repository if it is missing; `stream cat REPOSITORY` prints the newest.
+//! A repository is a directory or the address of a bucket, with credentials from the environment.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -29,23 +30,35 @@ const PIECE_BYTES: usize = 1 << 20;
 async fn main() -> Result<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["backup", repository, file] => backup(&absolute(repository)?, Path::new(file)).await,
-        ["cat", repository] => cat(&absolute(repository)?).await,
-        _ => Err("usage: stream backup REPO_DIR FILE | stream cat REPO_DIR".into()),
+        ["backup", repository, file] => backup(&Place::new(repository)?, Path::new(file)).await,
+        ["cat", repository] => cat(&Place::new(repository)?).await,
+        _ => Err("usage: stream backup REPOSITORY FILE | stream cat REPOSITORY".into()),
     }
 }
 
-fn absolute(path: &str) -> Result<PathBuf> {
-    Ok(std::path::absolute(path)?)
+struct Place {
+    url: StoreUrl,
+    /// What the names of the key files begin with.
+    keys: String,
 }
 
-/// Keys lie beside the repository, as nobody's real keys should.
-fn key_file(repository: &Path, name: &str) -> PathBuf {
-    PathBuf::from(format!("{}.{name}", repository.display()))
+impl Place {
+    fn new(text: &str) -> Result<Self> {
+        if text.contains("://") {
+            return Ok(Self { url: text.parse()?, keys: "bucket".into() });
+        }
+        let path = std::path::absolute(text)?;
+        Ok(Self { url: StoreUrl::local(&path)?, keys: path.display().to_string() })
+    }
+
+    /// Keys lie beside the repository, or in the current folder, as nobody's real keys should.
+    fn key_file(&self, name: &str) -> PathBuf {
+        PathBuf::from(format!("{}.{name}", self.keys))
+    }
 }
 
-async fn create(directory: &Path, cx: &Context) -> Result<()> {
-    let url = StoreUrl::local(directory)?;
+async fn create(place: &Place, cx: &Context) -> Result<()> {
+    let url = &place.url;
     let (first, second) = (generate_identity(), generate_identity());
     let (operator, writer, dedup) = (SigningKey::generate()?, SigningKey::generate()?, DedupKey::generate()?);
     let trust = Trust {
@@ -67,27 +80,27 @@ async fn create(directory: &Path, cx: &Context) -> Result<()> {
         operator,
         keys: vec![(Role::Writer, writer.public())],
     };
-    std::fs::write(key_file(directory, "trust"), serde_json::to_vec(&trust)?)?;
-    std::fs::write(key_file(directory, "identity"), first.file.expose())?;
-    std::fs::write(key_file(directory, "writer"), writer.to_pem().expose())?;
-    std::fs::write(key_file(directory, "dedup"), dedup.to_text().expose())?;
-    Repository::create(Store::create(&url, &StoreSettings::default(), clock::system()).await?, new).await?;
+    std::fs::write(place.key_file("trust"), serde_json::to_vec(&trust)?)?;
+    std::fs::write(place.key_file("identity"), first.file.expose())?;
+    std::fs::write(place.key_file("writer"), writer.to_pem().expose())?;
+    std::fs::write(place.key_file("dedup"), dedup.to_text().expose())?;
+    Repository::create(Store::create(url, &StoreSettings::default(), clock::system()).await?, new).await?;
     Ok(())
 }
 
-async fn open(directory: &Path, access: Access) -> Result<Repository> {
-    let store = Store::open(&StoreUrl::local(directory)?, &StoreSettings::default(), access, clock::system()).await?;
-    let trust: Trust = serde_json::from_slice(&std::fs::read(key_file(directory, "trust"))?)?;
+async fn open(place: &Place, access: Access) -> Result<Repository> {
+    let store = Store::open(&place.url, &StoreSettings::default(), access, clock::system()).await?;
+    let trust: Trust = serde_json::from_slice(&std::fs::read(place.key_file("trust"))?)?;
     Ok(Repository::open(store, Some(trust)).await?)
 }
 
-async fn backup(directory: &Path, file: &Path) -> Result<()> {
+async fn backup(place: &Place, file: &Path) -> Result<()> {
     let cx = Context::silent();
-    if !directory.join("lifeboat.json").exists() {
-        create(directory, &cx).await?;
+    if !place.key_file("trust").exists() {
+        create(place, &cx).await?;
     }
-    let repository = open(directory, Access::ReadWrite).await?;
-    let text = |name| std::fs::read_to_string(key_file(directory, name));
+    let repository = open(place, Access::ReadWrite).await?;
+    let text = |name| std::fs::read_to_string(place.key_file(name));
     let (dedup, signing) = (DedupKey::parse(&text("dedup")?)?, SigningKey::from_pem(&text("writer")?)?);
     let writer = repository.writer(dedup, signing, Tuning::default())?;
     let (policy, source) = ("bench".parse()?, "stream".parse()?);
@@ -132,9 +145,9 @@ fn pieces(mut file: std::fs::File) -> impl futures::Stream<Item = std::result::R
     futures::stream::unfold(receive, |mut receive| async { receive.recv().await.map(|item| (item, receive)) })
 }
 
-async fn cat(directory: &Path) -> Result<()> {
-    let repository = open(directory, Access::ReadOnly).await?;
-    let identities = Identities::parse(&std::fs::read_to_string(key_file(directory, "identity"))?)?;
+async fn cat(place: &Place) -> Result<()> {
+    let repository = open(place, Access::ReadOnly).await?;
+    let identities = Identities::parse(&std::fs::read_to_string(place.key_file("identity"))?)?;
     let catalog = repository.catalog(None).await?;
     let backup = catalog.select(&BackupRef::Latest, None)?;
     let reader = repository.open_capture(backup, &backup.manifest.sources[0], Arc::new(identities)).await?;

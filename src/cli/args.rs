@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
-use crate::cli::{backup, cat, check, completion, copy, init, list, plan, proof, restore, schema, show, verify};
+use crate::cli::{backup, cat, check, completion, copy, init, list, plan, proof, renew, restore, schema, show, verify};
 
 /// Backs a whole self-hosted platform up, proves every copy, and brings it back.
 #[derive(Debug, Parser)]
@@ -75,6 +75,7 @@ pub enum Verb {
     Cat(cat::Cat),
     Restore(restore::Restore),
     Copy(copy::Copy),
+    Renew(renew::Renew),
     #[command(subcommand)]
     Proof(proof::Proof),
     Schema(schema::Schema),

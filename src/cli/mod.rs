@@ -19,6 +19,7 @@ mod plan;
 mod progress;
 mod proof;
 mod reference;
+mod renew;
 mod restore;
 mod schema;
 mod show;
@@ -104,6 +105,7 @@ async fn verb(verb: Verb, global: &Global, cx: &Context) -> Result<Exit, JobErro
         Verb::Cat(verb) => verb.run(global, cx).await,
         Verb::Restore(verb) => verb.run(global, cx).await,
         Verb::Copy(verb) => verb.run(global, cx).await,
+        Verb::Renew(verb) => verb.run(global, cx).await,
         Verb::Proof(verb) => verb.run(global, cx).await,
         Verb::Schema(verb) => verb.run(),
         Verb::Completion(verb) => verb.run(),

@@ -16,6 +16,7 @@ mod open;
 mod permissions;
 pub mod plan;
 pub mod proof;
+pub mod renew;
 pub mod restore;
 pub mod show;
 mod sources;

@@ -9,7 +9,7 @@ use crate::model::{Key, Lock, Timestamp, Version};
 use crate::repository::error::During as _;
 use crate::repository::layout::{self, RunObject};
 use crate::repository::{Backup, Repository, RepositoryError, versions};
-use crate::store::Store;
+use crate::store::{ErrorKind, Store};
 
 /// Whether an object is locked when it is created: what a backup is read with. Not what may have to go early (run
 /// notes of runs that commit nothing, tombstones), and not what other roles add later.
@@ -52,14 +52,32 @@ impl Repository {
 /// Versions whose locks are extended at the same time.
 const EXTENSIONS: usize = 16;
 
+/// Objects that are to be locked anew, each once however many backups are read with it.
+#[derive(Debug, Clone, Default)]
+pub struct Kept {
+    /// Null: no document names the version, so it is the one that was stored first.
+    objects: BTreeMap<Key, Option<Version>>,
+}
+
+impl Kept {
+    /// How many objects these are.
+    pub fn count(&self) -> u64 {
+        self.objects.len() as u64
+    }
+}
+
+/// What came of locking objects anew.
+#[derive(Debug, Clone)]
+pub struct Renewed {
+    pub lock: Lock,
+    pub objects: u64,
+    /// Objects that are not there any more, or not in the version that is to be locked.
+    pub missing: Vec<Key>,
+}
+
 impl Repository {
-    /// Locks everything that a backup is read with anew, from now on for the whole period: for what is kept longer than
-    /// one period. Says how many objects that were; none in a store without a rule.
-    ///
-    /// Needs the writer's credentials. The first object that cannot be locked ends it: a backup is as safe as its
-    /// weakest lock, and whoever asked must hear of it.
-    pub async fn renew(&self, backup: &Backup) -> Result<u64, RepositoryError> {
-        let Some(lock) = self.store().lock_from_now().await.during("read the store's time")? else { return Ok(0) };
+    /// Adds everything that a backup is read with.
+    pub async fn keep(&self, backup: &Backup, kept: &mut Kept) -> Result<(), RepositoryError> {
         let manifest = &backup.manifest;
         let mut objects = BTreeMap::<Key, Option<Version>>::new();
         for entry in &manifest.sources {
@@ -67,29 +85,44 @@ impl Repository {
             objects.extend(list.documents().into_iter().map(|(key, object)| (key, object.version)));
             objects.extend(list.lines().map(|line| (list.key(line), line.v.clone())));
         }
-        // What no document names with its version, in the version that was stored first.
         let run = versions::list(self.store(), &layout::run(&manifest.policy, manifest.run)).await;
         let configs = versions::list(self.store(), &layout::configs()).await;
         let found = run.during("list the run")?.into_iter().chain(configs.during("list config/")?);
         for found in found.filter(|found| is_kept(&found.key) || found.key.as_str().ends_with("/started.json")) {
             objects.entry(found.key).or_insert_with(|| found.versions.into_iter().next().and_then(|row| row.version));
         }
-        for key in
-            [Some(layout::marker()), layout::dedup_key(&manifest.encryption.dedup_key).ok()].into_iter().flatten()
-        {
-            let first = self.versions(&key).await?.into_iter().next();
-            objects.insert(key, first.and_then(|row| row.version));
-        }
-        let count = objects.len() as u64;
-        let extensions = objects.into_iter().map(|(key, version)| self.extend(key, version, &lock));
-        futures::stream::iter(extensions).buffer_unordered(EXTENSIONS).try_collect::<()>().await?;
-        Ok(count)
+        let key = layout::dedup_key(&manifest.encryption.dedup_key).ok();
+        objects.extend(
+            [Some(layout::marker()), Some(layout::restore_text()), key].into_iter().flatten().map(|key| (key, None)),
+        );
+        kept.objects.append(&mut objects);
+        Ok(())
     }
 
-    async fn extend(&self, key: Key, version: Option<Version>, lock: &Lock) -> Result<(), RepositoryError> {
-        let unnamed = || RepositoryError::Damaged { key: key.to_string(), problem: "it has no version to lock".into() };
-        let version = version.ok_or_else(unnamed)?;
-        self.store().extend_lock(&key, &version, lock.clone()).await.during(format!("lock {key}"))
+    /// Locks objects anew, from now on for the whole period of the store's rule; None in a store without one.
+    ///
+    /// Needs the writer's credentials. A missing object keeps none of the others from being locked; whatever else goes
+    /// wrong ends it, as it would go wrong with each of them.
+    pub async fn renew(&self, kept: Kept) -> Result<Option<Renewed>, RepositoryError> {
+        let Some(lock) = self.store().lock_from_now().await.during("read the store's time")? else { return Ok(None) };
+        let objects = kept.count();
+        let extensions = kept.objects.into_iter().map(|(key, version)| self.extend(key, version, &lock));
+        let missing = futures::stream::iter(extensions).buffer_unordered(EXTENSIONS);
+        let missing: Vec<Key> = missing.try_filter_map(|key| async { Ok(key) }).try_collect().await?;
+        Ok(Some(Renewed { lock, objects: objects - missing.len() as u64, missing }))
+    }
+
+    /// The key, if there is nothing to lock.
+    async fn extend(&self, key: Key, version: Option<Version>, lock: &Lock) -> Result<Option<Key>, RepositoryError> {
+        let version = match version {
+            Some(version) => Some(version),
+            None => self.versions(&key).await?.into_iter().next().and_then(|row| row.version),
+        };
+        let Some(version) = version else { return Ok(Some(key)) };
+        match self.store().extend_lock(&key, &version, lock.clone()).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Some(key)),
+            done => done.map(|()| None).during(format!("lock {key}")),
+        }
     }
 }
 

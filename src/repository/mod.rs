@@ -46,6 +46,7 @@ pub use create::NewRepository;
 pub use envelope::{Document, Envelope, EnvelopeError, Peeked, Signed, open, peek, sign};
 pub use error::{ErrorClass, RepositoryError};
 pub use keys::{DedupKey, DedupKeyError, LineageKeys};
+pub use lock::{Kept, Renewed};
 pub use read::{CaptureReader, ChunkList, as_failure, documents};
 pub use restore_text::{is_restore_text, restore_text};
 pub use run::Run;

@@ -1,7 +1,5 @@
 //! The HTTP client of the drivers that send their own requests, and what an answer means.
 
-use std::error::Error;
-use std::io;
 use std::sync::Once;
 use std::time::Duration;
 
@@ -9,10 +7,10 @@ use bytes::Bytes;
 use futures::stream;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Certificate, Client, Response, StatusCode, redirect};
-use rustls::{CertificateError, InvalidMessage};
 
 use crate::store::bucket::{self, CALL_TIMEOUT, CONNECT_TIMEOUT, NoCertificate};
 use crate::store::driver::{Cause, DriverError, ErrorKind};
+use crate::store::silence::silence;
 use crate::store::trouble::Trouble;
 
 /// How long to wait.
@@ -68,50 +66,15 @@ pub(in crate::store) fn use_ring() {
 
 /// A request without an answer, or with half of one. The address is left out: a signed one is a key.
 pub(in crate::store) fn no_answer(error: reqwest::Error) -> DriverError {
-    let (kind, trouble) = match silence(&error) {
-        _ if error.is_builder() || error.is_redirect() => (ErrorKind::Other, None),
-        // These stay as they are: trying again does not help.
-        Some(trouble @ (Trouble::UnknownAuthority | Trouble::Certificate | Trouble::PlainHttp)) => {
-            (ErrorKind::Other, Some(trouble))
-        }
-        trouble => (ErrorKind::Unavailable, trouble),
+    let (trouble, kind) = match silence(&error) {
+        _ if error.is_builder() || error.is_redirect() => (None, ErrorKind::Other),
+        Some((trouble, kind)) => (Some(trouble), kind),
+        None if error.is_timeout() => (Some(Trouble::Slow), ErrorKind::Unavailable),
+        None => (None, ErrorKind::Unavailable),
     };
     match trouble {
         Some(trouble) => trouble.because(kind, error.without_url()),
         None => DriverError::new(kind, error.without_url()),
-    }
-}
-
-/// Why no server answered, as far as the causes say.
-fn silence(error: &reqwest::Error) -> Option<Trouble> {
-    let mut next: Option<&(dyn Error + 'static)> = Some(error);
-    while let Some(error) = next {
-        let io = error.downcast_ref::<io::Error>();
-        if io.is_some_and(|io| io.kind() == io::ErrorKind::ConnectionRefused) {
-            return Some(Trouble::NobodyListens);
-        }
-        match error.downcast_ref::<rustls::Error>() {
-            Some(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {
-                return Some(Trouble::UnknownAuthority);
-            }
-            Some(rustls::Error::InvalidCertificate(_)) => return Some(Trouble::Certificate),
-            Some(rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType)) => return Some(Trouble::PlainHttp),
-            _ => {}
-        }
-        // The client's type for it is private.
-        if error.to_string().starts_with("tunnel error") {
-            return Some(Trouble::Proxy);
-        }
-        // As its source, an I/O error gives not what it holds, but the source of that.
-        next = match io.and_then(io::Error::get_ref) {
-            Some(held) => Some(held),
-            None => error.source(),
-        };
-    }
-    match error {
-        error if error.is_dns() => Some(Trouble::UnknownName),
-        error if error.is_timeout() => Some(Trouble::Slow),
-        _ => None,
     }
 }
 
@@ -125,8 +88,12 @@ pub(in crate::store) fn refused(status: StatusCode, headers: &HeaderMap, cause: 
         408 | 409 | 425 | 429 | 500 | 502..=504 | 508..=599 => ErrorKind::Unavailable,
         _ => ErrorKind::Other,
     };
-    let seconds = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
-    DriverError { retry_after: seconds.map(Duration::from_secs), ..DriverError::new(kind, cause) }
+    DriverError { retry_after: retry_after(headers), ..DriverError::new(kind, cause) }
+}
+
+/// How long the server asks to be left alone.
+pub(in crate::store) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok()).map(Duration::from_secs)
 }
 
 /// The whole body, if it has at most `max_bytes`. Of a longer one no more is read than that.

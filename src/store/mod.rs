@@ -24,7 +24,11 @@ mod relock;
 mod retry;
 #[cfg(feature = "s3")]
 mod s3;
+#[cfg(any(feature = "s3", feature = "minio"))]
+mod s3_refusal;
 mod settings;
+#[cfg(any(feature = "s3", feature = "minio", feature = "gcs"))]
+mod silence;
 mod trouble;
 
 use std::sync::Arc;

@@ -125,6 +125,7 @@ build_minio() {
   build "$minio" minio github.com/minio/minio
   build "$minio_admin" minio .
 }
+build_objects() { build "$objects" minio ./objects; }
 build_gcs() { build "$gcs" gcs github.com/fsouza/fake-gcs-server; }
 
 python_stores() {
@@ -144,7 +145,8 @@ case ${1:-} in
   test) parts="debian sandbox_user postgres18 older_postgres proxy python_stores build_gcs build_minio" ;;
   check) parts="shell_check" ;;
   bench) parts="debian sandbox_user gnu_time build_restic" ;;
-  *) die "usage: install.sh demo|test|check|bench" ;;
+  bench-stores) parts="gnu_time build_restic build_minio build_objects" ;;
+  *) die "usage: install.sh demo|test|check|bench|bench-stores" ;;
 esac
 
 mkdir -p "$cache"

@@ -29,6 +29,7 @@ restic=$cache/restic-$restic_version
 # Object stores. The versions of what is built from source are those of the go.mod files.
 minio=$cache/minio-20260212201848
 minio_admin=$cache/minio-admin-3.0.109
+objects=$cache/minio-objects-7.0.91
 gcs=$cache/fake-gcs-server-1.56.1
 weed_version=4.48
 moto_version=5.2.5

@@ -78,7 +78,7 @@ order="floor restic-backup lifeboat-backup restic-second lifeboat-second restic-
 
 say "$runs rounds with $size_mb MB in $memory, $(nproc) processors"
 for ((round = 1; round <= runs; round++)); do
-  rm -rf restic.repository restic.cache lifeboat.repository
+  rm -rf restic.repository restic.cache lifeboat.repository*
   "$restic" init -q
   for name in $order; do
     /usr/bin/time -o time.txt -f '%e %M' bash -c "$(measured "$name")" >/dev/null 2>errors.txt || { cat errors.txt >&2; die "$name failed"; }

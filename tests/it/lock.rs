@@ -7,7 +7,7 @@ use bytes::Bytes;
 use lifeboat::clock::Clock as _;
 use lifeboat::context::Context;
 use lifeboat::model::{Key, Level, LockMode, Prefix, Severity, Timestamp};
-use lifeboat::repository::{Backup, Repository, layout};
+use lifeboat::repository::{Backup, Kept, Repository, layout};
 use lifeboat::store::{ErrorKind, Fault, FaultPlan, LockRule, MemoryDisk, Operation, Store, When};
 use lifeboat::verify::{self, Request};
 
@@ -170,14 +170,18 @@ async fn what_is_kept_longer_is_locked_anew() {
     bed.clock.advance(29 * DAY);
     let backup = bed.fixture.backups().await.remove(0);
     let (repository, _) = bed.fixture.open(&bed.store()).await.unwrap();
-    repository.renew(&backup).await.unwrap();
-    for key in bed.keys().await {
-        assert!(bed.days_left(&key) == Some(30) || key == layout::restore_text(), "{key}: {:?}", bed.days_left(&key));
+    let mut kept = Kept::default();
+    repository.keep(&backup, &mut kept).await.unwrap();
+    let all = bed.keys().await;
+    let renewed = repository.renew(kept.clone()).await.unwrap().unwrap();
+    assert_eq!((renewed.objects, renewed.missing), (all.len() as u64, vec![]));
+    for key in all {
+        assert_eq!(bed.days_left(&key), Some(30), "{key}");
     }
     // One object that cannot be locked is no silence.
     let plan = FaultPlan::new().with(When::Nth(Operation::ExtendLock, 5), Fault::Fail(ErrorKind::Denied));
     let (repository, _) = bed.fixture.open(&bed.store().faulty(plan)).await.unwrap();
-    let error = repository.renew(&backup).await.unwrap_err();
+    let error = repository.renew(kept).await.unwrap_err();
     assert!(error.to_string().starts_with("cannot lock "), "{error}");
 }
 

@@ -55,5 +55,6 @@ mod s3_errors;
 mod shipped_cronjob;
 mod shipped_files;
 mod store_conformance;
+mod store_faults;
 mod support;
 mod thief_stores;

@@ -173,3 +173,45 @@ async fn the_collector_deletes_what_no_lock_holds() {
     denied("a delete marker", marker);
     delete(&stray).await.unwrap();
 }
+
+/// With the writer's keys as they are printed, and nothing but them.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_writer_locks_anew_what_is_kept() {
+    let Some(bed) = Bed::new().await else { return };
+    bed.backup();
+    bed.backup();
+    let owner = bed.owner();
+    let until = async |key: &str| {
+        let get = owner.get_object_retention().bucket(&bed.bucket).key(bed.name(key));
+        let answer = get.version_id(bed.version(key).await).send().await.ok()?;
+        Some(answer.retention()?.retain_until_date()?.secs() - bed.now())
+    };
+    let day = 24 * 3600;
+    let longer = bed.file("policy.yaml").replace("for: 2d", "for: 20d");
+    bed.write("policy.yaml", &longer);
+    bed.run(&["renew", "-n"]).exits(0);
+    let keys = bed.keys().await;
+    for key in &keys {
+        assert!(until(key).await.is_none_or(|seconds| seconds <= 2 * day + 60), "{key}: a dry run locks nothing");
+    }
+    let said = bed.run(&["renew"]).exits(0);
+    assert!(said.out.contains("of 2 backups locked (compliance) until at least "), "{}", said.out);
+    for key in &keys {
+        let unlocked = key.starts_with("audit/");
+        assert_eq!(
+            until(key).await.is_some_and(|seconds| seconds > 19 * day),
+            !unlocked,
+            "{key}: {:?}",
+            until(key).await
+        );
+    }
+    // A shorter rule takes nothing back.
+    bed.write("policy.yaml", &longer.replace("for: 20d", "for: 1d"));
+    bed.run(&["renew"]).exits(0);
+    for key in keys.iter().filter(|key| !key.starts_with("audit/")) {
+        assert!(until(key).await.is_some_and(|seconds| seconds > 19 * day), "{key}");
+    }
+    bed.write("policy.yaml", &longer.replace("lock: {mode: compliance, for: 20d}", "# no lock"));
+    let said = bed.run(&["renew"]).exits(2);
+    assert!(said.err.contains("locks nothing"), "{}", said.err);
+}

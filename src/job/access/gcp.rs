@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{ALL_BUT_DATA, below};
+use super::{ALL_BUT_DATA, KEPT, below};
 use crate::model::BucketUrl;
 
 pub(super) fn documents(bucket: &BucketUrl) -> Vec<(&'static str, Value)> {
@@ -16,7 +16,7 @@ pub(super) fn documents(bucket: &BucketUrl) -> Vec<(&'static str, Value)> {
     let read = || binding("Read", &["storage.objects.get"], Some(starts("")));
     // Without `storage.objects.delete` nothing that is there can be replaced.
     let create = |condition: String| binding("Create", &["storage.objects.create"], Some(condition));
-    let lockable = any(&["data/", "backups/"]);
+    let lockable = any(&KEPT);
     let writer = vec![
         list(),
         read(),

@@ -38,3 +38,6 @@ fn below(bucket: &BucketUrl) -> String {
 /// Folders and objects that the collector may read: all but the chunks.
 const ALL_BUT_DATA: [&str; 9] =
     ["lifeboat.json", "RESTORE.txt", "config/", "keys/", "backups/", "expired/", "holds/", "journal/", "audit/"];
+
+/// What backups are read with, and therefore locked: whoever may lock it can neither change nor delete it by that.
+const KEPT: [&str; 6] = ["lifeboat.json", "RESTORE.txt", "config/", "keys/", "data/", "backups/"];

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{ALL_BUT_DATA, below};
+use super::{ALL_BUT_DATA, KEPT, below};
 use crate::model::BucketUrl;
 
 /// MinIO knows the same language with fewer words: it refuses a policy with a condition that it does not know.
@@ -32,17 +32,18 @@ pub(super) fn documents(bucket: &BucketUrl, dialect: Dialect) -> Vec<(&'static s
         place.allow(
             "LockAndExtend",
             &["s3:GetObjectRetention", "s3:PutObjectRetention"],
-            &place.objects(&["data/*", "backups/*"]),
+            &place.objects(&KEPT.map(whole)),
         ),
     ];
     let restorer = vec![place.list(), read()];
     let prover = vec![place.list(), read(), place.create("Create", &["backups/*/proofs/*", "journal/*"])];
-    let readable: Vec<String> =
-        ALL_BUT_DATA.iter().map(|name| if name.ends_with('/') { format!("{name}*") } else { (*name).into() }).collect();
-    let readable: Vec<&str> = readable.iter().map(String::as_str).collect();
     let collector = vec![
         place.list(),
-        place.allow("ReadAllButData", &["s3:GetObject", "s3:GetObjectVersion"], &place.objects(&readable)),
+        place.allow(
+            "ReadAllButData",
+            &["s3:GetObject", "s3:GetObjectVersion"],
+            &place.objects(&ALL_BUT_DATA.map(whole)),
+        ),
         place.create("Create", &["expired/*", "holds/*"]),
         place.delete_versions(&["data/*", "backups/*", "expired/*"]),
     ];
@@ -52,9 +53,14 @@ pub(super) fn documents(bucket: &BucketUrl, dialect: Dialect) -> Vec<(&'static s
         .into()
 }
 
+/// A folder stands for all that is in it.
+fn whole(name: &str) -> String {
+    if name.ends_with('/') { format!("{name}*") } else { name.into() }
+}
+
 impl Place<'_> {
-    fn objects(&self, names: &[&str]) -> Vec<String> {
-        names.iter().map(|name| format!("arn:aws:s3:::{}/{}{name}", self.bucket, self.below)).collect()
+    fn objects(&self, names: &[impl AsRef<str>]) -> Vec<String> {
+        names.iter().map(|name| format!("arn:aws:s3:::{}/{}{}", self.bucket, self.below, name.as_ref())).collect()
     }
 
     fn allow(&self, sid: &str, actions: &[&str], objects: &[String]) -> Value {

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use crate::model::{ObjectInfo, Prefix, Timestamp, Version};
 use crate::store::bucket::{Below, odd};
-use crate::store::driver::DriverError;
+use crate::store::driver::{DriverError, Operation};
 use crate::store::http;
 use crate::store::minio::Minio;
 use crate::store::minio::answer::accepted;
@@ -81,7 +81,8 @@ impl Minio {
         loop {
             let mut queries = vec![kind, ("prefix", &below), ("max-keys", PAGE_ROWS)];
             queries.extend(next.iter().map(|(name, value): &(&str, String)| (*name, value.as_str())));
-            let body = http::whole(accepted(self.get_bucket(&queries).await?).await?, MAX_PAGE_BYTES).await?;
+            let body =
+                http::whole(accepted(Operation::List, self.get_bucket(&queries).await?).await?, MAX_PAGE_BYTES).await?;
             let text = std::str::from_utf8(&body).map_err(|_| odd("a list that is not text"))?;
             let page = read(text, root, &self.below)?;
             all.extend(page.rows);

@@ -5,7 +5,7 @@ use reqwest::Method;
 use reqwest::header::{HeaderMap, HeaderName};
 
 use crate::model::{Key, Lock, LockMode, Timestamp, Version};
-use crate::store::driver::DriverError;
+use crate::store::driver::{DriverError, Operation};
 use crate::store::minio::answer::{accepted, text};
 use crate::store::minio::{BASE64, Minio, value};
 use crate::store::relock::{Relock, end_second, relock};
@@ -29,7 +29,9 @@ impl Minio {
     /// Asks for what is there before it asks for more.
     pub(super) async fn extend(&self, key: &Key, version: &Version, lock: Lock) -> Result<(), DriverError> {
         let url = self.object(key, Some(version), &[])?;
-        let found = accepted(self.send(Method::HEAD, url, HeaderMap::new(), Bytes::new(), None).await?).await?;
+        let found =
+            accepted(Operation::Head, self.send(Method::HEAD, url, HeaderMap::new(), Bytes::new(), None).await?)
+                .await?;
         let held = |name: &HeaderName| text(found.headers(), name.as_str());
         let strict = held(&MODE).filter(|held| *held == mode(LockMode::Compliance)).map(|_| LockMode::Compliance);
         let until = held(&UNTIL).and_then(|text| text.parse::<Timestamp>().ok());
@@ -46,7 +48,7 @@ impl Minio {
             headers.insert(BYPASS, value("true")?);
         }
         let url = self.object(key, Some(version), &[("retention", "")])?;
-        accepted(self.send(Method::PUT, url, headers, body, None).await?).await.map(drop)
+        accepted(Operation::ExtendLock, self.send(Method::PUT, url, headers, body, None).await?).await.map(drop)
     }
 }
 

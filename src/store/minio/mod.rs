@@ -25,7 +25,7 @@ use reqwest::{Client, Method, Response, StatusCode, Url};
 use crate::clock::{self, Clock};
 use crate::model::{Addressing, BucketUrl, Digest, Key, Lock, ObjectInfo, Prefix, Timestamp, Version, sha256};
 use crate::store::bucket::{ANY_REGION, Below, features, odd, rows};
-use crate::store::driver::{Driver, DriverError, ErrorKind, Features, Put};
+use crate::store::driver::{Driver, DriverError, ErrorKind, Features, Operation, Put};
 use crate::store::http;
 use crate::store::minio::answer::{accepted, refusal, text, time};
 use crate::store::minio::sign::{Signer, Unsigned};
@@ -122,22 +122,20 @@ impl Driver for Minio {
         }
         let url = self.object(key, None, &[])?;
         let response = self.send(Method::PUT, url, headers, body, Some(put.sha256)).await?;
-        match response.status() {
-            // MinIO before 2023 answers a taken name like a cache.
-            StatusCode::NOT_MODIFIED => Err(ErrorKind::AlreadyExists.into()),
-            _ => Ok(version(accepted(response).await?.headers())),
-        }
+        Ok(version(accepted(Operation::Put, response).await?.headers()))
     }
 
     async fn get(&self, key: &Key, version: Option<&Version>, max_bytes: u64) -> Result<Bytes, DriverError> {
         let url = self.object(key, version, &[])?;
         let response = self.send(Method::GET, url, HeaderMap::new(), Bytes::new(), None).await?;
-        http::whole(accepted(response).await?, max_bytes).await
+        http::whole(accepted(Operation::Get, response).await?, max_bytes).await
     }
 
     async fn head(&self, key: &Key) -> Result<ObjectInfo, DriverError> {
         let url = self.object(key, None, &[])?;
-        let response = accepted(self.send(Method::HEAD, url, HeaderMap::new(), Bytes::new(), None).await?).await?;
+        let response =
+            accepted(Operation::Head, self.send(Method::HEAD, url, HeaderMap::new(), Bytes::new(), None).await?)
+                .await?;
         let headers = response.headers();
         let bytes = text(headers, CONTENT_LENGTH.as_str()).and_then(|text| text.parse().ok());
         Ok(ObjectInfo {
@@ -172,7 +170,7 @@ impl Driver for Minio {
         match response.status() {
             // Whoever refuses tells the time, too. Others may stand between: a proxy's time is not the store's.
             StatusCode::OK | StatusCode::NOT_FOUND | StatusCode::FORBIDDEN => time(response.headers(), DATE.as_str()),
-            _ => Err(refusal(response).await),
+            _ => Err(refusal(Operation::Now, response).await),
         }
     }
 

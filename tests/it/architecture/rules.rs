@@ -71,7 +71,7 @@ pub const CRATES: [(&str, &[&str]); 36] = [
     // In `load/spool.rs`: free space, and whose a left folder is.
     ("rustix", &["store/", "exec/", "sandbox/", "job/", "secret.rs", "source/postgres/load/spool.rs"]),
     ("reqwest", &["store/http.rs", "store/minio/", "store/gcs/"]),
-    ("rustls", &["source/", "store/http.rs", "store/s3/"]),
+    ("rustls", &["source/", "store/http.rs", "store/silence.rs", "store/s3/"]),
     // The crate `rust-s3` calls itself `s3`.
     ("rust_s3", &[]),
     ("s3", &["store/minio/"]),

@@ -60,7 +60,9 @@ impl Program {
     fn listed(&self) -> usize {
         let list: serde_json::Value = serde_json::from_str(&ok(self.run(&["list", "--json"]))).unwrap();
         let findings = list["findings"].as_array().unwrap();
-        assert!(findings.iter().all(|finding| finding["severity"] == "ok"), "{list}");
+        let killed =
+            |finding: &serde_json::Value| finding["message"].as_str().unwrap().starts_with("committed nothing");
+        assert!(findings.iter().all(|finding| finding["severity"] == "ok" || killed(finding)), "{list}");
         list["backups"].as_array().unwrap().len()
     }
 }

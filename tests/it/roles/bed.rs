@@ -129,6 +129,10 @@ impl Bed {
         std::fs::read_to_string(self.folder.path().join("keys").join(name)).unwrap()
     }
 
+    pub fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.folder.path().join("keys").join(name), text).unwrap();
+    }
+
     pub fn client(&self, role: &str) -> Client {
         let (_, user) = self.users.iter().find(|(name, _)| *name == role).unwrap();
         s3::client(&self.server.endpoint, &user.access_key, &user.secret_key)

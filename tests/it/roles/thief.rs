@@ -4,6 +4,9 @@ use aws_sdk_s3::Client;
 
 use super::bed::Bed;
 
+/// Of a `pg_dump` archive, up to the name of the database.
+const HEADER_BYTES: usize = 64;
+
 impl Bed {
     /// The newest backup is listed, verified and read; what was done is named.
     fn holds(&self, before: &[u8], named: &[&str]) {
@@ -56,9 +59,9 @@ async fn a_thief_with_the_writers_keys_reads_nothing_and_takes_nothing_away() {
         bed.overwrite(&writer, key, b"rubbish".to_vec()).await;
     }
     bed.holds(&before, &["manifest.json: was overwritten", "data/"]);
-    // The next backup does not build on rubbish.
+    // The next backup does not build on rubbish. Its archive is of another second, which stands in the header.
     bed.backup();
-    assert!(bed.shop() == before);
+    assert!(bed.shop()[HEADER_BYTES..] == before[HEADER_BYTES..]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,6 +3,8 @@
 pub mod capture;
 pub mod clock;
 pub mod forge;
+pub mod http;
+pub mod line;
 pub mod local;
 pub mod namespace;
 pub mod play;
@@ -11,6 +13,7 @@ pub mod postgres;
 pub mod private;
 pub mod program;
 pub mod proxy;
+pub mod remote;
 pub mod repository;
 pub mod reseal;
 pub mod restore;
