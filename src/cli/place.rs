@@ -50,13 +50,15 @@ impl Global {
         Ok((self.place_of(files, None)?, copies))
     }
 
-    /// The policy's other repositories. What is pinned of them in two ways is not pinned: they are told, not used.
+    /// The policy's other repositories. One that the trust file does not name is refused when it is opened: that is no
+    /// reason to do without the others.
     pub fn further(&self, files: &Files) -> Vec<Place> {
         let Some(policy) = files.policy.as_ref().filter(|_| self.repository.is_none()) else { return Vec::new() };
+        let none_of_them = || files.trust.clone().map(|trust| Trust { repositories: Vec::new(), ..trust });
         let place = |url: &StoreUrl| Place {
             url: url.clone(),
             policy: files.policy.clone(),
-            trust: files.trust_at(url).ok().flatten(),
+            trust: files.trust_at(url).unwrap_or_else(|_| none_of_them()),
             identities: self.identity.clone(),
             signing_key: None,
         };

@@ -21,9 +21,9 @@ pub async fn run(request: CheckRequest, cx: &Context) -> Result<CheckReport, Job
     match open_pinned(place, Acting::Writer, cx).await {
         Ok(repository) => {
             listed = catalog(&repository, place).await.ok();
-            let (mut findings, store) = store_findings(&repository, place, cx).await;
+            let (mut findings, features) = store_findings(&repository, place, cx).await;
             findings.extend(backup_findings(&repository, place, policy, cx).await);
-            stores.extend(store);
+            stores.extend(features);
             groups.push(group("repository", findings));
             groups.push(group("keys", key_findings(&repository, place, policy)));
         }
@@ -41,8 +41,8 @@ pub async fn run(request: CheckRequest, cx: &Context) -> Result<CheckReport, Job
         groups.push(group(&format!("source {}", source.name), findings));
     }
     for copy in &request.copies {
-        let (findings, store) = copy_findings(copy, listed.as_ref(), cx).await;
-        stores.extend(store);
+        let (findings, features) = copy_findings(copy, listed.as_ref(), cx).await;
+        stores.extend(features);
         groups.push(group(&format!("copies in {}", copy.url), findings));
     }
     groups.push(group("coverage", policy.sources.iter().flat_map(coverage).collect()));
@@ -103,26 +103,24 @@ async fn backup_findings(
     findings
 }
 
-/// Whether `lifeboat copy` could write there, and what it would find to do. A receiver in trouble stops no backup.
+/// Whether `lifeboat copy` could write there, and what it would find to do. A receiver in trouble stops no backup, so
+/// nothing here is more than a warning.
 async fn copy_findings(place: &Place, listed: Option<&Catalog>, cx: &Context) -> (Vec<Finding>, Option<CheckedStore>) {
-    let weak = |error: &JobError| Finding { severity: Severity::Warning, ..problem("repository", error) };
     let repository = match open_pinned(place, Acting::Writer, cx).await {
         Ok(repository) => repository,
-        Err(error) => return (vec![weak(&error)], None),
+        Err(error) => return (vec![weaker(problem("repository", &error))], None),
     };
-    let mut findings = vec![match writer(&repository, place) {
-        Ok(_) => Finding::ok("repository", format!("{} as pinned; the writer can copy into it", repository.id())),
-        Err(error) => weak(&error),
-    }];
+    let (mut findings, features) = store_findings(&repository, place, cx).await;
+    findings.push(writer_finding(&repository, place));
     if let Some(listed) = listed {
         let found = copies::copies(std::slice::from_ref(place), listed, cx).await;
         findings.extend(found.iter().map(|found| copies::finding(found, place)));
     }
-    let (told, store) = store_findings(&repository, place, cx).await;
-    // Whatever is wrong with it, a backup can run.
-    let weaker = |finding: Finding| Finding { severity: finding.severity.min(Severity::Warning), ..finding };
-    findings.extend(told.into_iter().map(weaker));
-    (findings, store)
+    (findings.into_iter().map(weaker).collect(), features)
+}
+
+fn weaker(finding: Finding) -> Finding {
+    Finding { severity: finding.severity.min(Severity::Warning), ..finding }
 }
 
 fn clock(store: Timestamp, here: Timestamp) -> Option<Finding> {

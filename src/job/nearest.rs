@@ -1,5 +1,6 @@
 //! Which copy of a backup is read: the first healthy one, in the policy's order. Never silently another one.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::{Either, join_all, select};
@@ -11,8 +12,8 @@ use crate::job::list::is_damaged;
 use crate::job::open::{catalog, from_repository, not_selected, open_pinned, required_identities};
 use crate::job::types::{BackupRef, Place};
 use crate::job::{Exit, JobError};
-use crate::model::{Finding, Level, Name, Origin, RunId, SourceEntry, StoreUrl};
-use crate::repository::{Backup, CaptureReader, Catalog, Repository, SelectError};
+use crate::model::{Finding, Level, Name, Origin, RunId, Severity, SourceEntry, StoreUrl};
+use crate::repository::{Backup, CaptureReader, Catalog, Identities, Repository, SelectError};
 use crate::verify::{ProblemKind, Request, verify};
 
 /// So long may the policy's further repositories keep a reader waiting that may not need them at all.
@@ -91,6 +92,7 @@ pub(in crate::job) async fn nearest(
         Ok(chosen) => chosen.original(),
         Err((all, error)) => return Err(not_chosen(&all, error, asked)),
     };
+    let identities = required_identities(wanted.place)?;
     let mut candidates = candidates(wanted, &asked, &original);
     let meant = candidates.first().map(|candidate| (candidate.backup.manifest.run, &candidate.at.place.url));
     // What a proof found damaged is tried last: the proof may be old, and the damage healed.
@@ -98,21 +100,16 @@ pub(in crate::job) async fn nearest(
     candidates.sort_by_key(doubted);
     candidates.retain(|candidate| !refused.iter().any(|refused| refused.is(candidate)));
     for (n, candidate) in candidates.iter().enumerate() {
-        match read(wanted, candidate, cx).await {
+        match read(wanted, candidate, &identities, cx).await {
             Ok((entry, reader)) => {
-                let url = &candidate.at.place.url;
+                let (url, run) = (&candidate.at.place.url, candidate.backup.manifest.run);
                 let mut findings = passed_over(wanted, &asked, &original, url, &refused);
-                let run = candidate.backup.manifest.run;
                 if *url != wanted.place.url || meant != Some((run, url)) {
                     let copy =
                         if run == original.run { String::new() } else { format!(", as a copy of {}", original.run) };
                     findings.push(Finding::warning(format!("backup {run}"), format!("is read from {url}{copy}")));
                 }
-                if doubted(candidate) {
-                    let message = "was found damaged by its newest proof";
-                    let cure = "`lifeboat list` shows the others, `latest-verified` is the newest that was proved";
-                    findings.push(Finding::warning(format!("backup {run}"), message).cure(cure));
-                }
+                findings.extend(to_know(wanted, candidate, doubted(candidate)));
                 let mut rest = candidates[n + 1..].iter().map(|next| &next.at.place.url);
                 return Ok(Nearest {
                     url: url.clone(),
@@ -202,15 +199,15 @@ fn candidates<'a>(wanted: &Wanted<'_>, asked: &'a [Asked<'a>], original: &Origin
 async fn read(
     wanted: &Wanted<'_>,
     candidate: &Candidate<'_>,
+    identities: &Arc<Identities>,
     cx: &Context,
 ) -> Result<(SourceEntry, CaptureReader), JobError> {
     let (repository, backup) = (&candidate.at.repository, candidate.backup);
     let entry = source_of(backup, wanted.source)?.clone();
-    let identities = required_identities(wanted.place)?;
     if wanted.whole {
         check_present(repository, backup, &entry, cx).await?;
     }
-    let reader = repository.open_capture(backup, &entry, identities).await.map_err(from_repository)?;
+    let reader = repository.open_capture(backup, &entry, identities.clone()).await.map_err(from_repository)?;
     Ok((entry, reader))
 }
 
@@ -233,6 +230,26 @@ async fn check_present(
         .hint("lifeboat list shows older backups; lifeboat verify all --level hashed says which are whole"))
 }
 
+/// What a reader of that copy must know, although it is no reason to read another one.
+fn to_know(wanted: &Wanted<'_>, candidate: &Candidate<'_>, doubted: bool) -> Vec<Finding> {
+    let backup = candidate.backup;
+    let concerning = candidate.at.catalog.concerning(backup, is_latest(wanted.backup)).into_iter();
+    // A problem would block what can still be read.
+    let mut findings: Vec<Finding> =
+        concerning.map(|finding| Finding { severity: Severity::Warning, ..finding }).collect();
+    if doubted {
+        let message = "was found damaged by its newest proof";
+        let cure = "`lifeboat list` shows the others, `latest-verified` is the newest that was proved";
+        findings.push(Finding::warning(format!("backup {}", backup.manifest.run), message).cure(cure));
+    }
+    findings
+}
+
+/// Whether a newer backup would have been meant, too.
+fn is_latest(backup: &BackupRef) -> bool {
+    !matches!(backup, BackupRef::Run(_))
+}
+
 /// Why each repository before the chosen one was passed over, and which others may hold something newer.
 fn passed_over(
     wanted: &Wanted<'_>,
@@ -241,7 +258,7 @@ fn passed_over(
     chosen: &StoreUrl,
     refused: &[Refused],
 ) -> Vec<Finding> {
-    let latest = !matches!(wanted.backup, BackupRef::Run(_));
+    let latest = is_latest(wanted.backup);
     let mut findings = Vec::new();
     let mut before = true;
     for place in asked {

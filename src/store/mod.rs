@@ -21,7 +21,7 @@ mod memory;
 mod minio;
 mod probe;
 mod put;
-#[cfg(any(feature = "s3", feature = "minio", feature = "gcs"))]
+#[cfg(any(feature = "s3", feature = "minio"))]
 mod relock;
 mod retry;
 #[cfg(feature = "s3")]

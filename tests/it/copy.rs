@@ -5,6 +5,7 @@ mod lock;
 mod nearest;
 mod postgres;
 mod reseal;
+mod runbook;
 mod stores;
 mod tampered;
 mod together;

@@ -7,10 +7,13 @@ mod connect;
 mod error;
 mod list;
 mod lock;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_s3::Client;
@@ -56,9 +59,12 @@ impl S3 {
     }
 }
 
+/// A test of this file does not wait for two minutes.
+const LIMIT: Duration = if cfg!(test) { Duration::from_millis(300) } else { CALL_TIMEOUT };
+
 /// One call with a deadline. The SDK's own would not cover the body of an answer, nor the search for credentials.
 async fn within<T>(call: impl Future<Output = Result<T, DriverError>>) -> Result<T, DriverError> {
-    match tokio::time::timeout(CALL_TIMEOUT, call).await {
+    match tokio::time::timeout(LIMIT, call).await {
         Ok(done) => done,
         Err(late) => Err(Trouble::Slow.because(ErrorKind::Unavailable, late)),
     }

@@ -121,6 +121,9 @@ fn the_first_repository_is_lost() {
     here.reads(&format!("{run} {CAT}"), &[&which, "cannot be read: there is no repository"]);
     here.reads(&format!("{copy} {CAT}"), &[&which]);
     here.fails(&here.pinned(first), 10, &["there is no repository"]);
+    let said = here.two.play.say("list -f keys/policy.yaml");
+    let hint = format!("lifeboat list -f keys/policy.yaml --repository '{second}'");
+    assert!(said.code == 10 && said.err.contains(&hint), "{}", said.err);
     // What no repository that answers holds may be in the one that is lost: that is no wrong run id.
     let unknown = "7ZZZZZZZZZZZZZZZZZZZZZZZZZ";
     here.fails(&format!("{unknown} {CAT}"), 10, &["in the repositories that answer", first, "there is no repository"]);
@@ -161,6 +164,27 @@ fn a_manifest_that_cannot_be_believed_is_read_elsewhere() {
     std::fs::write(manifest, "{}").unwrap();
     let reason = format!("its backup {} cannot be believed", here.run);
     here.reads(&here.latest(), &[&reason, &here.two.second]);
+}
+
+/// The newest one is lost for good: an older one is read, and that there was a newer one is said.
+#[test]
+fn a_newer_backup_that_nobody_holds_is_named() {
+    let here = copied();
+    std::fs::remove_dir_all(here.two.play.path("second")).unwrap();
+    let listed = here.two.play.json(&format!("list -f keys/policy.yaml --repository {}", here.first));
+    let newest = listed["backups"][0]["run"].as_str().unwrap();
+    assert_ne!(newest, here.run, "it has no `ledger`, and could have had it");
+    std::fs::write(here.two.play.path("store").join(format!("backups/shop/{newest}/manifest.json")), "{}").unwrap();
+    let newer = format!("backups/shop/{newest}/manifest.json: is newer, and cannot be believed");
+    here.reads(&here.latest(), &[&newer]);
+    here.reads(&here.pinned(&here.first), &[&newer]);
+}
+
+#[test]
+fn no_identity_is_said_once() {
+    let here = copied();
+    let said = here.two.play.say("cat latest ledger globals -f keys/policy.yaml");
+    assert_eq!((said.code, said.err.matches("nothing can be decrypted").count()), (12, 1), "{}", said.err);
 }
 
 #[test]
@@ -237,6 +261,11 @@ fn latest_verified_is_what_was_proved_wherever_that_is() {
     here.fails(&verified, 10, &["there is no backup latest-verified", first]);
     assert_eq!(play.say(&format!("verify {copy} --level hashed -f keys/policy.yaml --repository {second}")).code, 0);
     here.reads(&verified, &[second, "it may hold a newer backup"]);
+    // Where only the copy was proved, it is the one.
+    std::fs::rename(play.path("gone"), play.path("store")).unwrap();
+    std::fs::remove_dir_all(play.path("store").join(format!("backups/shop/{}/proofs", here.run))).unwrap();
+    let reason = format!("{first}: is passed over: no proof of backup {} there says that it is whole", here.run);
+    here.reads(&verified, &[&reason, second]);
 }
 
 /// A repository that nobody pinned is told, and never read.
@@ -251,6 +280,17 @@ fn an_unpinned_copy_is_not_believed() {
     here.two.play.write("keys/policy.yaml", format!("{head}{url}\n{tail}"));
     here.lose("store");
     here.fails(&here.latest(), 10, &["there is no repository", "nothing says which keys to believe", &here.two.second]);
+}
+
+/// The trust file does not know of the second repository: the first is read all the same, and the reason is the right one.
+#[test]
+fn a_copy_that_the_trust_file_does_not_name_is_not_believed() {
+    let here = copied();
+    let first = "--trust keys/trust.yaml";
+    here.reads(&format!("{} {first}", here.latest()), &[&here.two.second, "is not pinned"]);
+    here.lose("store");
+    here.fails(&format!("{} {first}", here.latest()), 10, &["there is no repository", "is not pinned"]);
+    here.reads(&here.latest(), &[&here.two.second]);
 }
 
 #[test]

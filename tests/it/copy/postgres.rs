@@ -6,7 +6,7 @@ use crate::support::postgres::Major;
 use crate::support::restore::{World, address, empty, fails, leftovers, ok};
 
 /// Adds a second repository to the policy, and copies everything there. Its address.
-fn copied(world: &World) -> String {
+pub fn copied(world: &World) -> String {
     let url = format!("file://{}", world.path("second").display());
     edit(world, "\n  keys:", &format!("\n  - url: \"{url}\"\n  keys:"));
     let made = json(world.program("", &["init", &url, "--signing-key", "keys/operator.key", "--json"]));
@@ -16,7 +16,7 @@ fn copied(world: &World) -> String {
     url
 }
 
-fn edit(world: &World, from: &str, to: &str) {
+pub fn edit(world: &World, from: &str, to: &str) {
     let path = world.path("keys/policy.yaml");
     let text = std::fs::read_to_string(&path).unwrap();
     assert!(text.contains(from), "{text}");
@@ -112,7 +112,7 @@ fn damage_found_while_loading_drops_what_was_loaded() {
 }
 
 /// One bit of a chunk of the longest stream.
-fn spoil(world: &World, repository: &str, which: impl Fn(&[serde_json::Value]) -> &serde_json::Value) {
+pub fn spoil(world: &World, repository: &str, which: impl Fn(&[serde_json::Value]) -> &serde_json::Value) {
     let backups = world.path(repository).join("backups");
     let policy = std::fs::read_dir(&backups).unwrap().next().unwrap().unwrap().file_name();
     let run = backups.join(&policy).join(&world.run);
