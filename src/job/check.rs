@@ -105,7 +105,7 @@ async fn copy_findings(place: &Place, listed: Option<&Catalog>, cx: &Context) ->
         Err(error) => weak(&error),
     }];
     if let Some(listed) = listed {
-        let found = copies::copies(std::slice::from_ref(place), listed, cx).await;
+        let found = copies::copies(std::slice::from_ref(place), Acting::Copier, listed, cx).await;
         findings.extend(found.iter().map(|found| copies::finding(found, place)));
     }
     findings
