@@ -13,7 +13,8 @@ use crate::model::Severity;
 
 /// Look at everything a backup needs, and say what is wrong with its cure
 ///
-/// Reachable? Permitted? Tools, keys, recipients? What is covered, and what is not? Nothing is changed.
+/// Reachable? Permitted? What can each store do? Tools, keys, recipients? What is covered, and what is not? Nothing is
+/// changed; in a bucket, one line below audit/ says that it was tried.
 #[derive(Debug, Args)]
 #[command(after_help = after_help("lifeboat check -f policy.yaml", &[Exit::Blocked]))]
 pub struct Check {

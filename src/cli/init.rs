@@ -125,15 +125,18 @@ fn text(report: &InitReport) -> String {
     for recipient in &report.recipients {
         text.line(format!("  encrypted to {recipient}"));
     }
-    let said = |yes: bool| if yes { "yes" } else { "no" };
-    let store = &report.store;
-    text.line(format!(
-        "  names are created once: {}; versions: {}; locks: {}",
-        said(store.create_only),
-        said(store.versions),
-        said(store.locks)
-    ));
-    text.line(format!("  roles: {}", store.roles));
+    if let Some(store) = &report.store {
+        let rows = [
+            ("create-only", &store.create_only),
+            ("checksums checked by the store", &store.checksums),
+            ("versions", &store.versions),
+            ("locks", &store.locks),
+            ("consistent lists", &store.lists),
+            ("permissions per role", &store.prefix_permissions),
+        ];
+        let rows: Vec<Vec<String>> = rows.map(|(what, answer)| vec![what.into(), answer.to_string()]).into();
+        text.table(2, &rows).line(format!("  roles: {}", store.roles));
+    }
     if let Some(folder) = report.files.first().and_then(|file| file.path.parent()) {
         text.blank().line(format!("written to {}:", folder.display()));
         let name = |file: &InitFile| file.path.file_name().unwrap_or_default().to_string_lossy().into_owned();

@@ -9,6 +9,7 @@ pub mod check;
 mod copies;
 pub mod copy;
 mod error;
+mod features;
 pub mod init;
 pub mod list;
 mod nearest;

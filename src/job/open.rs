@@ -67,7 +67,7 @@ pub(in crate::job) fn store_exit(error: &StoreError) -> Exit {
     }
 }
 
-fn from_store(error: &StoreError) -> JobError {
+pub(in crate::job) fn from_store(error: &StoreError) -> JobError {
     let failed = JobError::new(store_exit(error), "the store cannot be used");
     match error.hint() {
         Some(hint) => failed.hint(hint),
@@ -93,7 +93,7 @@ pub(in crate::job) fn from_repository(error: RepositoryError) -> JobError {
         RepositoryError::Exists { url } => {
             Some(format!("to see what is in it: lifeboat list --repository {url}; a new one needs another folder"))
         }
-        RepositoryError::NotEmpty { .. } => Some("choose an empty folder".into()),
+        RepositoryError::NotEmpty { .. } => Some("choose an empty folder, or another prefix of the bucket".into()),
         RepositoryError::Store { source, .. } => source.hint().map(str::to_owned),
         RepositoryError::Pins { .. } => {
             Some("somebody changed the repository or the policy: find out who before anything else".into())

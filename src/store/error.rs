@@ -140,6 +140,7 @@ impl fmt::Display for Sentence<'_> {
             Operation::ExtendLock => write!(f, "cannot extend the lock of `{key}` in {store}"),
             Operation::Barrier => write!(f, "cannot make sure that {store} keeps what was stored"),
             Operation::Now => write!(f, "cannot learn the time of {store}"),
+            Operation::Inspect => write!(f, "cannot ask {store} what it can do"),
         }
     }
 }

@@ -23,7 +23,7 @@ pub use crate::model::{BackupRef, BackupRefError};
 pub use access::{AccessDialect, AccessDocument, AccessReport, AccessRequest};
 pub use backup::{BackupReport, BackupRequest, BackupSource, FailedSourceReport};
 pub use cat::{CatRequest, CatStream};
-pub use check::{CheckReport, CheckRequest, FindingGroup};
+pub use check::{CheckReport, CheckRequest, CheckedStore, FindingGroup};
 pub use copy::{CopiesIn, CopyFailure, CopyHeld, CopyReceiver, CopyReport, CopyRequest, CopyRow};
 pub use init::{InitFile, InitKeys, InitReport, InitRequest};
 pub use list::{ListReport, ListRequest, ListRow, ListSource};

@@ -10,6 +10,7 @@ use tokio::sync::Mutex;
 
 use super::life::{End, Life, VERBS, Verb};
 use crate::support::servers::place::Pair;
+use crate::support::servers::s3::Kind;
 use crate::support::soak::{Dice, Tally, say, soaking};
 
 /// Of each pair, how many a test run tries.
@@ -112,7 +113,8 @@ async fn tried(pair: Pair, kind: &'static str) {
     let mut tally = Tally::new(kind);
     let mut dice = Dice::new(tally.seed);
     let mut trials = Vec::new();
-    let mut life = Life::new(pair).await;
+    let bucket = pair.place(Kind::Plain).await;
+    let mut life = Life::new(&bucket).await;
     for verb in VERBS {
         let (_, calls) = life.count(verb).await;
         trials.extend((1..=calls).flat_map(|call| HITS.map(|hit| (verb, call, hit))));
@@ -125,15 +127,13 @@ async fn tried(pair: Pair, kind: &'static str) {
     say(&format!("{kind}: {} of {all} triples of verb, call and fault", trials.len()));
     let mut life = Arc::new(Mutex::new(life));
     for (n, (verb, call, hit)) in trials.into_iter().enumerate() {
-        if n % LIFE == LIFE - 1 {
-            life = Arc::new(Mutex::new(Life::new(pair).await));
-        }
         let now = life.clone();
         let run = async move { trial(&mut *now.lock().await, verb, call, hit).await };
         let failed = tally.run([(format!("{hit:?} at call {call} of {verb:?}"), run)]).await;
-        if failed > 0 || hit == Hit::Truncate {
-            // What a store lied about stays in it.
-            life = Arc::new(Mutex::new(Life::new(pair).await));
+        // What a store lied about stays in it.
+        if failed > 0 || hit == Hit::Truncate || n % LIFE == LIFE - 1 {
+            life.lock().await.end().await;
+            life = Arc::new(Mutex::new(Life::new(&bucket).await));
         }
     }
     tally.finish();

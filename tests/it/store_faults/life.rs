@@ -15,8 +15,7 @@ use crate::crash::world::{copies, offered};
 use crate::support::clock::Hurried;
 use crate::support::line::Line;
 use crate::support::repository::{Fixture, name, noise};
-use crate::support::servers::place::{Pair, Place};
-use crate::support::servers::s3::Kind;
+use crate::support::servers::place::Place;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verb {
@@ -60,9 +59,9 @@ pub struct Life {
 }
 
 impl Life {
-    /// Two backups.
-    pub async fn new(pair: Pair) -> Self {
-        let place = pair.place(Kind::Plain).await;
+    /// Two backups, in a bucket of which others may use other parts: servers have not as many buckets as there are lives.
+    pub async fn new(bucket: &Place) -> Self {
+        let place = bucket.beside();
         let line = Line::to(place.port());
         let mut fixture = Fixture::in_store(place.store().await, 3).await;
         fixture.cx.clock = Arc::new(Hurried);
@@ -72,6 +71,13 @@ impl Life {
             life.backup().await;
         }
         life
+    }
+
+    /// What nobody needs any more does not fill a disk.
+    pub async fn end(&self) {
+        for key in self.behind.list().await {
+            self.behind.delete(&key).await;
+        }
     }
 
     /// By the straight way.

@@ -1,5 +1,7 @@
 //! What several tests need: real servers, small helpers.
 
+pub mod answering;
+pub mod authority;
 pub mod capture;
 pub mod clock;
 pub mod forge;
@@ -7,6 +9,7 @@ pub mod http;
 pub mod line;
 pub mod local;
 pub mod namespace;
+pub mod person;
 pub mod play;
 #[allow(dead_code, reason = "a helper for all tests of servers, now and later")]
 pub mod postgres;
