@@ -9,7 +9,12 @@ pub async fn run(request: CatRequest, cx: &Context) -> Result<CatStream, JobErro
     let CatRequest { place, copies, backup, source, .. } = &request;
     // One copy is read as it is; which of several is whole, is asked before the first byte.
     let whole = !copies.is_empty();
-    let found = nearest(&Wanted { place, copies, backup, source, whole }, Vec::new(), cx).await?;
+    let wanted = Wanted { place, copies, backup, source, whole };
+    let found = tokio::select! {
+        biased;
+        () = cx.cancel.cancelled() => return Err(JobError::interrupted()),
+        found = nearest(&wanted, Vec::new(), cx) => found?,
+    };
     let Nearest { url, backup, reader, findings, next, .. } = found;
     for finding in findings {
         cx.found(finding);

@@ -113,7 +113,7 @@ async fn copy_findings(place: &Place, listed: Option<&Catalog>, cx: &Context) ->
     let (mut findings, features) = store_findings(&repository, place, cx).await;
     findings.push(writer_finding(&repository, place));
     if let Some(listed) = listed {
-        let found = copies::copies(std::slice::from_ref(place), listed, cx).await;
+        let found = copies::copies(std::slice::from_ref(place), Acting::Copier, listed, cx).await;
         findings.extend(found.iter().map(|found| copies::finding(found, place)));
     }
     (findings.into_iter().map(weaker).collect(), features)

@@ -38,13 +38,13 @@ pub(in crate::job) fn standing(backup: &Backup, theirs: &Catalog) -> Standing {
 }
 
 /// Looks into each of the places at once, for the copies of these backups.
-pub(in crate::job) async fn copies(places: &[Place], listed: &Catalog, cx: &Context) -> Vec<CopiesIn> {
-    join_all(places.iter().map(|place| copies_in(place, listed, cx))).await
+pub(in crate::job) async fn copies(places: &[Place], acting: Acting, listed: &Catalog, cx: &Context) -> Vec<CopiesIn> {
+    join_all(places.iter().map(|place| copies_in(place, acting, listed, cx))).await
 }
 
-async fn copies_in(place: &Place, listed: &Catalog, cx: &Context) -> CopiesIn {
+async fn copies_in(place: &Place, acting: Acting, listed: &Catalog, cx: &Context) -> CopiesIn {
     let url = place.url.clone();
-    let looked = match select(std::pin::pin!(look(place, listed, cx)), cx.clock.pause(LIMIT)).await {
+    let looked = match select(std::pin::pin!(look(place, acting, listed, cx)), cx.clock.pause(LIMIT)).await {
         Either::Left((looked, _)) => looked,
         Either::Right(_) => Err(JobError::failed(format!("no answer within {} s", LIMIT.as_secs()))),
     };
@@ -60,8 +60,8 @@ async fn copies_in(place: &Place, listed: &Catalog, cx: &Context) -> CopiesIn {
     })
 }
 
-async fn look(place: &Place, listed: &Catalog, cx: &Context) -> Result<CopiesIn, JobError> {
-    let repository = open_pinned(place, Acting::Restorer, cx).await?;
+async fn look(place: &Place, acting: Acting, listed: &Catalog, cx: &Context) -> Result<CopiesIn, JobError> {
+    let repository = open_pinned(place, acting, cx).await?;
     let theirs = catalog(&repository, place).await?;
     let now = now(&repository).await?;
     let mut found = CopiesIn {

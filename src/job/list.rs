@@ -18,7 +18,7 @@ pub async fn run(request: ListRequest, cx: &Context) -> Result<ListReport, JobEr
     let catalog = catalog(&repository, &request.place).await?;
     let now = now(&repository).await?;
     let pinned = repository.is_pinned();
-    let copies = copies::copies(&request.copies, &catalog, cx).await;
+    let copies = copies::copies(&request.copies, Acting::Restorer, &catalog, cx).await;
     let behind = copies.iter().zip(&request.copies).map(|(found, place)| copies::finding(found, place));
     let findings = findings(&catalog).into_iter().chain(behind).collect();
     Ok(ListReport {

@@ -177,6 +177,11 @@ async fn each_repository_is_opened_in_its_own_role() {
         let words = format!("copy -f keys/policy.yaml --repository {} --to {} --json", chain.urls[1], chain.urls[2]);
         let said = chain.run(&words, &[]);
         assert_eq!(said.code, 0, "{}{}", said.out, said.err);
+        let checked = chain.run("check -f keys/policy.yaml", &[]);
+        for url in &chain.urls[1..] {
+            let held = format!("copies in {url}: 2 of the backups");
+            assert!(checked.out.contains(&held), "{}{}", checked.out, checked.err);
+        }
         chain.environment = all;
         let at = format!("-f keys/policy.yaml --repository {}", chain.urls[2]);
         let verified = chain.run(&format!("verify all --level hashed {at}"), &[]);

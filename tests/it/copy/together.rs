@@ -136,4 +136,10 @@ fn a_dry_run_writes_nothing_and_a_copy_nothing_into_its_origin() {
     let mut found = names(&made);
     found.sort();
     assert_eq!(found, of_report, "docs/json.md");
+    // For cron: nothing to say, and what went wrong.
+    let said = play.say("copy -q -f keys/policy.yaml");
+    assert_eq!((said.code, said.out.as_str(), said.err.as_str()), (0, "", ""));
+    std::fs::rename(play.path("second"), play.path("gone")).unwrap();
+    let said = play.say("copy -q -f keys/policy.yaml");
+    assert!(said.code == 10 && said.out.contains("not reached: there is no repository"), "{}", said.out);
 }
