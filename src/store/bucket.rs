@@ -17,6 +17,7 @@ pub(in crate::store) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// For one call, from its first byte to the last of the answer: 8 MiB at 64 KiB/s.
 pub(in crate::store) const CALL_TIMEOUT: Duration = Duration::from_secs(128);
 /// What servers take that have no regions.
+#[cfg(any(feature = "s3", feature = "minio"))]
 pub(in crate::store) const ANY_REGION: &str = "us-east-1";
 
 /// What was given as an authority is none.

@@ -10,7 +10,7 @@ use reqwest::{Certificate, Client, Response, StatusCode, redirect};
 
 use crate::store::bucket::{self, CALL_TIMEOUT, CONNECT_TIMEOUT, NoCertificate};
 use crate::store::driver::{Cause, DriverError, ErrorKind};
-use crate::store::silence;
+use crate::store::silence::silence;
 use crate::store::trouble::Trouble;
 
 /// How long to wait.
@@ -66,20 +66,16 @@ pub(in crate::store) fn use_ring() {
 
 /// A request without an answer, or with half of one. The address is left out: a signed one is a key.
 pub(in crate::store) fn no_answer(error: reqwest::Error) -> DriverError {
-    let (kind, trouble) = match silence(&error) {
-        _ if error.is_builder() || error.is_redirect() => (ErrorKind::Other, None),
-        Some(trouble) if trouble.lasts() => (ErrorKind::Other, Some(trouble)),
-        trouble => (ErrorKind::Unavailable, trouble),
+    let (trouble, kind) = match silence(&error) {
+        _ if error.is_builder() || error.is_redirect() => (None, ErrorKind::Other),
+        Some((trouble, kind)) => (Some(trouble), kind),
+        None if error.is_timeout() => (Some(Trouble::Slow), ErrorKind::Unavailable),
+        None => (None, ErrorKind::Unavailable),
     };
     match trouble {
         Some(trouble) => trouble.because(kind, error.without_url()),
         None => DriverError::new(kind, error.without_url()),
     }
-}
-
-/// Why no server answered, as far as the causes say.
-pub(in crate::store) fn silence(error: &reqwest::Error) -> Option<Trouble> {
-    silence::silence(error).or_else(|| error.is_timeout().then_some(Trouble::Slow))
 }
 
 /// What a status means for the caller; `cause` tells a person.

@@ -21,7 +21,7 @@ mod memory;
 mod minio;
 mod probe;
 mod put;
-#[cfg(any(feature = "s3", feature = "minio"))]
+#[cfg(any(feature = "s3", feature = "minio", feature = "gcs"))]
 mod relock;
 mod retry;
 #[cfg(feature = "s3")]

@@ -121,6 +121,9 @@ mod tests {
             ("NoSuchKey", 404, NotFound, None),
             ("NoSuchVersion", 404, NotFound, None),
             ("", 404, NotFound, None),
+            ("BadDigest", 400, Unavailable, Some(Trouble::BodyDiffers)),
+            ("IncompleteBody", 400, Unavailable, None),
+            ("ObjectLockConfigurationNotFoundError", 404, Other, Some(Trouble::NoLocks)),
             ("NoSuchBucket", 404, Other, Some(Trouble::BucketMissing)),
             ("PreconditionFailed", 412, AlreadyExists, None),
             ("ConditionalRequestConflict", 409, Unavailable, None),
@@ -144,6 +147,7 @@ mod tests {
             assert_eq!(meant(Operation::Put, code, status), (kind, trouble), "{code} {status}");
         }
         assert_eq!(meant(Operation::List, "NotImplemented", 501), (Other, None));
+        assert_eq!(meant(Operation::Inspect, "", 200), (Other, None));
     }
 
     #[test]

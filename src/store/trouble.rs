@@ -80,11 +80,6 @@ impl Trouble {
         matches!(self, NoCredentials | UnknownKey | WrongSecret | Expired | Clock | Denied | EncryptionKey)
     }
 
-    /// Whether it stays as it is, however often one tries.
-    pub(in crate::store) fn lasts(&self) -> bool {
-        matches!(self, Trouble::UnknownAuthority | Trouble::Certificate | Trouble::PlainHttp)
-    }
-
     /// The first one in a chain of causes.
     pub(in crate::store) fn find<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Trouble> {
         let mut next = Some(error);

@@ -11,7 +11,7 @@ use crate::support::person::Person;
 use crate::support::servers::place::Pair;
 use crate::support::servers::process::free_port;
 use crate::support::servers::s3::Kind;
-use crate::support::servers::{gcs, minio};
+use crate::support::servers::{gcs, minio, seaweed};
 
 type Environment = Vec<(&'static str, String)>;
 
@@ -95,6 +95,28 @@ async fn s3_and_minio() {
         }
         let through = url("bucket", "https://127.0.0.1:1");
         rows.push(Row::new(&through, &proxy(&good), 1, ["the proxy does not lead to the store", "NO_PROXY"]));
+    }
+    try_each(rows);
+}
+
+/// The same mistakes on a server that words its answers differently.
+#[tokio::test(flavor = "multi_thread")]
+async fn on_seaweedfs() {
+    let server = seaweed::shared().await;
+    let bucket = server.bucket(Kind::Plain).await;
+    let good = keys(&server.access_key, &server.secret_key);
+    let mut rows = Vec::new();
+    for url in [
+        |bucket: &str, endpoint: &str| format!("s3://{bucket}/prefix?endpoint={endpoint}&addressing=path"),
+        |bucket: &str, endpoint: &str| format!("minio+{endpoint}/{bucket}/prefix"),
+    ] {
+        let here = url(&bucket, &server.endpoint);
+        let missing = ["there is no such bucket", "buckets are made by a person"];
+        rows.push(Row::new(&url("no-such-bucket", &server.endpoint), &good, 10, missing));
+        let stranger = ["the store does not know this access key", "another account or server"];
+        rows.push(Row::new(&here, &keys("stranger", "canary-secret"), 12, stranger));
+        let wrong = ["the secret key is wrong", "copy both again"];
+        rows.push(Row::new(&here, &keys(&server.access_key, "canary-secret"), 12, wrong));
     }
     try_each(rows);
 }

@@ -1,7 +1,5 @@
 //! Who asks: Google's own client finds the credentials and keeps the token fresh.
 
-use std::error::Error;
-
 use google_cloud_auth::credentials::service_account::AccessSpecifier;
 use google_cloud_auth::credentials::{self, CacheableResource, Credentials, anonymous, service_account};
 use google_cloud_auth::errors::CredentialsError;
@@ -10,6 +8,7 @@ use reqwest::RequestBuilder;
 use crate::store::driver::{DriverError, ErrorKind};
 use crate::store::http;
 use crate::store::settings::{self, StoreSettings};
+use crate::store::silence::silence;
 use crate::store::trouble::{Trouble, chain};
 
 /// Where Google's machines hand out tokens.
@@ -71,13 +70,8 @@ fn no_token(error: CredentialsError) -> DriverError {
         let nothing = "no GOOGLE_APPLICATION_CREDENTIALS, no login by gcloud, and no account of this machine";
         return Trouble::NoCredentials.because(kind, format!("{nothing}: {last}"));
     }
-    let mut next: Option<&(dyn Error + 'static)> = Some(&error);
-    while let Some(cause) = next {
-        if let Some(trouble) = cause.downcast_ref::<reqwest::Error>().and_then(http::silence) {
-            let kind = if trouble.lasts() { ErrorKind::Other } else { ErrorKind::Unavailable };
-            return trouble.because(kind, error);
-        }
-        next = cause.source();
+    if let Some((trouble, kind)) = silence(&error) {
+        return trouble.because(kind, error);
     }
     meaning(&why).because(kind, error)
 }

@@ -44,11 +44,8 @@ impl Minio {
         question: &str,
         status: impl Fn(T) -> Option<String>,
     ) -> Result<bool, DriverError> {
-        let body = http::whole(
-            accepted(Operation::Inspect, self.get_bucket(&[(question, "")]).await?).await?,
-            MAX_ANSWER_BYTES,
-        )
-        .await?;
+        let answer = accepted(Operation::Inspect, self.get_bucket(&[(question, "")]).await?).await?;
+        let body = http::whole(answer, MAX_ANSWER_BYTES).await?;
         let text = std::str::from_utf8(&body).map_err(|_| odd("an answer that is not text"))?;
         let found: T = quick_xml::de::from_str(text).map_err(|error| odd(format!("what cannot be read: {error}")))?;
         Ok(status(found).as_deref() == Some(ENABLED))

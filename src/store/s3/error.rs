@@ -48,12 +48,7 @@ where
         Ok(source) => source,
         Err(error) => error.into(),
     };
-    let silent = || {
-        let trouble = silence(source.as_ref())?;
-        let kind = if trouble.lasts() { ErrorKind::Other } else { ErrorKind::Unavailable };
-        Some((trouble, kind))
-    };
-    let (trouble, kind) = match without_credentials(source.as_ref()).or_else(silent) {
+    let (trouble, kind) = match without_credentials(source.as_ref()).or_else(|| silence(source.as_ref())) {
         Some((trouble, kind)) => (trouble, kind),
         None if timed_out => (Trouble::Slow, ErrorKind::Unavailable),
         None if built => return DriverError::new(ErrorKind::Other, source),

@@ -11,7 +11,7 @@ use crate::support::postgres::{Major, TestServer};
 use crate::support::remote::{Remote, run_of};
 use crate::support::servers::place::Pair;
 use crate::support::servers::s3::Kind;
-use crate::support::soak::{Dice, Tally, soaking};
+use crate::support::soak::{Dice, Tally, say, soaking};
 
 /// Each driver once, each kind of server once.
 const PAIRS: [Pair; 3] = [Pair::S3Minio, Pair::MinioWeed, Pair::Gcs];
@@ -252,10 +252,47 @@ fn wait(child: &Mutex<Option<std::process::Child>>) {
     }
 }
 
+/// Gone for good in the middle of it, for who has two minutes (`make soak`): the program waits for a store that answered
+/// before, and then gives up. Nothing is half there, nothing live was touched.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_does_not_come_back() {
+    if !soaking() {
+        say("LEFT OUT: two minutes of waiting for a store that does not come back (`make soak`)");
+        return;
+    }
+    on_each(|server, scene| {
+        let listed = scene.remote.listed();
+        let databases = "SELECT string_agg(datname, ',' ORDER BY datname) FROM pg_database";
+        let before = server.sql("postgres", databases);
+        let to = format!("postgres://postgres@127.0.0.1:{}/gone", server.port);
+        let verbs = [
+            &["backup"][..],
+            &["verify", "latest", "--level", "hashed"],
+            &["cat", "latest", "postgres", "db/shop"],
+            &["restore", "latest", "--source", "postgres", "--stream", "db/shop", "--to", &to, "--yes"],
+        ];
+        std::thread::scope(|scope| {
+            for verb in verbs {
+                let scene = &scene;
+                scope.spawn(move || {
+                    let line = Line::to(scene.remote.place.port());
+                    line.rule(|request| (request.n > 8).then_some(Trick::Drop));
+                    let said = scene.remote.run_at(&line.endpoint(), verb);
+                    assert!([1, 3].contains(&said.code), "{verb:?}: {}\n{}", said.out, said.err);
+                    said.says(&line.endpoint()).says("look whether the store is up");
+                });
+            }
+        });
+        assert_eq!(scene.remote.listed(), listed);
+        assert_eq!(server.sql("postgres", databases), before);
+    })
+    .await;
+}
+
 /// One request of what is read and proved goes wrong: it is done all the same, and what is read is right.
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_happens_while_reading() {
-    on_each(|_, scene| {
+    on_each(|server, scene| {
         let mut tally = Tally::new("read-bucket");
         let mut dice = Dice::new(tally.seed);
         let whole = scene.remote.run(&["cat", "latest", "postgres", "db/shop"]).exits(0).out;
@@ -279,6 +316,16 @@ async fn whatever_happens_while_reading() {
             }
             tally.count();
         }
+        // A restore reads what `cat` reads, and more.
+        let copy = format!("copy_{:?}", scene.pair).to_lowercase();
+        let to = format!("postgres://postgres@127.0.0.1:{}/{copy}", server.port);
+        let restore = ["restore", "latest", "--source", "postgres", "--stream", "db/shop", "--to", &to, "--yes"];
+        scene.line.rule(|request| (request.n % 4 == 3).then_some(Trick::CutAnswer(50)));
+        scene.run(&restore).exits(0);
+        scene.line.calm();
+        let sum = "SELECT count(*), md5(string_agg(t::text, '' ORDER BY g)) FROM t";
+        assert_eq!(server.sql(&copy, sum), server.sql("shop", sum));
+        tally.count();
         tally.finish();
     })
     .await;
