@@ -131,6 +131,12 @@ fn the_first_repository_is_lost() {
     here.reads(&here.latest(), &[&which, &newer, "is the disk mounted?"]);
     here.reads(&format!("{run} {CAT}"), &[&which, "cannot be read: there is no repository"]);
     here.reads(&format!("{copy} {CAT}"), &[&which]);
+    // Never silently.
+    here.reads(&format!("{} -q", here.latest()), &[&which, &newer, "hint: is the disk mounted?"]);
+    let quiet = here.cat(&format!("{} -q --json", here.latest()));
+    let events = quiet.err.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    assert!(events.into_iter().all(|event| event["event"] == "found"), "{}", quiet.err);
+    assert_eq!(quiet.err.lines().count(), 2, "{}", quiet.err);
     here.fails(&here.pinned(first), 10, &["there is no repository"]);
     let said = here.two.play.say("list -f keys/policy.yaml");
     let hint = format!("lifeboat list -f keys/policy.yaml --repository '{second}'");
