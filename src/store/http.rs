@@ -6,10 +6,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::stream;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
-use reqwest::{Certificate, Client, Response, StatusCode, redirect};
+use reqwest::{Certificate, Client, Response, redirect};
 
 use crate::store::bucket::{self, CALL_TIMEOUT, CONNECT_TIMEOUT, NoCertificate};
-use crate::store::driver::{Cause, DriverError, ErrorKind};
+use crate::store::driver::{DriverError, ErrorKind};
 use crate::store::silence::silence;
 use crate::store::trouble::Trouble;
 
@@ -76,19 +76,6 @@ pub(in crate::store) fn no_answer(error: reqwest::Error) -> DriverError {
         Some(trouble) => trouble.because(kind, error.without_url()),
         None => DriverError::new(kind, error.without_url()),
     }
-}
-
-/// What a status means for the caller; `cause` tells a person.
-pub(in crate::store) fn refused(status: StatusCode, headers: &HeaderMap, cause: impl Into<Cause>) -> DriverError {
-    let kind = match status.as_u16() {
-        404 => ErrorKind::NotFound,
-        412 => ErrorKind::AlreadyExists,
-        401 | 403 => ErrorKind::Denied,
-        // Not 501 (cannot do that), 505, 507 (full): they stay as they are.
-        408 | 409 | 425 | 429 | 500 | 502..=504 | 508..=599 => ErrorKind::Unavailable,
-        _ => ErrorKind::Other,
-    };
-    DriverError { retry_after: retry_after(headers), ..DriverError::new(kind, cause) }
 }
 
 /// How long the server asks to be left alone.

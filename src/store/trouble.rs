@@ -50,7 +50,9 @@ impl Trouble {
             Trouble::WrongSecret => "the secret key is not that of this access key: copy both again",
             Trouble::Expired => "sign in again, or renew the session token; a role renews by itself",
             Trouble::Clock => "set this machine's clock (NTP): the store refuses signatures of another time",
-            Trouble::Denied => "give this role's key the right to it (docs/stores.md has the policies)",
+            Trouble::Denied => {
+                "give this role's key the right to it; `lifeboat init URL --print-access aws|gcp|minio` prints what each may do"
+            }
             Trouble::BucketMissing => "look at the spelling; buckets are made by a person, not by lifeboat",
             Trouble::WrongRegion(_) => "name the bucket's region in the address: ?region=REGION",
             Trouble::NoRegion => "name it in the address, s3://BUCKET/PREFIX?region=REGION, or set AWS_REGION",

@@ -200,14 +200,27 @@ pub(super) fn meaning(
         (401, _) => (ErrorKind::Denied, Some(Trouble::Expired)),
         (403, _) => (ErrorKind::Denied, Some(Trouble::Denied)),
         (407, _) => (ErrorKind::Other, Some(Trouble::Proxy)),
-        _ => return http::refused(status, headers, refused),
+        _ => return by_status(status, headers, refused),
     };
-    let retry_after = http::refused(status, headers, "").retry_after;
+    let retry_after = http::retry_after(headers);
     let error = match trouble {
         Some(trouble) => trouble.because(kind, refused),
         None => DriverError::new(kind, refused),
     };
     DriverError { retry_after, ..error }
+}
+
+/// What a status alone means for the caller.
+fn by_status(status: StatusCode, headers: &HeaderMap, refused: Refused) -> DriverError {
+    let kind = match status.as_u16() {
+        404 => ErrorKind::NotFound,
+        412 => ErrorKind::AlreadyExists,
+        401 | 403 => ErrorKind::Denied,
+        // Not 501 (cannot do that), 505, 507 (full): they stay as they are.
+        408 | 409 | 425 | 429 | 500 | 502..=504 | 508..=599 => ErrorKind::Unavailable,
+        _ => ErrorKind::Other,
+    };
+    DriverError { retry_after: http::retry_after(headers), ..DriverError::new(kind, refused) }
 }
 
 /// Whether the service's clock is further from this machine's than any token allows.
