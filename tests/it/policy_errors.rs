@@ -340,9 +340,7 @@ fn an_unknown_rule_of_retention() {
     policy.yaml:114:5: spec.retention: unknown field `fortnightly`
     known here: last, hourly, daily, weekly, monthly, yearly, within, tags, neverBelow, timeZone
     ");
-    insta::assert_snapshot!(said("    daily: 30", "    daily: -1"), @r"
-    policy.yaml:114:12: spec.retention.daily: this is not a whole number, 0 or more
-    ");
+    insta::assert_snapshot!(said("    daily: 30", "    daily: -1"), @"policy.yaml:114:12: spec.retention.daily: this is not a whole number, 0 or more");
 }
 
 #[test]
