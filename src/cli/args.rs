@@ -40,7 +40,7 @@ pub struct Global {
     /// Report as one JSON object on stdout, events as JSON lines on stderr
     #[arg(long, global = true, env = "LIFEBOAT_JSON", value_parser = clap::builder::FalseyValueParser::new(), hide_env_values = true)]
     pub json: bool,
-    /// No progress, and of a backup that succeeded only the run id; what went wrong is still said
+    /// No progress, of a backup that succeeded only the run id, of a copy nothing; what went wrong is still said
     #[arg(short, long, global = true, env = "LIFEBOAT_QUIET", value_parser = clap::builder::FalseyValueParser::new(), hide_env_values = true)]
     pub quiet: bool,
     /// Say more of what is going on

@@ -116,6 +116,9 @@ fn text(report: &BackupReport) -> String {
     if let Some(verified) = &report.verified {
         verify::backup_text(&mut text, verified);
     }
+    for command in &report.next {
+        text.line(format!("next: {command}"));
+    }
     let duration = human::seconds(report.seconds);
     match report.status {
         None => text.line(format!("nothing was committed: every source failed; {duration}")),

@@ -8,13 +8,14 @@ use futures::StreamExt;
 use crate::cli::args::Global;
 use crate::cli::exits::after_help;
 use crate::context::Context;
-use crate::job::types::{BackupRef, CatRequest};
+use crate::job::types::{BackupRef, CatRequest, CatStream};
 use crate::job::{self, Exit, JobError};
 use crate::model::Name;
 
 /// Write the raw bytes of a stream to stdout, checked
 ///
 /// Ends with 0 only if every byte was delivered and is what was captured. Needs an identity, and pins (-f or --trust).
+/// Of a policy with several repositories the first healthy copy is read; --repository means that one only.
 #[derive(Debug, Args)]
 #[command(after_help = after_help(
     "lifeboat cat latest postgres db/shop -f policy.yaml --identity id.txt > shop.dump",
@@ -35,8 +36,9 @@ pub struct Cat {
 impl Cat {
     pub async fn run(self, global: &Global, cx: &Context) -> Result<Exit, JobError> {
         let Cat { backup, source, stream, part } = self;
-        let request = CatRequest { place: global.place()?, backup, source, stream, part };
-        let mut bytes = job::cat::run(request, cx).await?.bytes;
+        let (place, copies) = global.places()?;
+        let request = CatRequest { place, copies, backup, source, stream, part };
+        let CatStream { mut bytes, next: next_copy, .. } = job::cat::run(request, cx).await?;
         // Writing blocks while the reader is slow; on a thread of its own it holds up nobody.
         let (sender, mut receiver) = tokio::sync::mpsc::channel::<bytes::Bytes>(4);
         let writer = tokio::task::spawn_blocking(move || -> std::io::Result<()> {
@@ -51,7 +53,7 @@ impl Cat {
             while let Some(next) = bytes.next().await {
                 match next {
                     Err(error) => {
-                        failure = Some(JobError::from(error));
+                        failure = Some(CatStream::failed(next_copy.as_ref(), error));
                         break;
                     }
                     Ok(chunk) => {

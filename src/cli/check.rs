@@ -13,7 +13,8 @@ use crate::model::Severity;
 
 /// Look at everything a backup needs, and say what is wrong with its cure
 ///
-/// Reachable? Permitted? Tools, keys, recipients? What is covered, and what is not? Nothing is changed.
+/// Reachable? Permitted? What can each store do? Tools, keys, recipients? What is covered, and what is not? Nothing is
+/// changed; in a bucket, one line below audit/ says that it was tried.
 #[derive(Debug, Args)]
 #[command(after_help = after_help("lifeboat check -f policy.yaml", &[Exit::Blocked]))]
 pub struct Check {
@@ -24,8 +25,8 @@ pub struct Check {
 impl Check {
     pub async fn run(self, global: &Global, cx: &Context) -> Result<Exit, JobError> {
         let allow_single_recipient = self.single.allow_single_recipient;
-        let place = global.policy_place(allow_single_recipient, None)?;
-        let report = job::check::run(CheckRequest { place, allow_single_recipient }, cx).await?;
+        let (place, copies) = global.policy_and_copies(allow_single_recipient)?;
+        let report = job::check::run(CheckRequest { place, copies, allow_single_recipient }, cx).await?;
         output::report(global.json, &report, text)?;
         Ok(report.exit())
     }

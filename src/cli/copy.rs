@@ -41,7 +41,10 @@ pub struct Copy {
 impl Copy {
     pub async fn run(self, global: &Global, cx: &Context) -> Result<Exit, JobError> {
         let report = job::copy::run(self.request(global)?, cx).await?;
-        output::report(global.json, &report, text)?;
+        // For cron, which mails whatever is said.
+        if !global.quiet || global.json || report.exit() != Exit::Ok {
+            output::report(global.json, &report, text)?;
+        }
         Ok(report.exit())
     }
 

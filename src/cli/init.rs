@@ -15,12 +15,17 @@ use crate::job::{self, Exit, JobError};
 
 /// Create a repository
 ///
+/// In an empty directory, or below an empty prefix of a bucket. Buckets are made by a person, best with versions and Object
+/// Lock; what the store can do is found out and printed. A bucket is reached with your own keys, as its own tools find
+/// them; those of the roles belong in the policy (--print-access prints what each may do).
+///
 /// With --generate-keys DIR, every key is made there, with a policy to start from, what to pin, and how to restore
 /// without lifeboat. With -f POLICY, the keys that the policy names are used.
 #[derive(Debug, Args)]
 #[command(after_help = after_help("lifeboat init ./repo --generate-keys ./keys", &[Exit::Blocked, Exit::Refused]))]
 pub struct Init {
-    /// Where: file:///dir or a path. With -f: default is the policy's
+    /// Where: a path, file:///DIR, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or minio+https://HOST/BUCKET/PREFIX. With -f:
+    /// default is the policy's
     #[arg(id = "where", value_name = "REPOSITORY")]
     repository: Option<String>,
     /// Make all keys, a policy to start from and RESTORE.txt in this folder
@@ -125,15 +130,18 @@ fn text(report: &InitReport) -> String {
     for recipient in &report.recipients {
         text.line(format!("  encrypted to {recipient}"));
     }
-    let said = |yes: bool| if yes { "yes" } else { "no" };
-    let store = &report.store;
-    text.line(format!(
-        "  names are created once: {}; versions: {}; locks: {}",
-        said(store.create_only),
-        said(store.versions),
-        said(store.locks)
-    ));
-    text.line(format!("  roles: {}", store.roles));
+    if let Some(store) = &report.store {
+        let rows = [
+            ("create-only", &store.create_only),
+            ("checksums checked by the store", &store.checksums),
+            ("versions", &store.versions),
+            ("locks", &store.locks),
+            ("consistent lists", &store.lists),
+            ("permissions per role", &store.prefix_permissions),
+        ];
+        let rows: Vec<Vec<String>> = rows.map(|(what, answer)| vec![what.into(), answer.to_string()]).into();
+        text.table(2, &rows).line(format!("  roles: {}", store.roles));
+    }
     if let Some(folder) = report.files.first().and_then(|file| file.path.parent()) {
         text.blank().line(format!("written to {}:", folder.display()));
         let name = |file: &InitFile| file.path.file_name().unwrap_or_default().to_string_lossy().into_owned();

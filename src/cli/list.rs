@@ -18,7 +18,8 @@ pub struct List {}
 
 impl List {
     pub async fn run(self, global: &Global, cx: &Context) -> Result<Exit, JobError> {
-        let report = job::list::run(ListRequest { place: global.place()? }, cx).await?;
+        let (place, copies) = global.places()?;
+        let report = job::list::run(ListRequest { place, copies }, cx).await?;
         output::report(global.json, &report, text)?;
         Ok(report.exit())
     }
@@ -151,6 +152,7 @@ mod tests {
             url: "file:///r".parse().unwrap(),
             pinned: false,
             backups: vec![damaged, partial],
+            copies: Vec::new(),
             findings: Vec::new(),
         };
         insta::assert_snapshot!(text(&report), @r#"

@@ -42,6 +42,29 @@ impl Global {
         self.place_of(self.files(Recipients::AtLeastOne)?, None)
     }
 
+    /// For verbs that read one backup, wherever it lies: the policy's first repository and its others. `--repository`
+    /// means that one and no other.
+    pub fn places(&self) -> Result<(Place, Vec<Place>), JobError> {
+        let files = self.files(Recipients::AtLeastOne)?;
+        let copies = self.further(&files);
+        Ok((self.place_of(files, None)?, copies))
+    }
+
+    /// The policy's other repositories. One that the trust file does not name is refused when it is opened: that is no
+    /// reason to do without the others.
+    pub fn further(&self, files: &Files) -> Vec<Place> {
+        let Some(policy) = files.policy.as_ref().filter(|_| self.repository.is_none()) else { return Vec::new() };
+        let none_of_them = || files.trust.clone().map(|trust| Trust { repositories: Vec::new(), ..trust });
+        let place = |url: &StoreUrl| Place {
+            url: url.clone(),
+            policy: files.policy.clone(),
+            trust: files.trust_at(url).unwrap_or_else(|_| none_of_them()),
+            identities: self.identity.clone(),
+            signing_key: None,
+        };
+        policy.copies.iter().map(|repository| place(&repository.url)).collect()
+    }
+
     /// All of the policy's repositories as places of their own, the first one first.
     pub fn policy_places(&self, files: &Files, signing_key: Option<&PathBuf>) -> Result<Vec<Place>, JobError> {
         let mut places = Vec::new();
@@ -64,12 +87,22 @@ impl Global {
 
     /// For verbs that do what a policy says.
     pub fn policy_place(&self, single: bool, signing_key: Option<PathBuf>) -> Result<Place, JobError> {
+        self.place_of(self.policy_files(single)?, signing_key)
+    }
+
+    /// The same with the policy's other repositories.
+    pub fn policy_and_copies(&self, single: bool) -> Result<(Place, Vec<Place>), JobError> {
+        let files = self.policy_files(single)?;
+        let copies = self.further(&files);
+        Ok((self.place_of(files, None)?, copies))
+    }
+
+    fn policy_files(&self, single: bool) -> Result<Files, JobError> {
         if self.policy.is_none() {
             let hint = "give -f POLICY (or set LIFEBOAT_POLICY)";
             return Err(JobError::usage("this verb needs a policy").hint(hint));
         }
-        let recipients = if single { Recipients::AtLeastOne } else { Recipients::AtLeastTwo };
-        self.place_of(self.files(recipients)?, signing_key)
+        self.files(if single { Recipients::AtLeastOne } else { Recipients::AtLeastTwo })
     }
 
     pub fn place_of(&self, files: Files, signing_key: Option<PathBuf>) -> Result<Place, JobError> {

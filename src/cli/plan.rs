@@ -77,7 +77,7 @@ fn backup_text(report: &PlanBackupReport) -> String {
 /// The plan of a restore, as it is shown before anything happens.
 pub fn restore_text(plan: &RestorePlan) -> String {
     let mut text = Text::new();
-    text.line(format!("restore of {} from backup {} into {}", plan.source, plan.run, plan.target));
+    text.line(format!("restore of {} from backup {} in {} into {}", plan.source, plan.run, plan.url, plan.target));
     steps(&mut text, &plan.steps);
     text.blank().findings(0, &plan.findings);
     for loss in &plan.loses {

@@ -15,7 +15,8 @@ use crate::model::Name;
 /// Load a source of a backup into a server
 ///
 /// Everything is loaded beside what is there, compared with what was captured, and only then put in place; with
-/// `replace` the old one is kept under another name. Needs an identity, and pins (-f or --trust).
+/// `replace` the old one is kept under another name. Needs an identity, and pins (-f or --trust). Of a policy with
+/// several repositories the first healthy copy is read, and it is said which; --repository means that one only.
 #[derive(Debug, Args)]
 #[command(after_help = after_help(
     "lifeboat restore latest -f policy.yaml --identity id.txt --source postgres --to postgres://postgres@localhost/shop --mode replace",
@@ -60,8 +61,10 @@ enum Mode {
 
 impl What {
     pub fn request(self, global: &Global) -> Result<RestoreRequest, JobError> {
+        let (place, copies) = global.places()?;
         Ok(RestoreRequest {
-            place: global.place()?,
+            place,
+            copies,
             backup: self.backup,
             source: self.source,
             target: self.to,
@@ -95,9 +98,10 @@ fn text(report: &RestoreReport) -> String {
     }
     text.findings(0, &report.findings);
     text.line(format!(
-        "{} of backup {} is in {}: {}, {} equal to those captured, {}",
+        "{} of backup {} of {} is in {}: {}, {} equal to those captured, {}",
         report.source,
         report.run,
+        report.url,
         report.target,
         human::bytes(report.bytes),
         human::count(report.rows, "row"),

@@ -23,10 +23,6 @@ impl Checker<'_> {
             if let (true, Some(tls)) = (directory, &field.tls) {
                 self.wrong(tls, "a directory is reached without TLS", Some("leave `tls` out"));
             }
-            if let (StoreUrl::Gcs(_), Some(tls)) = (url, &field.tls) {
-                let cure = "set SSL_CERT_FILE to a file with the authorities to believe";
-                self.wrong(tls, "the client of Google's storage takes no authority from a policy", Some(cure));
-            }
             let repository = Repository {
                 credentials: self.role_credentials(field.credentials, url),
                 lock: field.lock.and_then(|lock| self.lock(lock, directory)),

@@ -31,10 +31,6 @@ impl Acting {
         let Some(repository) = policy.and_then(|policy| policy.repositories().find(|found| found.url == *url)) else {
             return Ok(StoreSettings::default());
         };
-        let writes = matches!(self, Acting::Operator | Acting::Writer);
-        if writes && policy.is_some_and(|policy| !policy.copies.is_empty()) {
-            tracing::warn!("only the first repository is written: this version makes no copies");
-        }
         let roles = &repository.credentials;
         let credentials = match self {
             Acting::Operator => None,

@@ -80,7 +80,21 @@ async fn backup(request: &BackupRequest, cx: &Context) -> Result<BackupReport, J
         skipped_sources: skipped,
         verified,
         findings,
+        next: if committed.is_some() { copy_next(policy) } else { Vec::new() },
     })
+}
+
+/// A backup is in one place until it is copied.
+fn copy_next(policy: &config::Policy) -> Vec<String> {
+    let number = policy.copies.len();
+    if number == 0 {
+        return Vec::new();
+    }
+    let receivers = if number == 1 { "the other repository".to_owned() } else { format!("{number} others") };
+    vec![format!(
+        "lifeboat copy -f {}    # it is in one repository only, until it is copied into {receivers}",
+        policy.file.display()
+    )]
 }
 
 /// A worker that got no answer calls its source failed, although its part arrived. What the manifest says, counts.

@@ -2,30 +2,36 @@
 
 use crate::context::Context;
 use crate::job::JobError;
-use crate::job::acting::Acting;
-use crate::job::open::{catalog, from_repository, open_pinned, required_identities, select};
+use crate::job::nearest::{Nearest, Wanted, nearest};
 use crate::job::types::{CatRequest, CatStream};
 
 pub async fn run(request: CatRequest, cx: &Context) -> Result<CatStream, JobError> {
-    let repository = open_pinned(&request.place, Acting::Restorer, cx).await?;
-    let identities = required_identities(&request.place)?;
-    let catalog = catalog(&repository, &request.place).await?;
-    let backup = select(&catalog, &request.backup, Some(&request.source))?;
-    let entry = source_of(backup, &request.source)?;
-    let reader = repository.open_capture(backup, entry, identities).await.map_err(from_repository)?;
+    let CatRequest { place, copies, backup, source, .. } = &request;
+    // One copy is read as it is; which of several is whole, is asked before the first byte.
+    let whole = !copies.is_empty();
+    let wanted = Wanted { place, copies, backup, source, whole };
+    let found = tokio::select! {
+        biased;
+        () = cx.cancel.cancelled() => return Err(JobError::interrupted()),
+        found = nearest(&wanted, Vec::new(), cx) => found?,
+    };
+    let Nearest { url, backup, reader, findings, next, .. } = found;
+    for finding in findings {
+        cx.found(finding);
+    }
     let stream = reader.stream_named(&request.stream).map_err(|names| {
         JobError::usage(format!("there is no stream `{}` in {}", request.stream, request.source))
             .hint(format!("it has: {}", names.join(", ")))
     })?;
     let run = backup.manifest.run;
     let Some(name) = &request.part else {
-        return Ok(CatStream { run, total_bytes: stream.bytes, bytes: reader.read(stream.n) });
+        return Ok(CatStream { run, url, next, total_bytes: stream.bytes, bytes: reader.read(stream.n) });
     };
     let part = stream.parts.iter().find(|part| part.name == *name).ok_or_else(|| {
         JobError::usage(format!("there is no part `{name}` in stream {}", stream.name))
             .hint("lifeboat show BACKUP --identity FILE --json lists the parts")
     })?;
-    Ok(CatStream { run, total_bytes: part.bytes, bytes: reader.read_part(stream.n, part) })
+    Ok(CatStream { run, url, next, total_bytes: part.bytes, bytes: reader.read_part(stream.n, part) })
 }
 
 /// The capture of that source, which the backup may lack although it is a backup.

@@ -4,22 +4,27 @@ use crate::config;
 use crate::context::Context;
 use crate::job::JobError;
 use crate::job::acting::Acting;
-use crate::job::list;
-use crate::job::open::{age, catalog, now, open_pinned, policy, prover, writer};
+use crate::job::features::{self, Asking};
+use crate::job::open::{age, catalog, from_store, now, open_pinned, policy, prover, writer};
 use crate::job::permissions::open_to_others;
 use crate::job::plan::finding;
-use crate::job::sources;
-use crate::job::types::{CheckReport, CheckRequest, FindingGroup, Place};
+use crate::job::types::{CheckReport, CheckRequest, CheckedStore, FindingGroup, Place};
+use crate::job::{copies, list, sources};
 use crate::model::{Finding, Severity, Timestamp};
-use crate::repository::{Repository, with_causes};
+use crate::repository::{Catalog, Repository};
 
 pub async fn run(request: CheckRequest, cx: &Context) -> Result<CheckReport, JobError> {
     let place = &request.place;
     let policy = policy(place)?;
-    let mut groups = Vec::new();
+    let (mut groups, mut stores) = (Vec::new(), Vec::new());
+    let mut listed = None;
     match open_pinned(place, Acting::Writer, cx).await {
         Ok(repository) => {
-            groups.push(group("repository", repository_findings(&repository, place, policy, cx).await));
+            listed = catalog(&repository, place).await.ok();
+            let (mut findings, features) = store_findings(&repository, place, cx).await;
+            findings.extend(backup_findings(&repository, place, policy, cx).await);
+            stores.extend(features);
+            groups.push(group("repository", findings));
             groups.push(group("keys", key_findings(&repository, place, policy)));
         }
         Err(error) => groups.push(group("repository", vec![problem("repository", &error)])),
@@ -35,8 +40,13 @@ pub async fn run(request: CheckRequest, cx: &Context) -> Result<CheckReport, Job
         let findings = findings.into_iter().chain(secrets_of(source)).collect();
         groups.push(group(&format!("source {}", source.name), findings));
     }
+    for copy in &request.copies {
+        let (findings, features) = copy_findings(copy, listed.as_ref(), cx).await;
+        stores.extend(features);
+        groups.push(group(&format!("copies in {}", copy.url), findings));
+    }
     groups.push(group("coverage", policy.sources.iter().flat_map(coverage).collect()));
-    Ok(CheckReport { policy: policy.name.clone(), url: place.url.clone(), groups })
+    Ok(CheckReport { policy: policy.name.clone(), url: place.url.clone(), groups, stores })
 }
 
 /// Files of secrets of a source that others may read.
@@ -51,29 +61,33 @@ fn group(about: &str, findings: Vec<Finding>) -> FindingGroup {
 }
 
 fn problem(subject: &str, error: &JobError) -> Finding {
-    Finding { cure: error.hint.clone(), ..Finding::problem(subject, with_causes(error.to_string(), error)) }
+    Finding { cure: error.hint.clone(), ..Finding::problem(subject, error.with_causes()) }
 }
 
 /// A machine whose clock differs by more than this from the store's says wrong ages.
 const CLOCK_SECONDS: i64 = 300;
 
-async fn repository_findings(
+/// Whether it can be written to, and what the store does with what is written. In a bucket this leaves an audit line.
+async fn store_findings(repository: &Repository, place: &Place, cx: &Context) -> (Vec<Finding>, Option<CheckedStore>) {
+    let store = repository.store();
+    let address = Finding::ok("address", format!("{} is repository {}, as pinned", place.url, repository.id()));
+    match features::probe(store, repository.id(), Asking::Writer, cx).await {
+        Ok(found) => {
+            let all = features::findings(&place.url, &found, store.lock_rule(), Asking::Writer);
+            let checked = CheckedStore { url: place.url.clone(), features: found };
+            ([address].into_iter().chain(all).collect(), Some(checked))
+        }
+        Err(error) => (vec![address, problem("store", &from_store(&error).because(error))], None),
+    }
+}
+
+async fn backup_findings(
     repository: &Repository,
     place: &Place,
     policy: &config::Policy,
     cx: &Context,
 ) -> Vec<Finding> {
-    let features = repository.store().features();
-    let mut findings = vec![
-        Finding::ok("address", format!("{} is repository {}, as pinned", place.url, repository.id())),
-        Finding::ok("roles", features.roles.clone()),
-    ];
-    if !features.locks {
-        findings.push(
-            Finding::warning("immutability", "none: who can write to this store can delete backups")
-                .cure("keep a second copy elsewhere, out of reach of the machine that backs up"),
-        );
-    }
+    let mut findings = Vec::new();
     match (catalog(repository, place).await, now(repository).await) {
         (Ok(catalog), Ok(now)) => {
             findings.extend(clock(now, cx.clock.now()));
@@ -87,6 +101,26 @@ async fn repository_findings(
         (Err(error), _) | (_, Err(error)) => findings.push(problem("backups", &error)),
     }
     findings
+}
+
+/// Whether `lifeboat copy` could write there, and what it would find to do. A receiver in trouble stops no backup, so
+/// nothing here is more than a warning.
+async fn copy_findings(place: &Place, listed: Option<&Catalog>, cx: &Context) -> (Vec<Finding>, Option<CheckedStore>) {
+    let repository = match open_pinned(place, Acting::Writer, cx).await {
+        Ok(repository) => repository,
+        Err(error) => return (vec![weaker(problem("repository", &error))], None),
+    };
+    let (mut findings, features) = store_findings(&repository, place, cx).await;
+    findings.push(writer_finding(&repository, place));
+    if let Some(listed) = listed {
+        let found = copies::copies(std::slice::from_ref(place), Acting::Copier, listed, cx).await;
+        findings.extend(found.iter().map(|found| copies::finding(found, place)));
+    }
+    (findings.into_iter().map(weaker).collect(), features)
+}
+
+fn weaker(finding: Finding) -> Finding {
+    Finding { severity: finding.severity.min(Severity::Warning), ..finding }
 }
 
 fn clock(store: Timestamp, here: Timestamp) -> Option<Finding> {
@@ -130,11 +164,15 @@ fn coverage(source: &config::Source) -> Vec<Finding> {
     findings
 }
 
-fn key_findings(repository: &Repository, place: &Place, policy: &config::Policy) -> Vec<Finding> {
-    let writer = match writer(repository, place) {
+fn writer_finding(repository: &Repository, place: &Place) -> Finding {
+    match writer(repository, place) {
         Ok(_) => Finding::ok("writer", "the writer's key and the dedup key are those of the repository"),
         Err(error) => problem("writer", &error),
-    };
+    }
+}
+
+fn key_findings(repository: &Repository, place: &Place, policy: &config::Policy) -> Vec<Finding> {
+    let writer = writer_finding(repository, place);
     let prover = match prover(repository, place) {
         Ok(Some(_)) => Finding::ok("prover", "verify will write signed proofs"),
         Ok(None) => Finding::warning("prover", "no key: verify will prove nothing that lasts")

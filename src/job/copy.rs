@@ -5,11 +5,14 @@ use std::time::Instant;
 
 use crate::context::Context;
 use crate::job::acting::Acting;
+use crate::job::copies::{Standing, standing};
 use crate::job::open::{catalog, from_repository, open_pinned, policy, required_identities, select, writer};
 use crate::job::types::{CopyFailure, CopyReceiver, CopyReport, CopyRequest, CopyRow, Place};
 use crate::job::{Exit, JobError, list};
-use crate::model::{Finding, Level, Severity};
-use crate::repository::{Backup, Catalog, CopyFrom, Identities, Repository, RepositoryError, with_causes};
+use crate::model::{Finding, Level, Origin, RunId, Severity};
+use crate::repository::{
+    Backup, Catalog, CopyFrom, ErrorClass, Identities, InvalidBackup, Repository, RepositoryError,
+};
 use crate::verify::{Request, verify};
 
 pub async fn run(request: CopyRequest, cx: &Context) -> Result<CopyReport, JobError> {
@@ -32,10 +35,12 @@ async fn copy(request: &CopyRequest, cx: &Context) -> Result<CopyReport, JobErro
         // Oldest first: a copy builds on the copies of what came before.
         None => listed.backups.iter().rev().collect(),
     };
-    if wanted.is_empty() {
+    if wanted.is_empty() && listed.invalid.is_empty() {
         return Err(JobError::failed("there is no backup to copy yet").hint("lifeboat backup -f POLICY"));
     }
-    let from = From { repository: &repository, wanted, reseal, again: request.backup.is_some() };
+    let again = request.backup.is_some();
+    let invalid = if again { &[][..] } else { &listed.invalid };
+    let from = From { repository: &repository, wanted, invalid, reseal, again };
     let mut receivers = Vec::new();
     for place in &request.receivers {
         receivers.push(from.receiver(place, request.dry_run, cx).await);
@@ -56,6 +61,8 @@ struct From<'a> {
     repository: &'a Repository,
     /// Oldest first.
     wanted: Vec<&'a Backup>,
+    /// What was stored as a backup, and cannot be believed.
+    invalid: &'a [InvalidBackup],
     reseal: Option<Arc<Identities>>,
     /// One backup was named: it is copied although it expired over there.
     again: bool,
@@ -91,11 +98,12 @@ impl From<'_> {
         receiver.repository = Some(into.id());
         let writer = writer(&into, place)?;
         let theirs = catalog(&into, place).await?;
+        receiver.failed.extend(self.lost(&theirs));
         for backup in &self.wanted {
-            match self.standing(backup, &theirs) {
+            match standing(backup, &theirs) {
                 Standing::Held => receiver.held += 1,
-                Standing::Expired => receiver.expired += 1,
-                Standing::Lacking if dry_run => receiver.copied.push(CopyRow {
+                Standing::Expired if !self.again => receiver.expired += 1,
+                _ if dry_run => receiver.copied.push(CopyRow {
                     from: backup.manifest.run,
                     run: None,
                     raw_bytes: backup.manifest.sources.iter().map(|entry| entry.stats.raw).sum(),
@@ -103,7 +111,7 @@ impl From<'_> {
                     reused_chunks: 0,
                     seconds: 0.0,
                 }),
-                Standing::Lacking => {
+                Standing::Expired | Standing::Lacking => {
                     let missing = self.missing(backup, cx).await;
                     if !missing.is_empty() {
                         receiver.failed.push(damaged(backup, missing));
@@ -143,17 +151,21 @@ impl From<'_> {
         Ok(())
     }
 
-    fn standing(&self, backup: &Backup, theirs: &Catalog) -> Standing {
-        let original = backup.original();
-        // A copy that was found damaged is no copy: another one heals it.
-        let holds = |copy: &Backup| copy.original().same(&original) && copy.damaged().is_empty();
-        if theirs.backups.iter().any(holds) {
-            Standing::Held
-        } else if !self.again && theirs.expired.iter().any(|expired| expired.same(&original)) {
-            Standing::Expired
-        } else {
-            Standing::Lacking
-        }
+    /// Backups that can no longer be copied, and have no copy there.
+    fn lost(&self, theirs: &Catalog) -> Vec<CopyFailure> {
+        let id = self.repository.id();
+        let held = |run: RunId| {
+            let of_run = |origin: Origin| origin.repository == id && origin.run == run;
+            theirs.backups.iter().any(|copy| of_run(copy.original())) || theirs.expired.iter().cloned().any(of_run)
+        };
+        let lost = self.invalid.iter().filter(|invalid| !held(invalid.run));
+        lost.map(|invalid| CopyFailure {
+            from: Some(invalid.run),
+            exit: if invalid.class == ErrorClass::Refused { Exit::Refused } else { Exit::Damaged },
+            problems: vec![format!("{} cannot be believed: {}", invalid.key(), invalid.problem)],
+            cure: Some("find out who wrote it; is it whole in another repository?".into()),
+        })
+        .collect()
     }
 
     /// Every object of the backup that is not there, or not with its size: all of them are named, not the first.
@@ -169,6 +181,7 @@ impl From<'_> {
                 rehearsal: None,
             };
             let checked = verify(&request, entry, cx).await;
+            checked.findings.into_iter().for_each(|finding| cx.found(finding));
             let damaged =
                 checked.problems.into_iter().filter(|problem| problem.kind == crate::verify::ProblemKind::Damaged);
             missing.extend(damaged.map(|problem| match problem.key {
@@ -180,12 +193,6 @@ impl From<'_> {
     }
 }
 
-enum Standing {
-    Held,
-    Expired,
-    Lacking,
-}
-
 fn damaged(backup: &Backup, problems: Vec<String>) -> CopyFailure {
     let run = backup.manifest.run;
     let cure = Some(format!("lifeboat verify {run} --level hashed; the next backup stores damaged chunks anew"));
@@ -193,6 +200,5 @@ fn damaged(backup: &Backup, problems: Vec<String>) -> CopyFailure {
 }
 
 fn failure(error: JobError) -> CopyFailure {
-    let text = with_causes(error.to_string(), &error);
-    CopyFailure { from: None, exit: error.exit, problems: vec![text], cure: error.hint }
+    CopyFailure { from: None, exit: error.exit, problems: vec![error.with_causes()], cure: error.hint }
 }

@@ -5,6 +5,7 @@ use std::error::Error;
 use serde::Serialize;
 
 use crate::model::{FailureClass, SourceFailure};
+use crate::repository::with_causes;
 
 /// How a run of the program ended. The numbers are part of the interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -158,6 +159,11 @@ impl JobError {
     pub fn because(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
+    }
+
+    /// The message and all that it came from, on one line.
+    pub fn with_causes(&self) -> String {
+        with_causes(self.to_string(), self)
     }
 
     pub fn exit_code(&self) -> u8 {

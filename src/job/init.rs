@@ -9,14 +9,15 @@ use crate::config::{Policy, Starter, starter_policy, trust_file};
 use crate::context::Context;
 use crate::job::JobError;
 use crate::job::acting::Acting;
+use crate::job::features::{self, Asking};
 use crate::job::open::{from_repository, store_exit};
 use crate::job::types::{InitFile, InitKeys, InitReport, InitRequest};
-use crate::model::{DedupPin, Finding, Name, Prefix, PublicKey, Role, StoreUrl, Trust};
+use crate::model::{DedupPin, Finding, Name, Prefix, PublicKey, RepositoryId, Role, Severity, StoreUrl, Trust};
 use crate::repository::{
     DedupKey, NewRepository, Repository, RepositoryError, SigningKey, generate_identity, layout, public_key_pem,
     restore_text,
 };
-use crate::store::{Store, StoreError};
+use crate::store::{Answer, Features, Store, StoreError, Trouble};
 
 pub async fn run(request: InitRequest, cx: &Context) -> Result<InitReport, JobError> {
     match &request.keys {
@@ -122,7 +123,6 @@ async fn generate(url: &StoreUrl, directory: &Path, extra: &[String], cx: &Conte
     let store = create_store(url, None, cx).await?;
     // Keys first: a repository whose keys could not be written would be lost the moment it is made.
     let written = write_files(&directory, &files)?;
-    let features = store.features();
     let roles = role_keys(writer.public(), prover.public(), collector.public());
     let new = NewRepository {
         id,
@@ -134,7 +134,7 @@ async fn generate(url: &StoreUrl, directory: &Path, extra: &[String], cx: &Conte
         operator,
         keys: roles,
     };
-    let config = match Repository::create(store, new).await {
+    let config = match Repository::create(store.clone(), new).await {
         Ok(config) => config,
         Err(error) => {
             for file in &written {
@@ -145,6 +145,11 @@ async fn generate(url: &StoreUrl, directory: &Path, extra: &[String], cx: &Conte
         }
     };
     let shown = directory.display();
+    let (features, mut findings) = probe(&store, url, id, cx).await;
+    findings.push(
+        Finding::warning("keys", "all of them are in one folder now, so whoever reads it can do everything")
+            .cure("move each to where it belongs, above all escrow.txt and operator.key"),
+    );
     Ok(InitReport {
         repository: id,
         url: url.clone(),
@@ -152,10 +157,7 @@ async fn generate(url: &StoreUrl, directory: &Path, extra: &[String], cx: &Conte
         dedup: config.dedup.id,
         store: features,
         files: written,
-        findings: vec![
-            Finding::warning("keys", "all of them are in one folder now, so whoever reads it can do everything")
-                .cure("move each to where it belongs, above all escrow.txt and operator.key"),
-        ],
+        findings,
         next: vec![
             format!("edit {shown}/policy.yaml: name your sources"),
             format!("lifeboat check -f {shown}/policy.yaml"),
@@ -164,15 +166,36 @@ async fn generate(url: &StoreUrl, directory: &Path, extra: &[String], cx: &Conte
     })
 }
 
+/// What the store can do, and what follows from it. The repository is there already, so a store that cannot be asked is
+/// told as that, and not as a repository that could not be made.
+async fn probe(store: &Store, url: &StoreUrl, id: RepositoryId, cx: &Context) -> (Option<Features>, Vec<Finding>) {
+    match features::probe(store, id, Asking::Operator, cx).await {
+        Ok(found) => {
+            let all = features::findings(url, &found, store.lock_rule(), Asking::Operator);
+            (Some(found), all.into_iter().filter(|finding| finding.severity > Severity::Ok).collect())
+        }
+        Err(error) => {
+            let message = format!("the repository is made, but what the store can do could not be found out: {error}");
+            (None, vec![Finding::warning("store", message).cure("lifeboat check -f POLICY asks again")])
+        }
+    }
+}
+
 /// An empty place to write to. Whatever lies there already is left as it is.
 async fn create_store(url: &StoreUrl, policy: Option<&Policy>, cx: &Context) -> Result<Store, JobError> {
     let failed = |error: StoreError| {
-        let hint = error.hint().unwrap_or("choose another folder").to_owned();
+        let hint = error.hint().unwrap_or("choose another folder, or another prefix of the bucket").to_owned();
         let exit = store_exit(&error);
         JobError::new(exit, format!("cannot make a repository at {url}")).because(error).hint(hint)
     };
     let settings = Acting::Operator.settings(url, policy)?;
     let store = Store::create(url, &settings, cx.clock.clone()).await.map_err(failed)?;
+    // Before anything is written, a half of which nobody could use.
+    if store.lock_rule().is_some() && store.features().await.map_err(failed)?.locks == Answer::No {
+        return Err(
+            JobError::blocked(format!("the policy has a `lock`, and {url} has none")).hint(Trouble::NoLocks.hint())
+        );
+    }
     let objects = store.list_all(&Prefix::root()).await.map_err(failed)?;
     if objects.iter().any(|object| object.key == layout::marker()) {
         return Err(from_repository(RepositoryError::Exists { url: url.to_string() }));
@@ -259,7 +282,6 @@ async fn from_policy(
     let dedup = DedupKey::parse(text.expose()).map_err(|error| refused("the dedup key").because(error))?;
     refuse_inside_another(url)?;
     let store = create_store(url, Some(policy), cx).await?;
-    let features = store.features();
     let pinned = policy.repositories().find(|repository| repository.url == *url).and_then(|repository| repository.id);
     let id = pinned.unwrap_or_else(|| cx.clock.ulid().into());
     let mut keys = Vec::new();
@@ -278,7 +300,8 @@ async fn from_policy(
         operator,
         keys,
     };
-    let config = Repository::create(store, new).await.map_err(from_repository)?;
+    let config = Repository::create(store.clone(), new).await.map_err(from_repository)?;
+    let (features, findings) = probe(&store, url, id, cx).await;
     let file = policy.file.display();
     let mut next = Vec::new();
     if policy.repository.url == *url {
@@ -299,7 +322,7 @@ async fn from_policy(
         dedup: config.dedup.id,
         store: features,
         files: Vec::new(),
-        findings: Vec::new(),
+        findings,
         next,
     })
 }

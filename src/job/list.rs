@@ -3,23 +3,39 @@
 use crate::context::Context;
 use crate::job::JobError;
 use crate::job::acting::Acting;
+use crate::job::copies;
 use crate::job::open::{age, catalog, now, open};
-use crate::job::types::{ListReport, ListRequest, ListRow, ListSource};
+use crate::job::types::{ListReport, ListRequest, ListRow, ListSource, Place};
 use crate::model::{Finding, Timestamp};
 use crate::repository::{Backup, Catalog};
 
 pub async fn run(request: ListRequest, cx: &Context) -> Result<ListReport, JobError> {
-    let repository = open(&request.place, Acting::Restorer, cx).await?;
+    let elsewhere = |error: JobError| match request.copies.first() {
+        Some(other) => JobError { hint: Some(other_list(other, error.hint.as_deref())), ..error },
+        None => error,
+    };
+    let repository = open(&request.place, Acting::Restorer, cx).await.map_err(elsewhere)?;
     let catalog = catalog(&repository, &request.place).await?;
     let now = now(&repository).await?;
     let pinned = repository.is_pinned();
+    let copies = copies::copies(&request.copies, Acting::Restorer, &catalog, cx).await;
+    let behind = copies.iter().zip(&request.copies).map(|(found, place)| copies::finding(found, place));
+    let findings = findings(&catalog).into_iter().chain(behind).collect();
     Ok(ListReport {
         repository: repository.id(),
         url: request.place.url,
         pinned,
         backups: catalog.backups.iter().map(|backup| row(backup, now, pinned)).collect(),
-        findings: findings(&catalog),
+        copies,
+        findings,
     })
+}
+
+/// Whoever asks what there is, when the first repository does not answer, is to hear where else to look.
+fn other_list(other: &Place, hint: Option<&str>) -> String {
+    let file = other.policy.as_ref().map_or("POLICY".into(), |policy| policy.file.display().to_string());
+    let look = format!("the policy names another repository: lifeboat list -f {file} --repository '{}'", other.url);
+    hint.map_or_else(|| look.clone(), |hint| format!("{hint}; {look}"))
 }
 
 /// What a reader of the catalog should know besides the rows.

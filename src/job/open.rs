@@ -67,7 +67,7 @@ pub(in crate::job) fn store_exit(error: &StoreError) -> Exit {
     }
 }
 
-fn from_store(error: &StoreError) -> JobError {
+pub(in crate::job) fn from_store(error: &StoreError) -> JobError {
     let failed = JobError::new(store_exit(error), "the store cannot be used");
     match error.hint() {
         Some(hint) => failed.hint(hint),
@@ -93,7 +93,7 @@ pub(in crate::job) fn from_repository(error: RepositoryError) -> JobError {
         RepositoryError::Exists { url } => {
             Some(format!("to see what is in it: lifeboat list --repository {url}; a new one needs another folder"))
         }
-        RepositoryError::NotEmpty { .. } => Some("choose an empty folder".into()),
+        RepositoryError::NotEmpty { .. } => Some("choose an empty folder, or another prefix of the bucket".into()),
         RepositoryError::Store { source, .. } => source.hint().map(str::to_owned),
         RepositoryError::Pins { .. } => {
             Some("somebody changed the repository or the policy: find out who before anything else".into())
@@ -255,24 +255,26 @@ pub(in crate::job) fn select<'a>(
     backup: &BackupRef,
     source: Option<&Name>,
 ) -> Result<&'a Backup, JobError> {
-    catalog.select(backup, source).map_err(|error| {
-        if let SelectError::Invalid { class, .. } = &error {
-            let exit = if *class == ErrorClass::Refused { Exit::Refused } else { Exit::Damaged };
-            return JobError::new(exit, error.to_string()).hint("lifeboat list shows the others");
-        }
-        let partial = catalog.backups.iter().any(|backup| backup.manifest.status == BackupStatus::Partial);
-        let hint = match (&error, partial) {
-            _ if catalog.backups.is_empty() => "there is no backup at all yet: lifeboat backup -f POLICY",
-            (SelectError::Ambiguous { .. }, _) => "type more of its letters",
-            (SelectError::NotFound { .. }, true) => "`lifeboat list` shows all; a partial one is named by its run id",
-            _ => "`lifeboat list` shows all",
-        };
-        // Words that are right, and nothing to answer them with yet, are no mistake of whoever typed them.
-        let nothing_yet =
-            matches!(&error, SelectError::NotFound { wanted, .. } if !matches!(wanted, BackupRef::Run(_)));
-        let exit = if nothing_yet { Exit::Failed } else { Exit::Usage };
-        JobError::new(exit, error.to_string()).hint(hint)
-    })
+    catalog.select(backup, source).map_err(|error| not_selected(catalog, &error))
+}
+
+/// How a name that means no backup ends the program.
+pub(in crate::job) fn not_selected(catalog: &Catalog, error: &SelectError) -> JobError {
+    if let SelectError::Invalid { class, .. } = error {
+        let exit = if *class == ErrorClass::Refused { Exit::Refused } else { Exit::Damaged };
+        return JobError::new(exit, error.to_string()).hint("lifeboat list shows the others");
+    }
+    let partial = catalog.backups.iter().any(|backup| backup.manifest.status == BackupStatus::Partial);
+    let hint = match (error, partial) {
+        _ if catalog.backups.is_empty() => "there is no backup at all yet: lifeboat backup -f POLICY",
+        (SelectError::Ambiguous { .. }, _) => "type more of its letters",
+        (SelectError::NotFound { .. }, true) => "`lifeboat list` shows all; a partial one is named by its run id",
+        _ => "`lifeboat list` shows all",
+    };
+    // Words that are right, and nothing to answer them with yet, are no mistake of whoever typed them.
+    let nothing_yet = matches!(error, SelectError::NotFound { wanted, .. } if !matches!(wanted, BackupRef::Run(_)));
+    let exit = if nothing_yet { Exit::Failed } else { Exit::Usage };
+    JobError::new(exit, error.to_string()).hint(hint)
 }
 
 /// Seconds from `then` to the store's time `now`; negative if `then` is in the future, which is shown, not hidden.

@@ -8,7 +8,7 @@ use crate::job::open::{catalog, from_repository, open_pinned, policy};
 use crate::job::types::{Place, RenewReport, RenewRequest, RenewRow};
 use crate::job::{Exit, JobError};
 use crate::model::{Finding, StoreUrl};
-use crate::repository::{Kept, with_causes};
+use crate::repository::Kept;
 
 pub async fn run(request: RenewRequest, cx: &Context) -> Result<RenewReport, JobError> {
     // A lock that was extended stays so: stopping loses nothing, and the next run does the rest.
@@ -89,7 +89,7 @@ async fn one(place: &Place, row: &mut RenewRow, dry_run: bool, cx: &Context) -> 
 }
 
 fn problem(subject: String, error: JobError) -> Finding {
-    let finding = Finding::problem(subject, with_causes(error.to_string(), &error));
+    let finding = Finding::problem(subject, error.with_causes());
     match error.hint {
         Some(cure) => finding.cure(cure),
         None => finding,

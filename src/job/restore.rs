@@ -9,29 +9,23 @@ use futures::TryStreamExt as _;
 use crate::config;
 use crate::context::Context;
 use crate::event::Event;
-use crate::job::acting::Acting;
-use crate::job::cat::source_of;
-use crate::job::list::is_damaged;
-use crate::job::open::{age, catalog, from_repository, now, open_pinned, required_identities, select};
+use crate::job::JobError;
+use crate::job::nearest::{Nearest, Refused, Wanted, nearest, or_the_next};
+use crate::job::open::{age, now};
 use crate::job::types::{Confirm, RestoreMode, RestorePlan, RestoreReport, RestoreRequest};
-use crate::job::{Exit, JobError};
-use crate::model::{ByteStream, Finding, Level, Name, SourceEntry, Timestamp};
-use crate::repository::{Backup, CaptureReader, Repository};
+use crate::model::{ByteStream, FailureClass, Finding, Level, Name, SourceEntry, StoreUrl, Timestamp};
+use crate::repository::{Backup, CaptureReader};
 use crate::source::postgres::load::{Mode, PostgresTarget};
 use crate::source::postgres::{TargetUrl, TargetUrlError};
-use crate::source::{StreamReader, Target};
-use crate::verify::{CaptureStreams, ProblemKind, Request, verify};
+use crate::source::{Preflight, StreamReader, Target};
+use crate::verify::CaptureStreams;
 
 pub async fn run(request: RestoreRequest, confirm: &dyn Confirm, cx: &Context) -> Result<RestoreReport, JobError> {
     let began = Instant::now();
-    let looking = async {
-        let repository = open_pinned(&request.place, Acting::Restorer, cx).await?;
-        prepare(&request, &repository, cx).await
-    };
     let prepared = tokio::select! {
         biased;
         () = cx.cancel.cancelled() => return Err(JobError::interrupted()),
-        prepared = looking => prepared?,
+        prepared = prepare(&request, cx) => prepared?,
     };
     confirm.confirm(&prepared.plan).await?;
     if let Some(blocked) = prepared.plan.block() {
@@ -43,14 +37,17 @@ pub async fn run(request: RestoreRequest, confirm: &dyn Confirm, cx: &Context) -
 
 /// Exactly what a restore would do; also what it shows before it begins.
 pub async fn plan(request: &RestoreRequest, cx: &Context) -> Result<RestorePlan, JobError> {
-    let repository = open_pinned(&request.place, Acting::Restorer, cx).await?;
-    prepare(request, &repository, cx).await.map(|prepared| prepared.plan)
+    prepare(request, cx).await.map(|prepared| prepared.plan)
 }
 
 struct Prepared {
     plan: RestorePlan,
     entry: SourceEntry,
     reader: CaptureReader,
+    /// The repository with the next copy.
+    next: Option<StoreUrl>,
+    /// How the copy was chosen.
+    chosen: Vec<Finding>,
     target: PostgresTarget,
 }
 
@@ -60,18 +57,20 @@ async fn restore(
     began: Instant,
     cx: &Context,
 ) -> Result<RestoreReport, JobError> {
-    let Prepared { plan, entry, reader, target } = prepared;
+    let Prepared { plan, entry, reader, next, chosen, target } = prepared;
     let (run, source) = (plan.run, plan.source.clone());
     let estimate_bytes = plan.estimate_bytes;
     cx.event(Event::RestoreStarted { run, source: source.clone(), target: plan.target.clone(), estimate_bytes });
     let detail = reader.detail().clone();
     let streams =
         Told { streams: CaptureStreams(reader), source: source.clone(), estimate_bytes, read: Arc::default(), cx };
-    let loaded = target.load(&entry, &detail, &streams, cx).await?;
+    let loaded = target.load(&entry, &detail, &streams, cx).await;
+    let loaded = loaded.map_err(|failure| or_the_next(next.as_ref(), failure.into()))?;
     let seconds = began.elapsed().as_secs_f64();
     cx.event(Event::RestoreFinished { run, source: source.clone(), target: plan.target.clone(), seconds });
     Ok(RestoreReport {
         run,
+        url: plan.url,
         source,
         target: plan.target,
         mode: request.mode,
@@ -80,30 +79,43 @@ async fn restore(
         bytes: estimate_bytes,
         rows: loaded.rows,
         seconds,
-        findings: loaded.findings,
+        findings: chosen.into_iter().chain(loaded.findings).collect(),
         next: loaded.next,
     })
 }
 
-async fn prepare(request: &RestoreRequest, repository: &Repository, cx: &Context) -> Result<Prepared, JobError> {
-    let identities = required_identities(&request.place)?;
-    let catalog = catalog(repository, &request.place).await?;
-    let backup = select(&catalog, &request.backup, Some(&request.source))?;
-    let entry = source_of(backup, &request.source)?.clone();
-    check_present(repository, backup, &entry, cx).await?;
-    let reader = repository.open_capture(backup, &entry, identities).await.map_err(from_repository)?;
-    let target = target(request, cx)?;
-    let preflight = target.preflight(&entry, reader.detail(), &CaptureStreams(reader.clone()), cx).await?;
-    let now = now(repository).await?;
-    let mut findings = preflight.findings;
-    if is_damaged(backup, entry.name.as_str()) {
-        let finding =
-            Finding::warning(format!("backup {}", backup.manifest.run), "was found damaged by its newest proof");
-        findings
-            .push(finding.cure("`lifeboat list` shows the others, `latest-verified` is the newest that was proved"));
+/// Where a copy turns out to be damaged before anything is touched, the next one is looked at.
+async fn prepare(request: &RestoreRequest, cx: &Context) -> Result<Prepared, JobError> {
+    let RestoreRequest { place, copies, backup, source, .. } = request;
+    let wanted = Wanted { place, copies, backup, source, whole: true };
+    let mut refused = Vec::new();
+    loop {
+        let found = nearest(&wanted, refused, cx).await?;
+        let target = target(request, cx)?;
+        let streams = CaptureStreams(found.reader.clone());
+        match target.preflight(&found.entry, found.reader.detail(), &streams, cx).await {
+            Ok(preflight) => return planned(request, found, target, preflight).await,
+            Err(failure) if failure.class == FailureClass::Damaged && found.next.is_some() => {
+                let (url, run) = (found.url, found.backup.manifest.run);
+                refused = found.refused;
+                refused.push(Refused { url, run, error: failure.into() });
+            }
+            Err(failure) => return Err(failure.into()),
+        }
     }
+}
+
+async fn planned(
+    request: &RestoreRequest,
+    found: Nearest,
+    target: PostgresTarget,
+    preflight: Preflight,
+) -> Result<Prepared, JobError> {
+    let Nearest { url, repository, backup, entry, reader, findings: chosen, next, .. } = found;
+    let now = now(&repository).await?;
     let plan = RestorePlan {
         run: backup.manifest.run,
+        url,
         policy: backup.manifest.policy.clone(),
         source: entry.name.clone(),
         target: request.target.clone(),
@@ -111,14 +123,14 @@ async fn prepare(request: &RestoreRequest, repository: &Repository, cx: &Context
         committed: backup.committed(),
         age_seconds: age(now, backup.committed()),
         estimate_bytes: preflight.bytes,
-        estimate_seconds: estimate(backup, &entry, preflight.bytes),
+        estimate_seconds: estimate(&backup, &entry, preflight.bytes),
         steps: preflight.steps,
         loses: loses(request, backup.committed(), age(now, backup.committed())),
-        findings,
+        findings: chosen.iter().cloned().chain(preflight.findings).collect(),
         confirm: (request.mode == RestoreMode::Replace)
             .then(|| target.database.clone().unwrap_or_else(|| target.settings.subject())),
     };
-    Ok(Prepared { plan, entry, reader, target })
+    Ok(Prepared { plan, entry, reader, next, chosen, target })
 }
 
 /// Says how far the reading is. What the server does with the bytes can not be seen.
@@ -147,25 +159,6 @@ impl StreamReader for Told<'_> {
         };
         Box::pin(self.streams.read(stream).inspect_ok(tell))
     }
-}
-
-/// Nothing is loaded from a backup of which something is missing.
-async fn check_present(
-    repository: &Repository,
-    backup: &Backup,
-    entry: &SourceEntry,
-    cx: &Context,
-) -> Result<(), JobError> {
-    let request =
-        Request { repository, backup, level: Level::Present, sample: None, identities: None, rehearsal: None };
-    let checked = verify(&request, entry, cx).await;
-    let Some(problem) = checked.problems.first() else { return Ok(()) };
-    let exit = if problem.kind == ProblemKind::Damaged { Exit::Damaged } else { Exit::Failed };
-    let more = checked.problems.len() - 1;
-    let key = problem.key.as_deref().unwrap_or("backup");
-    let more = if more > 0 { format!(", and {more} more") } else { String::new() };
-    Err(JobError::new(exit, format!("backup {} is not whole: {key}: {}{more}", backup.manifest.run, problem.message))
-        .hint("lifeboat list shows older backups; lifeboat verify all --level hashed says which are whole"))
 }
 
 fn target(request: &RestoreRequest, cx: &Context) -> Result<PostgresTarget, JobError> {

@@ -24,7 +24,17 @@ use crate::store::ErrorKind;
 
 /// One try at the manifest may take this long; then the time is read anew before the next.
 const MANIFEST_LIMIT: Duration = Duration::from_secs(60);
-const MANIFEST_TRIES: usize = 4;
+/// After a try without an answer: a store that slows writers down, or restarts, must not cost a backup that is whole.
+const MANIFEST_PAUSES: [Duration; 8] = [
+    Duration::from_millis(200),
+    Duration::from_secs(1),
+    Duration::from_secs(5),
+    Duration::from_secs(10),
+    Duration::from_secs(10),
+    Duration::from_secs(10),
+    Duration::from_secs(10),
+    Duration::from_secs(10),
+];
 
 /// What the leader knows of the run.
 #[derive(Debug, Clone)]
@@ -197,6 +207,7 @@ impl Repository {
         let body = self.sign(&manifest, &writer.signing)?;
         let store = lock::for_new(self.store(), &key);
         let mut tries = 0;
+        let mut pauses = MANIFEST_PAUSES.into_iter();
         let (manifest, sha256) = loop {
             // Between reading the time and the arrival of the PUT lies at most the limit, far less than MARGIN.
             match self.check_deadline(run).await {
@@ -206,7 +217,7 @@ impl Repository {
                 Err(error) => break self.find_out(run, error).await?,
             }
             let put = pin!(store.put_new_once(&key, body.clone()));
-            let error = match select(put, cx.clock.pause(MANIFEST_LIMIT)).await {
+            let (error, asked) = match select(put, cx.clock.pause(MANIFEST_LIMIT)).await {
                 Either::Left((Ok(_), _)) => break (manifest, sha256(&body)),
                 // Our own try whose answer was lost, or the other leader's. What is stored is the backup.
                 Either::Left((Err(error), _)) if error.kind() == ErrorKind::AlreadyExists => {
@@ -214,17 +225,19 @@ impl Repository {
                 }
                 Either::Left((Err(source), _)) => {
                     let unanswered = source.kind() == ErrorKind::Unavailable;
+                    let asked = source.retry_after().unwrap_or_default();
                     let error = RepositoryError::Store { operation: format!("write {key}"), source };
                     match (unanswered, tries) {
                         (false, 1) => return Err(error),
                         (false, _) => break self.find_out(run, error).await?,
-                        (true, _) => error,
+                        (true, _) => (error, asked),
                     }
                 }
-                Either::Right(_) => RepositoryError::NoAnswer { key: key.to_string() },
+                Either::Right(_) => (RepositoryError::NoAnswer { key: key.to_string() }, Duration::ZERO),
             };
-            if tries == MANIFEST_TRIES {
-                break self.find_out(run, error).await?;
+            match pauses.next() {
+                Some(pause) => cx.clock.pause(pause.max(asked.min(MANIFEST_LIMIT))).await,
+                None => break self.find_out(run, error).await?,
             }
         };
         let late = match self.store().now().await {

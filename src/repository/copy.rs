@@ -249,7 +249,8 @@ impl Carrier {
         let keys = attempt.keys().clone();
         let depth = placer.depth();
         let lines = self.list().streams.get(stream.n as usize).map_or(&[][..], Vec::as_slice);
-        let placed = futures::stream::iter(lines).map(|line| self.place(&placer, &keys, line.clone())).buffered(depth);
+        let lines = futures::stream::iter(lines.iter().cloned());
+        let placed = lines.map(|line| self.place(&placer, &keys, line)).buffered(depth);
         attempt.carry(StreamEntry { mac, ..stream.clone() }, placed).await
     }
 

@@ -49,7 +49,7 @@ impl Repository {
     /// The store's time of the first version.
     async fn first_stored(&self, key: &Key) -> Result<Timestamp, RepositoryError> {
         let during = "read the start time of the run";
-        if self.store().features().versions
+        if self.store().keeps_versions()
             && let Some(first) = self.versions(key).await?.first()
         {
             return Ok(first.created);

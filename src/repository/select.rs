@@ -16,21 +16,25 @@ pub enum SelectError {
     SeveralPolicies(Vec<String>),
 }
 
+impl Backup {
+    /// Whether its newest proof says that all of it, or all of `source`, is what was stored.
+    pub fn is_verified(&self, source: Option<&Name>) -> bool {
+        let level = source.map_or_else(|| self.proved_level(), |source| self.proved(source));
+        level.is_some_and(|(level, _)| level >= Level::Hashed) && self.damaged().is_empty()
+    }
+}
+
 impl Catalog {
     /// The one backup that is meant. With `source`, only those in which that source is whole count; without, `latest`
     /// means the newest complete one.
     pub fn select(&self, selector: &BackupRef, source: Option<&Name>) -> Result<&Backup, SelectError> {
         let has_source = |b: &&Backup| source.is_none_or(|s| b.manifest.sources.iter().any(|entry| entry.name == *s));
         let usable = |b: &&Backup| has_source(b) && (source.is_some() || b.manifest.status == BackupStatus::Complete);
-        let verified = |b: &&Backup| {
-            let level = source.map_or_else(|| b.proved_level(), |source| b.proved(source));
-            level.is_some_and(|(level, _)| level >= Level::Hashed) && b.damaged().is_empty()
-        };
         let found = match selector {
             BackupRef::Run(prefix) => return self.by_prefix(prefix, selector),
             _ if self.policies().len() > 1 => return Err(SelectError::SeveralPolicies(self.policies())),
             BackupRef::Latest => self.backups.iter().find(usable),
-            BackupRef::LatestVerified => self.backups.iter().filter(usable).find(verified),
+            BackupRef::LatestVerified => self.backups.iter().filter(usable).find(|b| b.is_verified(source)),
             BackupRef::Before(time) => self.backups.iter().filter(usable).find(|b| b.committed() < *time),
         };
         let of = source.map_or_else(String::new, |source| format!(" with source {source}"));

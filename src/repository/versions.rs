@@ -64,7 +64,7 @@ fn try_others(error: &StoreError) -> bool {
 /// Everything below `prefix` with its versions, by key. A store without versions is listed once, as ever.
 pub(in crate::repository) async fn list(store: &Store, prefix: &Prefix) -> Result<Vec<Found>, StoreError> {
     let current = store.list_all(prefix).await?;
-    if !store.features().versions {
+    if !store.keeps_versions() {
         let alone = |row: ObjectInfo| Found { key: row.key.clone(), versions: vec![row], hidden: false };
         return Ok(current.into_iter().map(alone).collect());
     }
@@ -111,7 +111,7 @@ pub(in crate::repository) async fn versions_of(store: &Store, key: &Key) -> Resu
 
 /// Which versions of a document are to be tried: the current one, or, where the store keeps them, all.
 pub(in crate::repository) async fn to_try(store: &Store, key: &Key) -> Result<Vec<Option<Version>>, StoreError> {
-    if !store.features().versions {
+    if !store.keeps_versions() {
         return Ok(vec![None]);
     }
     let versions = versions_of(store, key).await?;
@@ -141,7 +141,7 @@ impl Repository {
         let store = self.store();
         match store.get_version(key, version, max_bytes).await {
             // Another store's name for a version, as in a bucket that was copied, may be no name at all here.
-            Err(error) if version.is_some() && store.features().versions && error.kind() == ErrorKind::Other => {
+            Err(error) if version.is_some() && store.keeps_versions() && error.kind() == ErrorKind::Other => {
                 store.get(key, max_bytes).await
             }
             other => other,
@@ -151,7 +151,7 @@ impl Repository {
     /// Whichever version of the object has that size and hash; none in a store without versions.
     pub async fn rescue(&self, key: &Key, bytes: u64, digest: Digest) -> Result<Option<Bytes>, StoreError> {
         let store = self.store();
-        if !store.features().versions {
+        if !store.keeps_versions() {
             return Ok(None);
         }
         for row in versions_of(store, key).await?.into_iter().filter(|row| row.bytes == bytes) {
@@ -175,7 +175,7 @@ impl Repository {
         match self.store().head(key).await {
             Ok(_) => Ok(true),
             Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-            Err(_) if self.store().features().versions => Ok(!versions_of(self.store(), key).await?.is_empty()),
+            Err(_) if self.store().keeps_versions() => Ok(!versions_of(self.store(), key).await?.is_empty()),
             Err(_) => Ok(false),
         }
     }

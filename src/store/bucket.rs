@@ -8,13 +8,16 @@ use futures::stream::{self, BoxStream, Stream};
 use futures::{StreamExt, TryStreamExt};
 
 use crate::model::{BucketUrl, Key, ObjectInfo};
-use crate::store::driver::{DriverError, ErrorKind, Features};
+use crate::store::driver::{DriverError, ErrorKind};
+use crate::store::features::Answer;
+use crate::store::trouble::{Trouble, chain};
 
 /// Until a server, or the proxy before it, takes the connection.
 pub(in crate::store) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// For one call, from its first byte to the last of the answer: 8 MiB at 64 KiB/s.
 pub(in crate::store) const CALL_TIMEOUT: Duration = Duration::from_secs(128);
 /// What servers take that have no regions.
+#[cfg(any(feature = "s3", feature = "minio"))]
 pub(in crate::store) const ANY_REGION: &str = "us-east-1";
 
 /// What was given as an authority is none.
@@ -86,7 +89,17 @@ pub(in crate::store) async fn whole(
     Ok(body.freeze())
 }
 
-/// What the services promise; nothing of it is asked of this bucket.
-pub(in crate::store) fn features(roles: &str) -> Features {
-    Features { create_only: true, versions: true, locks: true, roles: roles.into() }
+/// What a bucket said to one question about itself. `right` is what this role's key lacks, if it may not ask.
+pub(in crate::store) fn answer(said: Result<bool, DriverError>, right: &str) -> Result<Answer, DriverError> {
+    match said {
+        Ok(yes) => Ok(Answer::of(yes)),
+        Err(error) if Trouble::find(error.source.as_ref()) == Some(&Trouble::NoLocks) => Ok(Answer::No),
+        // Trying again, or other keys, may help: that is for the caller.
+        Err(error) if error.kind == ErrorKind::Unavailable => Err(error),
+        Err(error) => match Trouble::find(error.source.as_ref()) {
+            Some(Trouble::Denied) => Ok(Answer::Unknown(format!("this key may not ask ({right})"))),
+            None => Ok(Answer::Unknown(chain(error.source.as_ref()))),
+            Some(_) => Err(error),
+        },
+    }
 }

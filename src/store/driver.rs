@@ -11,6 +11,7 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 
 use crate::model::{Digest, Key, Lock, ObjectInfo, Prefix, Timestamp, Version};
+use crate::store::features::Nature;
 
 /// What a driver must be able to do. No method can overwrite or append: objects are whole, and created once.
 ///
@@ -33,7 +34,10 @@ pub(in crate::store) trait Driver: Debug + Send + Sync + 'static {
     async fn barrier(&self) -> Result<(), DriverError>;
     /// The store's clock.
     async fn now(&self) -> Result<Timestamp, DriverError>;
-    fn features(&self) -> Features;
+    /// What the store says of itself; changes nothing.
+    async fn inspect(&self) -> Result<Nature, DriverError>;
+    /// Whether an object may have older versions. What is not known for certain counts as yes.
+    fn keeps_versions(&self) -> bool;
 }
 
 /// How an object is to be created.
@@ -43,17 +47,8 @@ pub(in crate::store) struct Put {
     pub sha256: Digest,
     /// Nobody can delete the object before.
     pub lock: Option<Lock>,
-}
-
-/// What a store can do, printed by `init` and `check`.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Features {
-    /// The store itself refuses to create an existing name.
-    pub create_only: bool,
-    pub versions: bool,
-    pub locks: bool,
-    /// How the roles are kept apart, in words.
-    pub roles: String,
+    /// Tells the store another checksum than that of the body, to see whether it notices.
+    pub false_checksum: bool,
 }
 
 /// What was asked of a store.
@@ -69,6 +64,7 @@ pub enum Operation {
     ExtendLock,
     Barrier,
     Now,
+    Inspect,
 }
 
 /// Why a store did not do what was asked, as far as a caller may act on it.

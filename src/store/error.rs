@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
+use std::time::Duration;
 
 use rustix::io::Errno;
 
@@ -24,6 +25,8 @@ pub enum StoreError {
         key: String,
         store: String,
         kind: ErrorKind,
+        /// The store asked to be left alone for so long.
+        retry_after: Option<Duration>,
         #[source]
         source: Cause,
     },
@@ -31,8 +34,8 @@ pub enum StoreError {
 
 impl StoreError {
     pub(in crate::store) fn new(operation: Operation, key: &str, store: &str, error: DriverError) -> Self {
-        let DriverError { kind, source, .. } = error;
-        StoreError::Failed { operation, key: key.to_owned(), store: store.to_owned(), kind, source }
+        let DriverError { kind, retry_after, source } = error;
+        StoreError::Failed { operation, key: key.to_owned(), store: store.to_owned(), kind, retry_after, source }
     }
 
     pub fn kind(&self) -> ErrorKind {
@@ -55,6 +58,14 @@ impl StoreError {
         match self {
             StoreError::AlreadyExists { key, .. } | StoreError::ReadOnly { key, .. } => key.as_str(),
             StoreError::Failed { key, .. } => key,
+        }
+    }
+
+    /// How long the store asked to be left alone, for who decides himself when to try again.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            StoreError::Failed { retry_after, .. } => *retry_after,
+            _ => None,
         }
     }
 
@@ -129,6 +140,7 @@ impl fmt::Display for Sentence<'_> {
             Operation::ExtendLock => write!(f, "cannot extend the lock of `{key}` in {store}"),
             Operation::Barrier => write!(f, "cannot make sure that {store} keeps what was stored"),
             Operation::Now => write!(f, "cannot learn the time of {store}"),
+            Operation::Inspect => write!(f, "cannot ask {store} what it can do"),
         }
     }
 }

@@ -10,7 +10,8 @@ use rustix::process::{Signal, getpid, kill_process};
 use tokio::sync::watch;
 
 use crate::model::{Key, Lock, ObjectInfo, Prefix, Timestamp, Version, sha256};
-use crate::store::driver::{Driver, DriverError, ErrorKind, Features, Operation, Put};
+use crate::store::driver::{Driver, DriverError, ErrorKind, Operation, Put};
+use crate::store::features::Nature;
 
 /// Which calls a fault hits. Calls count from 1, from when the plan was put in place; a retry is a call of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -224,7 +225,12 @@ impl Driver for Faulty {
         damage.reply(self.inner.now().await)
     }
 
-    fn features(&self) -> Features {
-        self.inner.features()
+    /// No fault: no disk has a part in it, and the number of a call stays what it was.
+    async fn inspect(&self) -> Result<Nature, DriverError> {
+        self.inner.inspect().await
+    }
+
+    fn keeps_versions(&self) -> bool {
+        self.inner.keeps_versions()
     }
 }

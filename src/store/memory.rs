@@ -11,7 +11,8 @@ use futures::stream::{self, BoxStream};
 
 use crate::clock::Clock;
 use crate::model::{Key, Lock, ObjectInfo, Prefix, Timestamp, Version};
-use crate::store::driver::{Driver, DriverError, ErrorKind, Features, NO_LOCKS, Put};
+use crate::store::driver::{Driver, DriverError, ErrorKind, NO_LOCKS, Put};
+use crate::store::features::{Answer, Features, Nature};
 use crate::store::{Access, LockRule, Store};
 
 type Objects = BTreeMap<Key, Object>;
@@ -255,8 +256,20 @@ impl Driver for Memory {
         Ok(self.disk.clock.now())
     }
 
-    fn features(&self) -> Features {
-        let kept = self.disk.versioned;
-        Features { create_only: true, versions: kept, locks: kept, roles: "none: gone when the process ends".into() }
+    async fn inspect(&self) -> Result<Nature, DriverError> {
+        let kept = Answer::of(self.disk.versioned);
+        Ok(Nature::Known(Features {
+            create_only: Answer::Yes,
+            checksums: Answer::No,
+            versions: kept.clone(),
+            locks: kept,
+            lists: Answer::Yes,
+            prefix_permissions: Answer::No,
+            roles: "none: gone when the process ends".into(),
+        }))
+    }
+
+    fn keeps_versions(&self) -> bool {
+        self.disk.versioned
     }
 }

@@ -9,6 +9,7 @@ mod connect;
 mod driver;
 mod error;
 mod faulty;
+mod features;
 #[cfg(feature = "gcs")]
 mod gcs;
 mod hold;
@@ -18,8 +19,9 @@ mod local;
 mod memory;
 #[cfg(feature = "minio")]
 mod minio;
+mod probe;
 mod put;
-#[cfg(any(feature = "s3", feature = "minio"))]
+#[cfg(any(feature = "s3", feature = "minio", feature = "gcs"))]
 mod relock;
 mod retry;
 #[cfg(feature = "s3")]
@@ -47,10 +49,12 @@ use self::hold::Hold;
 use self::retry::Patience;
 
 pub use self::calls::Call;
-pub use self::driver::{ErrorKind, Features, Operation};
+pub use self::driver::{ErrorKind, Operation};
 pub use self::error::StoreError;
 pub use self::faulty::{Fault, FaultPlan, Gate, When};
+pub use self::features::{Answer, Features};
 pub use self::memory::MemoryDisk;
+pub use self::probe::Trial;
 pub use self::put::Stored;
 pub use self::settings::{Credentials, LockRule, StoreSettings};
 pub use self::trouble::Trouble;
@@ -202,8 +206,9 @@ impl Store {
         self.call(Operation::Now, "", || self.driver.now()).await
     }
 
-    pub fn features(&self) -> Features {
-        self.driver.features()
+    /// Whether objects may have older versions here. What is not known for certain counts as yes.
+    pub fn keeps_versions(&self) -> bool {
+        self.driver.keeps_versions()
     }
 
     /// The address, for messages.

@@ -78,7 +78,8 @@ impl Store {
         lock: &Option<Lock>,
     ) -> Result<Stored, DriverError> {
         self.record(Operation::Put, key.as_str());
-        let version = self.driver.put_new(key, body.clone(), Put { sha256, lock: lock.clone() }).await?;
+        let version =
+            self.driver.put_new(key, body.clone(), Put { sha256, lock: lock.clone(), false_checksum: false }).await?;
         Ok(Stored { version, sha256, bytes: body.len() as u64, lock: lock.clone() })
     }
 

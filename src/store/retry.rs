@@ -59,6 +59,10 @@ impl Tries {
             self.answered();
             return None;
         }
+        // Whoever asks for a pause is there.
+        if error.retry_after.is_some() {
+            self.answered();
+        }
         let patient = self.patience.remote && self.patience.answered.load(Ordering::Relaxed);
         let more: &[Duration] = if patient { &MORE_PAUSES } else { &[] };
         let step = PAUSES.iter().chain(more).nth(self.failed)?.mul_f64(self.share);
@@ -124,6 +128,9 @@ mod tests {
         Tries::new(&remote, clock.as_ref()).answered();
         let patient = total(&mut Tries::new(&remote, clock.as_ref()));
         assert!(patient > Duration::from_secs(64) && patient < Duration::from_secs(130), "{patient:?}");
+        let asks = || DriverError { retry_after: Some(Duration::from_secs(1)), ..silent() };
+        let tries = waited(&mut Tries::new(&Patience::with_remote(true), clock.as_ref()), asks).len();
+        assert_eq!(tries, PAUSES.len() + MORE_PAUSES.len(), "whoever asks for a pause is there");
         let local = Tries::new(&Patience::with_remote(false), clock.as_ref());
         local.answered();
         assert!(total(&mut Tries { failed: 0, ..local }) < Duration::from_secs(9), "a disk does not come back");

@@ -63,7 +63,8 @@ pub(in crate::store) fn meaning(
         (code, _) if code.starts_with("KMS.") => told(Trouble::EncryptionKey, ErrorKind::Denied),
         ("AccessDenied", _) if message.contains("kms:") => told(Trouble::EncryptionKey, ErrorKind::Denied),
         ("InvalidObjectState", _) => told(Trouble::Archived, ErrorKind::Other),
-        ("InvalidRequest" | "InvalidBucketState" | "ObjectLockConfigurationNotFoundError", _)
+        ("ObjectLockConfigurationNotFoundError", _) => told(Trouble::NoLocks, ErrorKind::Other),
+        ("InvalidRequest" | "InvalidBucketState", _)
             if message.contains("object lock") || message.contains("objectlock") =>
         {
             told(Trouble::NoLocks, ErrorKind::Other)
@@ -76,20 +77,18 @@ pub(in crate::store) fn meaning(
             told(Trouble::NoCreateOnly, ErrorKind::Other)
         }
         // Bytes were damaged or lost on the way.
-        (
-            "BadDigest"
-            | "IncompleteBody"
-            | "RequestTimeout"
-            | "XAmzContentSHA256Mismatch"
-            | "XAmzContentChecksumMismatch",
-            _,
-        ) => plain(ErrorKind::Unavailable),
+        ("BadDigest" | "XAmzContentSHA256Mismatch" | "XAmzContentChecksumMismatch", _) => {
+            told(Trouble::BodyDiffers, ErrorKind::Unavailable)
+        }
+        ("IncompleteBody" | "RequestTimeout", _) => plain(ErrorKind::Unavailable),
         (_, 404) => plain(ErrorKind::NotFound),
         (_, 412) => plain(ErrorKind::AlreadyExists),
         // MinIO before 2023 answers a taken name like a cache.
         (_, 304) if operation == Operation::Put => plain(ErrorKind::AlreadyExists),
         (_, 401 | 403) => told(Trouble::Denied, ErrorKind::Denied),
         (_, 407) => told(Trouble::Proxy, ErrorKind::Other),
+        // A server that answers with nothing to a question that it does not know.
+        (_, 200..=299) if operation == Operation::Inspect => plain(ErrorKind::Other),
         // Not 501 (cannot do that), 505, 507 (full): they stay as they are. An answer of 2xx that cannot be read is cut off.
         (_, 200..=299 | 408 | 409 | 425 | 429 | 500 | 502..=504 | 508..=599) => plain(ErrorKind::Unavailable),
         _ => plain(ErrorKind::Other),
@@ -122,6 +121,9 @@ mod tests {
             ("NoSuchKey", 404, NotFound, None),
             ("NoSuchVersion", 404, NotFound, None),
             ("", 404, NotFound, None),
+            ("BadDigest", 400, Unavailable, Some(Trouble::BodyDiffers)),
+            ("IncompleteBody", 400, Unavailable, None),
+            ("ObjectLockConfigurationNotFoundError", 404, Other, Some(Trouble::NoLocks)),
             ("NoSuchBucket", 404, Other, Some(Trouble::BucketMissing)),
             ("PreconditionFailed", 412, AlreadyExists, None),
             ("ConditionalRequestConflict", 409, Unavailable, None),
@@ -145,6 +147,7 @@ mod tests {
             assert_eq!(meant(Operation::Put, code, status), (kind, trouble), "{code} {status}");
         }
         assert_eq!(meant(Operation::List, "NotImplemented", 501), (Other, None));
+        assert_eq!(meant(Operation::Inspect, "", 200), (Other, None));
     }
 
     #[test]

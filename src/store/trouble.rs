@@ -34,6 +34,8 @@ pub enum Trouble {
     /// The store refuses to create an object only if it is new.
     NoCreateOnly,
     Full,
+    /// What arrived is not what was sent.
+    BodyDiffers,
 }
 
 impl Trouble {
@@ -50,7 +52,7 @@ impl Trouble {
             Trouble::Clock => "set this machine's clock (NTP): the store refuses signatures of another time",
             Trouble::Denied => "give this role's key the right to it (docs/stores.md has the policies)",
             Trouble::BucketMissing => "look at the spelling; buckets are made by a person, not by lifeboat",
-            Trouble::WrongRegion(_) => "name the bucket's region in the address: s3://BUCKET/PREFIX?region=REGION",
+            Trouble::WrongRegion(_) => "name the bucket's region in the address: ?region=REGION",
             Trouble::NoRegion => "name it in the address, s3://BUCKET/PREFIX?region=REGION, or set AWS_REGION",
             Trouble::UnknownName => "look at the spelling of the host, and whether names are resolved here (DNS)",
             Trouble::NobodyListens => "look at host and port of the address, and whether the store is up",
@@ -63,6 +65,9 @@ impl Trouble {
             Trouble::Archived => "bring it back from the archive tier first; keep repositories out of such rules",
             Trouble::NoLocks => "use a bucket that was made with Object Lock, or leave `lock` out of the policy",
             Trouble::NoCreateOnly => "use a newer version of this store: every write needs If-None-Match",
+            Trouble::BodyDiffers => {
+                "it was tried several times: something between here and the store changes what passes (a proxy, bad memory)"
+            }
             Trouble::Full => {
                 "the store or its quota is full: free some space and run it again; what was stored stays good"
             }
@@ -118,8 +123,19 @@ impl fmt::Display for Trouble {
             Trouble::NoLocks => "the bucket has no Object Lock",
             Trouble::NoCreateOnly => "the store cannot create an object only if it is new",
             Trouble::Full => "the store is full",
+            Trouble::BodyDiffers => "the store received other bytes than were sent",
         })
     }
+}
+
+/// An error and its causes in one line.
+pub(in crate::store) fn chain(error: &(dyn Error + 'static)) -> String {
+    let (mut text, mut next) = (error.to_string(), error.source());
+    while let Some(cause) = next {
+        text = format!("{text}: {cause}");
+        next = cause.source();
+    }
+    text
 }
 
 /// A trouble as the cause of a failed call.

@@ -71,6 +71,28 @@ fn a_verb_that_waits_for_a_server_ends_at_once() {
     }
 }
 
+/// The policy's other repository takes connections and never says a word.
+#[test]
+fn a_verb_that_waits_for_another_repository_ends_at_once() {
+    for verb in ["copy", "list", "check", "cat latest ledger globals --identity keys/identity.txt"] {
+        let play = Play::old();
+        let server = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("minio+http://{}/bucket/repo", server.local_addr().unwrap());
+        let second = format!("\n  - url: {url}\n    id: 01KAQ7Z5T5W8W0C0MZJ0ZQ1R2V\n  keys:");
+        play.edit("keys/policy.yaml", "\n  keys:", &second);
+        let before = play.tree();
+        let words = format!("{verb} -f keys/policy.yaml");
+        let mut command = play.command(&words.split_whitespace().collect::<Vec<_>>());
+        command.env("MINIO_ACCESS_KEY", "x").env("MINIO_SECRET_KEY", "xxxxxxxx").env_remove("HTTP_PROXY");
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).stdin(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        let _connection = server.accept().unwrap();
+        send(&child, Signal::TERM);
+        assert_eq!(ended(&mut child), Some(130), "{verb}");
+        assert_eq!(play.tree(), before, "{verb}");
+    }
+}
+
 #[test]
 fn cat_ends_although_nobody_reads() {
     for signal in [Signal::INT, Signal::TERM] {

@@ -1,9 +1,19 @@
 //! Copies into a second repository: what crashes leave, what damage does, and the loop through the program.
 
+mod killed;
+mod lock;
+mod nearest;
+mod postgres;
+mod reseal;
+mod runbook;
+mod stores;
+mod tampered;
+mod together;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
-use lifeboat::model::{RepositoryId, Role, Trust};
+use lifeboat::model::{DedupPin, RepositoryId, Role, Trust};
 use lifeboat::repository::{Backup, Committed, CopyFrom, NewRepository, Repository, RepositoryError};
 use lifeboat::store::{ErrorKind, Fault, FaultPlan, MemoryDisk, Operation, Store, When};
 
@@ -25,7 +35,8 @@ async fn second(fixture: &Fixture, store: Store, id: u8) -> Fixture {
         operator: fixture.keys[&Role::Operator].clone(),
     };
     Repository::create(store.clone(), new).await.unwrap();
-    Fixture { store, trust: Trust { repositories: vec![id], ..fixture.trust.clone() }, ..fixture.clone() }
+    let dedup = fixture.trust.dedup.clone().map(|pin| DedupPin { check: fixture.dedup.check(), ..pin });
+    Fixture { store, trust: Trust { repositories: vec![id], dedup, ..fixture.trust.clone() }, ..fixture.clone() }
 }
 
 async fn copy(from: &Fixture, backup: &Backup, into: &Fixture, store: &Store) -> Result<Committed, RepositoryError> {

@@ -1,11 +1,11 @@
 //! Crash safety: whatever happens at whatever call, what is listed is whole, and the next backup succeeds.
 
 mod base;
-mod child;
+pub mod child;
 mod full;
 mod leaders;
 mod matrix;
 mod partial;
 mod program;
 mod trial;
-mod world;
+pub mod world;

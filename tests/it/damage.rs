@@ -3,10 +3,10 @@
 //!
 //! `make test` tries a sample; `LIFEBOAT_SOAK=1` everything, `LIFEBOAT_SEED` the same sample again.
 
+mod bucket;
 mod expect;
 mod harm;
-
-use std::path::Path;
+mod subject;
 
 use lifeboat::model::{Digest, Key, RunId, Tombstone};
 use lifeboat::repository::{SigningKey, layout, sign};
@@ -14,8 +14,9 @@ use lifeboat::repository::{SigningKey, layout, sign};
 use crate::support::local::{Local, is_soak, objects, replace, seed};
 use crate::support::postgres::{Major, TestServer};
 
-use self::expect::{Expected, expected};
+use self::expect::expected;
 use self::harm::{Harm, Kind};
+use self::subject::Subject;
 
 /// A repository of three backups (the first one expired, the others proved), and what lies around it.
 struct Bed {
@@ -50,27 +51,45 @@ fn bed() -> Option<Bed> {
 }
 
 fn write_tombstone(local: &Local, run: &str) -> String {
-    let key = objects(&local.repo()).into_iter().find(|key| key.ends_with(&format!("{run}/manifest.json"))).unwrap();
-    let manifest = std::fs::read(local.repo().join(key)).unwrap();
+    let read = |key: &str| std::fs::read(local.repo().join(key)).unwrap();
+    let manifest = read(&format!("backups/repo/{run}/manifest.json"));
+    let (key, signed) = tombstone(&read("lifeboat.json"), &manifest, run, &local.pem("collector"));
+    let path = local.repo().join(&key);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, signed).unwrap();
+    key
+}
+
+/// What says that a backup has expired, and its key.
+fn tombstone(marker: &[u8], manifest: &[u8], run: &str, collector_pem: &str) -> (String, bytes::Bytes) {
     let cx = lifeboat::context::Context::silent();
-    let marker = std::fs::read(local.repo().join("lifeboat.json")).unwrap();
-    let marker: lifeboat::model::Marker = serde_json::from_slice(&marker).unwrap();
+    let marker: lifeboat::model::Marker = serde_json::from_slice(marker).unwrap();
     let run: RunId = run.parse().unwrap();
     let tombstone = Tombstone {
         format: 1,
         repository: marker.repository,
         policy: "repo".parse().unwrap(),
         run,
-        manifest_sha256: lifeboat::model::sha256(&manifest),
+        manifest_sha256: lifeboat::model::sha256(manifest),
         rule: "not among the last 2".into(),
         signed: cx.clock.now(),
     };
-    let signed = sign(&tombstone, &SigningKey::from_pem(&local.pem("collector")).unwrap()).unwrap();
+    let signed = sign(&tombstone, &SigningKey::from_pem(collector_pem).unwrap()).unwrap();
     let key: Key = layout::tombstone(&tombstone.policy, run, cx.clock.ulid().into());
-    let path = local.repo().join(key.as_str());
-    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    std::fs::write(path, signed).unwrap();
-    key.to_string()
+    (key.to_string(), signed)
+}
+
+/// First, middle and last chunk of each stream that a list names, globals first.
+fn chunks_of_list(list: &[u8]) -> Vec<String> {
+    let lines = String::from_utf8(zstd::decode_all(list).unwrap()).unwrap();
+    let lines: Vec<serde_json::Value> = lines.lines().skip(1).map(|line| serde_json::from_str(line).unwrap()).collect();
+    let key = |line: &serde_json::Value| {
+        let id: Digest = line["id"].as_str().unwrap().parse().unwrap();
+        let attempt = line["a"].as_str().unwrap().parse().unwrap();
+        layout::chunk(&"repo".parse().unwrap(), &"postgres".parse().unwrap(), &id, attempt).to_string()
+    };
+    assert!(lines.len() >= 4, "globals, and a database of several chunks: {lines:?}");
+    vec![key(&lines[0]), key(&lines[1]), key(&lines[lines.len() / 2 + 1]), key(&lines[lines.len() - 1])]
 }
 
 impl Bed {
@@ -97,17 +116,7 @@ impl Bed {
         let folder = self.local.repo().join("backups/repo").join(run);
         let mut list = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
         let list = list.find(|path| path.to_str().unwrap().ends_with("chunks.0.jsonl.zst")).unwrap();
-        let text = zstd::decode_all(&*std::fs::read(list).unwrap()).unwrap();
-        let lines = String::from_utf8(text).unwrap();
-        let lines: Vec<serde_json::Value> =
-            lines.lines().skip(1).map(|line| serde_json::from_str(line).unwrap()).collect();
-        let key = |line: &serde_json::Value| {
-            let id: Digest = line["id"].as_str().unwrap().parse().unwrap();
-            let attempt = line["a"].as_str().unwrap().parse().unwrap();
-            layout::chunk(&"repo".parse().unwrap(), &"postgres".parse().unwrap(), &id, attempt).to_string()
-        };
-        assert!(lines.len() >= 4, "globals, and a database of several chunks: {lines:?}");
-        vec![key(&lines[0]), key(&lines[1]), key(&lines[lines.len() / 2 + 1]), key(&lines[lines.len() - 1])]
+        chunks_of_list(&std::fs::read(list).unwrap())
     }
 
     fn trial(&self, number: usize, kind: Kind, key: &str, harm: Harm, seed: u64) {
@@ -118,11 +127,8 @@ impl Bed {
         let Some(harmless) = harm.apply(&twin, key, sibling.as_deref(), seed) else { return };
         let expected = expected(kind, harm, harmless);
         eprintln!("  {what}: {expected:?}");
-        self.verified(&twin, kind, key, &expected);
-        self.read(&twin, kind, key, &expected);
-        if expected.opens() {
-            self.healed(&twin, kind, key, &expected);
-        }
+        let run = |args: &[&str]| self.local.run_on(&twin, args);
+        Subject { run: &run, newest: &self.runs[2], kind, key, expected: &expected }.tried();
         std::fs::remove_dir_all(&twin).unwrap();
     }
 
@@ -137,69 +143,6 @@ impl Bed {
         }
         let others = objects(&self.other.repo());
         others.iter().find(|other| Kind::of(other) == Some(kind)).map(|found| self.other.repo().join(found))
-    }
-
-    fn verified(&self, twin: &Path, kind: Kind, key: &str, expected: &Expected) {
-        // A tombstone is nothing that a backup consists of: only who looks at everything sees it.
-        let backup = if kind == Kind::Tombstone { "all" } else { "latest" };
-        for (level, code) in ["present", "hashed", "opened"].into_iter().zip(expected.codes) {
-            let said = self.local.run_on(twin, &["verify", backup, "--level", level, "--json"]).exits(code);
-            if let Some(shows) = expected.shows.filter(|_| code == 4) {
-                let report: serde_json::Value = serde_json::from_str(&said.out).unwrap();
-                let rows = report["backups"].as_array().unwrap().iter().flat_map(|b| b["damage"].as_array().unwrap());
-                let mut row = rows.filter(|row| row["key"] == key);
-                let row = row.next().unwrap_or_else(|| panic!("{key} is not named in {report:#}"));
-                assert_eq!(row["level"], shows, "{key}");
-            } else if matches!(code, 4 | 12) || expected.warns {
-                let named = if key.starts_with("config/") { "config/" } else { key };
-                said.says(named);
-            }
-        }
-    }
-
-    fn read(&self, twin: &Path, kind: Kind, key: &str, expected: &Expected) {
-        let run = |args: &[&str]| self.local.run_on(twin, args);
-        if !expected.opens() {
-            for args in [&["list"][..], &["show", "latest"], &["backup"], &["proof", "verify", "latest"]] {
-                run(args).exits(expected.codes[0]);
-            }
-            return;
-        }
-        let list = run(&["list"]).exits(0);
-        if matches!(kind, Kind::Manifest | Kind::Proof | Kind::Tombstone) && expected.codes[0] == 4 {
-            list.says(key);
-            assert_eq!(run(&["proof", "list"]).exits(0).code, 0);
-        }
-        let newest = &self.runs[2];
-        let sealed_documents = matches!(kind, Kind::Detail | Kind::ChunkList) && expected.codes[1] == 4;
-        let gone = kind == Kind::Manifest && expected.codes[0] == 4;
-        let code = if sealed_documents || gone { 4 } else { 0 };
-        run(&["show", newest]).exits(code);
-        let (globals, shop) =
-            (run(&["cat", newest, "postgres", "globals"]), run(&["cat", newest, "postgres", "db/shop"]));
-        if kind == Kind::Chunk && expected.codes[1] == 4 {
-            let mut codes = [globals.code, shop.code];
-            codes.sort_unstable();
-            assert_eq!(codes, [0, 4], "one stream is damaged, the other can be had");
-            assert!(globals.err.contains(key) || shop.err.contains(key), "{}{}", globals.err, shop.err);
-        } else {
-            globals.exits(code);
-            shop.exits(code);
-        }
-        let proof = run(&["proof", "verify", newest]);
-        let forged = kind == Kind::Proof && expected.codes[0] == 4;
-        assert_eq!(proof.code, if forged || gone { 4 } else { 0 }, "{}{}", proof.out, proof.err);
-    }
-
-    /// The next backup goes round the damage; the old one stays as it is.
-    fn healed(&self, twin: &Path, kind: Kind, key: &str, expected: &Expected) {
-        self.local.backup_on(twin);
-        let keys = if kind == Kind::DedupKey { expected.codes[2] } else { 0 };
-        self.local.run_on(twin, &["verify", "latest", "--level", "opened"]).exits(keys);
-        let all = self.local.run_on(twin, &["verify", "all", "--level", "opened"]).exits(expected.codes[2]);
-        if expected.codes[2] != 0 {
-            all.says(key);
-        }
     }
 }
 

@@ -11,6 +11,7 @@
 
 mod access;
 mod architecture;
+mod bad_input;
 mod canary;
 mod cli;
 mod cli_json;
@@ -56,5 +57,8 @@ mod s3_errors;
 mod shipped_cronjob;
 mod shipped_files;
 mod store_conformance;
+mod store_faults;
+mod store_features;
 mod support;
 mod thief_stores;
+mod tls_and_proxy;

@@ -2,7 +2,6 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,6 +11,8 @@ use lifeboat::clock;
 use lifeboat::model::{Key, StoreUrl};
 use lifeboat::secret::Secret;
 use lifeboat::store::{Access, Credentials, ErrorKind, Store, StoreError, StoreSettings};
+
+use crate::support::authority::Authority;
 
 const USER: &str = "lifeboat";
 const PASSWORD: &str = "canary-password";
@@ -28,7 +29,15 @@ impl TlsServer {
         let program =
             std::env::var("LIFEBOAT_TEST_MINIO").expect("LIFEBOAT_TEST_MINIO: tests/bench/install.sh, env.sh");
         let folder = tempfile::tempdir().unwrap();
-        certificates(folder.path());
+        let authority = Authority::new();
+        std::fs::create_dir(folder.path().join("certs")).unwrap();
+        for (name, text) in [
+            ("certs/public.crt", authority.certificate()),
+            ("certs/private.key", authority.key()),
+            ("ca.pem", authority.ca()),
+        ] {
+            std::fs::write(folder.path().join(name), text).unwrap();
+        }
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut server = Command::new(program);
         server.arg("server").arg("--quiet").arg("--certs-dir").arg(folder.path().join("certs"));
@@ -94,20 +103,6 @@ impl Drop for TlsServer {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-}
-
-/// An authority, and a certificate of it for 127.0.0.1 only, where MinIO looks for them.
-fn certificates(folder: &Path) {
-    std::fs::create_dir(folder.join("certs")).unwrap();
-    std::fs::write(folder.join("names"), "subjectAltName=IP:127.0.0.1\nbasicConstraints=CA:FALSE\n").unwrap();
-    for line in [
-        "req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=test-ca -keyout ca.key -out ca.pem",
-        "req -newkey rsa:2048 -nodes -subj /CN=minio -keyout certs/private.key -out server.csr",
-        "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 30 -extfile names -out certs/public.crt",
-    ] {
-        let made = Command::new("openssl").args(line.split(' ')).current_dir(folder).output().unwrap();
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     }
 }
 

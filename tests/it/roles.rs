@@ -72,6 +72,12 @@ async fn every_role_can_do_what_it_is_for_and_nothing_else() {
     let listed = bed.run(&["list"]).exits(0);
     assert!(listed.out.contains("hashed"), "the prover's proof counts: {}", listed.out);
     bed.run(&["cat", "latest", "postgres", "db/shop"]).exits(0);
+    // With the writer's own keys nothing stays unknown.
+    let said = bed.run(&["check", "--json"]).exits(0);
+    let report: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    for feature in ["create_only", "checksums", "versions", "locks", "lists", "prefix_permissions"] {
+        assert_eq!(report["stores"][0][feature], "yes", "{feature}: {report}");
+    }
     let keys = bed.keys().await;
     assert!(keys.iter().any(|key| key.contains("/proofs/")), "{keys:?}");
     // Used again, and locked still.

@@ -9,6 +9,8 @@ use lifeboat::clock;
 use lifeboat::model::{Key, Prefix};
 use lifeboat::store::{Access, Credentials, ErrorKind, Store, StoreError, StoreSettings, Trouble};
 
+use crate::support::answering::answering;
+use crate::support::authority::Authority;
 use crate::support::servers::minio;
 use crate::support::servers::place::keys;
 use crate::support::servers::process::free_port;
@@ -118,29 +120,6 @@ async fn answers_of_amazon_are_understood() {
     }
 }
 
-/// A server that gives every request the same answer.
-fn answering(status: &str, header: &str, body: &str) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = format!("http://{}", listener.local_addr().unwrap());
-    let answer =
-        format!("HTTP/1.1 {status}\r\n{header}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
-    std::thread::spawn(move || {
-        for mut stream in listener.incoming().map_while(Result::ok) {
-            let mut head = Vec::new();
-            let mut byte = [0];
-            while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|count| count > 0) {
-                head.push(byte[0]);
-            }
-            // The body is read too: a socket that is closed on unread bytes takes the answer with it.
-            let head = String::from_utf8_lossy(&head).to_ascii_lowercase();
-            let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
-            let _ = stream.read_exact(&mut vec![0; length.unwrap_or(0)]);
-            let _ = stream.write_all(answer.as_bytes());
-        }
-    });
-    address
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn no_answer_is_told_apart() {
     let url = |endpoint: &str| format!("s3://bucket/prefix?endpoint={endpoint}");
@@ -168,18 +147,8 @@ async fn no_answer_is_told_apart() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_is_believed_only_if_it_is_good() {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("names"), "subjectAltName=IP:127.0.0.1\nbasicConstraints=CA:FALSE\n").unwrap();
-    for line in [
-        "req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=test-ca -keyout ca.key -out ca.pem",
-        "req -newkey rsa:2048 -nodes -subj /CN=minio -keyout key.pem -out server.csr",
-        "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 30 -extfile names -out cert.pem",
-    ] {
-        let made = Command::new("openssl").args(line.split(' ')).current_dir(folder.path()).output().unwrap();
-        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    }
-    let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
-    let (server, ca) = (minio::start_tls(&read("cert.pem"), &read("key.pem")), read("ca.pem"));
+    let authority = Authority::new();
+    let (server, ca) = (minio::start_tls(&authority.certificate(), &authority.key()), authority.ca());
     let url = format!("s3://no-such-bucket/prefix?endpoint={}", server.endpoint);
     let good = || keys(&server.access_key, &server.secret_key);
     let began = Instant::now();

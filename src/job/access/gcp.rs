@@ -19,6 +19,8 @@ pub(super) fn documents(bucket: &BucketUrl) -> Vec<(&'static str, Value)> {
     let lockable = any(&KEPT);
     let writer = vec![
         list(),
+        // What the bucket can do: `lifeboat check` says it.
+        binding("Ask", &["storage.buckets.get"], None),
         read(),
         create(format!("({}) && {}", any(&["data/", "backups/", "audit/"]), proof("=="))),
         binding("LockAndExtend", &["storage.objects.setRetention", "storage.objects.update"], Some(lockable)),

@@ -25,6 +25,7 @@ pub(super) fn documents(bucket: &BucketUrl, dialect: Dialect) -> Vec<(&'static s
     let proofs = ["backups/*/proofs/*"];
     let writer = vec![
         place.list(),
+        place.ask(),
         read(),
         place.create("Create", &["data/*", "backups/*", "audit/*"]),
         // A wildcard crosses slashes, so the writer could write proofs.
@@ -92,6 +93,12 @@ impl Place<'_> {
             fields.insert("Condition".into(), json!({"StringLike": {"s3:versionid": ["?*"]}}));
         }
         statement
+    }
+
+    /// What the bucket can do: `lifeboat check` says it.
+    fn ask(&self) -> Value {
+        let bucket = [format!("arn:aws:s3:::{}", self.bucket)];
+        self.allow("Ask", &["s3:GetBucketVersioning", "s3:GetBucketObjectLockConfiguration"], &bucket)
     }
 
     fn list(&self) -> Value {

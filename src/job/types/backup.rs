@@ -41,6 +41,8 @@ pub struct BackupReport {
     /// `verify.afterBackup`; null where the policy does not ask.
     pub verified: Option<VerifyBackup>,
     pub findings: Vec<Finding>,
+    /// Commands to type next.
+    pub next: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -110,6 +112,7 @@ mod tests {
             skipped_sources: Vec::new(),
             verified: None,
             findings: Vec::new(),
+            next: Vec::new(),
         }
     }
 

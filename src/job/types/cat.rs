@@ -3,13 +3,17 @@
 //! The caller reads `bytes` to its end; a failure on the way is a `SourceFailure`, and what was read until then is
 //! not the whole.
 
+use crate::job::JobError;
+use crate::job::nearest::or_the_next;
 use crate::job::types::{BackupRef, Place};
-use crate::model::{ByteStream, Name, RunId};
+use crate::model::{ByteStream, Name, RunId, SourceFailure, StoreUrl};
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct CatRequest {
     /// Holds pins and an identity, else refused.
     pub place: Place,
+    /// Where else a copy may lie, in the order in which they are tried; empty = only there.
+    pub copies: Vec<Place>,
     pub backup: BackupRef,
     pub source: Name,
     /// `globals`, `db/shop`, ...
@@ -20,7 +24,18 @@ pub struct CatRequest {
 
 pub struct CatStream {
     pub run: RunId,
+    /// The repository that is read.
+    pub url: StoreUrl,
+    /// The repository whose copy comes next, for when this one turns out to be damaged.
+    pub next: Option<StoreUrl>,
     /// Plain bytes that will come.
     pub total_bytes: u64,
     pub bytes: ByteStream,
+}
+
+impl CatStream {
+    /// A failure of `bytes`, with what to type next.
+    pub fn failed(next: Option<&StoreUrl>, failure: SourceFailure) -> JobError {
+        or_the_next(next, failure.into())
+    }
 }

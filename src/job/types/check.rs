@@ -5,11 +5,14 @@ use serde::Serialize;
 use crate::job::Exit;
 use crate::job::types::Place;
 use crate::model::{Finding, Name, Severity, StoreUrl};
+use crate::store::Features;
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct CheckRequest {
     /// Holds a policy.
     pub place: Place,
+    /// The policy's other repositories.
+    pub copies: Vec<Place>,
     pub allow_single_recipient: bool,
 }
 
@@ -19,12 +22,21 @@ pub struct CheckReport {
     pub policy: Name,
     pub url: StoreUrl,
     pub groups: Vec<FindingGroup>,
+    /// What each repository's store can do, the policy's first one first; without those that were not reached.
+    pub stores: Vec<CheckedStore>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CheckedStore {
+    pub url: StoreUrl,
+    #[serde(flatten)]
+    pub features: Features,
 }
 
 /// Findings about one thing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FindingGroup {
-    /// `repository`, `keys`, `source postgres`, `coverage`, ...
+    /// `repository`, `keys`, `copy s3://...`, `source postgres`, `coverage`, ...
     pub about: String,
     pub findings: Vec<Finding>,
 }

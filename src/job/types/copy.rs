@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::job::Exit;
 use crate::job::types::{BackupRef, Place};
-use crate::model::{Finding, Name, RepositoryId, RunId, StoreUrl};
+use crate::model::{Finding, Level, Name, RepositoryId, RunId, StoreUrl};
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct CopyRequest {
@@ -70,6 +70,35 @@ pub struct CopyFailure {
     /// Each object or reason.
     pub problems: Vec<String>,
     pub cure: Option<String>,
+}
+
+/// What one of the policy's other repositories has of the backups that the first one lists.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CopiesIn {
+    pub url: StoreUrl,
+    /// Null: it could not be looked into.
+    pub repository: Option<RepositoryId>,
+    pub held: Vec<CopyHeld>,
+    /// Newest first; so are the others.
+    pub lacking: Vec<RunId>,
+    /// A copy is there, and a proof found it damaged.
+    pub damaged: Vec<RunId>,
+    /// They had a copy there, which expired.
+    pub expired: Vec<RunId>,
+    /// Why it could not be looked into.
+    pub problem: Option<String>,
+    pub cure: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CopyHeld {
+    /// In the repository that was listed.
+    pub run: RunId,
+    /// In the other one.
+    pub copy: RunId,
+    /// What was proved of the copy; null if nothing was.
+    pub level: Option<Level>,
+    pub level_age_seconds: Option<i64>,
 }
 
 impl CopyReport {

@@ -41,8 +41,8 @@ pub struct InitReport {
     pub recipients: Vec<String>,
     /// Id of the dedup key in force.
     pub dedup: String,
-    /// What the store can do, and how it keeps the roles apart.
-    pub store: Features,
+    /// What the store can do, and how it keeps the roles apart. None if it could not be asked.
+    pub store: Option<Features>,
     /// Files that were written, and where each belongs.
     pub files: Vec<InitFile>,
     pub findings: Vec<Finding>,

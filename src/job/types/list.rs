@@ -3,12 +3,14 @@
 use serde::Serialize;
 
 use crate::job::Exit;
-use crate::job::types::Place;
+use crate::job::types::{CopiesIn, Place};
 use crate::model::{BackupStatus, FailedSource, Finding, Level, Name, RepositoryId, RunId, StoreUrl, Timestamp};
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct ListRequest {
     pub place: Place,
+    /// The policy's other repositories, which are asked for copies.
+    pub copies: Vec<Place>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -19,6 +21,8 @@ pub struct ListReport {
     pub pinned: bool,
     /// Newest first.
     pub backups: Vec<ListRow>,
+    /// One row for each of the policy's other repositories.
+    pub copies: Vec<CopiesIn>,
     /// Stored but not listed (bad signature), gaps, ...
     pub findings: Vec<Finding>,
 }

@@ -8,12 +8,14 @@ use serde::Serialize;
 
 use crate::job::types::{BackupRef, Place};
 use crate::job::{Exit, JobError};
-use crate::model::{Finding, Name, RunId, Severity, Timestamp};
+use crate::model::{Finding, Name, RunId, Severity, StoreUrl, Timestamp};
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct RestoreRequest {
     /// Holds pins and an identity, else refused.
     pub place: Place,
+    /// Where else a copy may lie, in the order in which they are tried; empty = only there.
+    pub copies: Vec<Place>,
     pub backup: BackupRef,
     pub source: Name,
     /// As typed: `postgres://user@host:port/database`.
@@ -39,7 +41,10 @@ pub enum RestoreMode {
 /// Exactly what the restore would do.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RestorePlan {
+    /// In that repository: of a copy, its own.
     pub run: RunId,
+    /// The repository that is read.
+    pub url: StoreUrl,
     pub policy: Name,
     pub source: Name,
     /// Without a password.
@@ -72,6 +77,8 @@ pub trait Confirm: Send + Sync {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RestoreReport {
     pub run: RunId,
+    /// The repository that was read.
+    pub url: StoreUrl,
     pub source: Name,
     /// Without a password.
     pub target: String,

@@ -1,10 +1,11 @@
 //! What the service's answers mean, and what it says to a person.
 
-use reqwest::header::{HeaderMap, HeaderName};
+use reqwest::header::{DATE, HeaderMap, HeaderName};
 use reqwest::{Response, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use crate::clock;
 use crate::model::{Key, ObjectInfo, Timestamp, Version};
 use crate::store::driver::{DriverError, ErrorKind};
 use crate::store::http;
@@ -13,6 +14,8 @@ use crate::store::trouble::Trouble;
 /// A page of a list has at most 1,000 rows of a few kilobytes.
 const MAX_ANSWER_BYTES: u64 = 16 << 20;
 const MAX_REASON_BYTES: u64 = 64 << 10;
+/// Google takes a token from up to ten minutes ago or ahead; half of it leaves no doubt.
+const MAX_SKEW_SECONDS: i64 = 300;
 
 /// An object's metadata, as far as it is used. Numbers are text in this API.
 #[derive(Debug, Deserialize)]
@@ -75,11 +78,43 @@ impl Object {
     }
 }
 
+/// A bucket, as far as it is used.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Bucket {
+    versioning: Option<Versioning>,
+    object_retention: Option<ObjectRetention>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Versioning {
+    #[serde(default)]
+    enabled: bool,
+}
+
+#[derive(Debug, Deserialize)]
+struct ObjectRetention {
+    mode: Option<String>,
+}
+
+impl Bucket {
+    pub fn keeps_versions(&self) -> bool {
+        self.versioning.as_ref().is_some_and(|versioning| versioning.enabled)
+    }
+
+    pub fn can_lock(&self) -> bool {
+        self.object_retention.as_ref().is_some_and(|retention| retention.mode.as_deref() == Some("Enabled"))
+    }
+}
+
 /// What a request was about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Asked {
     Create,
+    /// One object.
     Read,
+    /// The bucket, or what is in it.
+    Bucket,
     Lock,
 }
 
@@ -141,7 +176,7 @@ pub(super) fn meaning(
     let low = message.to_ascii_lowercase();
     let (kind, trouble) = match (status.as_u16(), reason) {
         // Not the object is missing, but everything: that must not look like one lost chunk.
-        (404, _) if low.contains("bucket does not exist") || asked == Asked::Create => {
+        (404, _) if low.contains("bucket does not exist") || matches!(asked, Asked::Create | Asked::Bucket) => {
             (ErrorKind::Other, Some(Trouble::BucketMissing))
         }
         // Somebody else changed the lock since it was read: look again.
@@ -151,11 +186,18 @@ pub(super) fn meaning(
         (403, "rateLimitExceeded" | "userRateLimitExceeded") => (ErrorKind::Unavailable, None),
         // It is locked: no right would help.
         (403, "retentionPolicyNotMet") => (ErrorKind::Denied, None),
-        (400, _) if asked != Asked::Read && low.contains("retention") => (ErrorKind::Other, Some(Trouble::NoLocks)),
+        (400, _) if matches!(asked, Asked::Create | Asked::Lock) && low.contains("retention") => {
+            (ErrorKind::Other, Some(Trouble::NoLocks))
+        }
         // Bytes were damaged on their way.
-        (400, _) if asked == Asked::Create && low.contains("crc32c") => (ErrorKind::Unavailable, None),
+        (400, _) if asked == Asked::Create && low.contains("crc32c") => {
+            (ErrorKind::Unavailable, Some(Trouble::BodyDiffers))
+        }
         (403, _) if low.contains("kms") => (ErrorKind::Denied, Some(Trouble::EncryptionKey)),
         (401 | 403, _) if low.contains("anonymous caller") => (ErrorKind::Denied, Some(Trouble::NoCredentials)),
+        // A token that this machine signed says when, by this machine's clock.
+        (401, _) if skewed(headers) => (ErrorKind::Denied, Some(Trouble::Clock)),
+        (401, _) => (ErrorKind::Denied, Some(Trouble::Expired)),
         (403, _) => (ErrorKind::Denied, Some(Trouble::Denied)),
         (407, _) => (ErrorKind::Other, Some(Trouble::Proxy)),
         _ => return http::refused(status, headers, refused),
@@ -166,6 +208,12 @@ pub(super) fn meaning(
         None => DriverError::new(kind, refused),
     };
     DriverError { retry_after, ..error }
+}
+
+/// Whether the service's clock is further from this machine's than any token allows.
+fn skewed(headers: &HeaderMap) -> bool {
+    let here = clock::system().now();
+    date(headers, DATE).is_ok_and(|there| here.duration_since(there).as_secs().abs() > MAX_SKEW_SECONDS)
 }
 
 /// A JSON answer.

@@ -8,7 +8,11 @@ use reqwest::RequestBuilder;
 use crate::store::driver::{DriverError, ErrorKind};
 use crate::store::http;
 use crate::store::settings::{self, StoreSettings};
+use crate::store::silence::silence;
+use crate::store::trouble::{Trouble, chain};
 
+/// Where Google's machines hand out tokens.
+const METADATA: &str = "/computeMetadata/";
 const READ_WRITE: &str = "https://www.googleapis.com/auth/devstorage.read_write";
 /// For a change of retention. What may be done is still for IAM to say.
 const FULL_CONTROL: &str = "https://www.googleapis.com/auth/devstorage.full_control";
@@ -21,7 +25,7 @@ impl Bearer {
     pub fn find(settings: &StoreSettings, elsewhere: bool) -> Result<Self, DriverError> {
         http::use_ring();
         let scope = if settings.lock.is_some() { FULL_CONTROL } else { READ_WRITE };
-        let refused = |cause: String| DriverError::new(ErrorKind::Denied, cause);
+        let refused = |cause: String| Trouble::NoCredentials.because(ErrorKind::Denied, cause);
         let named = std::env::var_os("GOOGLE_APPLICATION_CREDENTIALS").is_some_and(|path| !path.is_empty());
         let built = match &settings.credentials {
             settings::Credentials::ServiceAccount(json) => {
@@ -41,10 +45,8 @@ impl Bearer {
             }
         };
         built.map(Self).map_err(|error| {
-            refused(format!(
-                "no credentials of Google's are usable ({error}): give GOOGLE_APPLICATION_CREDENTIALS, or \
-                 repositories[].credentials in the policy"
-            ))
+            let said = error.to_string();
+            refused(said.split(". ").next().unwrap_or_default().to_owned())
         })
     }
 
@@ -58,7 +60,56 @@ impl Bearer {
     }
 }
 
+/// Who hands out tokens did not. Its address is none of a signed kind, and names who was asked.
 fn no_token(error: CredentialsError) -> DriverError {
+    let why = chain(&error);
     let kind = if error.is_transient() { ErrorKind::Unavailable } else { ErrorKind::Denied };
-    DriverError::new(kind, error)
+    if why.contains(METADATA) {
+        // Only asked when nothing else was found, and only there on Google's machines. It may be back soon.
+        let last = why.rsplit(": ").next().unwrap_or_default();
+        let nothing = "no GOOGLE_APPLICATION_CREDENTIALS, no login by gcloud, and no account of this machine";
+        return Trouble::NoCredentials.because(kind, format!("{nothing}: {last}"));
+    }
+    if let Some((trouble, kind)) = silence(&error) {
+        return trouble.because(kind, error);
+    }
+    meaning(&why).because(kind, error)
+}
+
+/// What a refused exchange says, in the words of OAuth.
+fn meaning(why: &str) -> Trouble {
+    let why = why.to_ascii_lowercase();
+    let says = |words: &[&str]| words.iter().any(|word| why.contains(word));
+    match () {
+        () if says(&["timeframe", "iat and exp"]) => Trouble::Clock,
+        () if says(&["invalid jwt signature"]) => Trouble::WrongSecret,
+        () if says(&["account not found", "invalid_client"]) => Trouble::UnknownKey,
+        () if says(&["invalid_grant", "expired", "revoked"]) => Trouble::Expired,
+        () => Trouble::NoCredentials,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As Google's token endpoint words them.
+    #[test]
+    fn a_refused_exchange_has_its_reason() {
+        for (said, trouble) in [
+            (
+                r#"{"error":"invalid_grant","error_description":"Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe. Check your iat and exp values"}"#,
+                Trouble::Clock,
+            ),
+            (r#"{"error":"invalid_grant","error_description":"Invalid JWT Signature."}"#, Trouble::WrongSecret),
+            (
+                r#"{"error":"invalid_grant","error_description":"Invalid grant: account not found"}"#,
+                Trouble::UnknownKey,
+            ),
+            (r#"{"error":"invalid_grant","error_description":"Token has been expired or revoked."}"#, Trouble::Expired),
+            ("no idea", Trouble::NoCredentials),
+        ] {
+            assert_eq!(meaning(said), trouble, "{said}");
+        }
+    }
 }

@@ -22,13 +22,15 @@ use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
 use serde_json::json;
 
 use crate::model::{BucketUrl, Key, Lock, ObjectInfo, Prefix, Timestamp, Version};
-use crate::store::bucket::{Below, features, rows};
-use crate::store::driver::{Driver, DriverError, ErrorKind, Features, Put};
-use crate::store::gcs::answer::{Asked, Object, Page, accepted, odd, read, refusal};
+use crate::store::bucket::{Below, answer, rows};
+use crate::store::driver::{Driver, DriverError, ErrorKind, Put};
+use crate::store::features::{Answer, Nature};
+use crate::store::gcs::answer::{Asked, Bucket, Object, Page, accepted, odd, read, refusal};
 use crate::store::gcs::credentials::Bearer;
 use crate::store::http;
 use crate::store::settings::StoreSettings;
 
+const ROLES: &str = "by IAM: one service account for each role";
 const SERVICE: &str = "https://storage.googleapis.com";
 /// Separates the two halves of an upload. Sealed bytes hold it only by a chance that does not happen, and then the
 /// checksum would not fit.
@@ -104,7 +106,7 @@ impl Gcs {
             .append_pair("versions", if versions { "true" } else { "false" })
             .append_pair("maxResults", "1000")
             .extend_pairs(token.map(|token| ("pageToken", token)));
-        read(accepted(Asked::Read, self.send(self.client.get(url)).await?).await?).await
+        read(accepted(Asked::Bucket, self.send(self.client.get(url)).await?).await?).await
     }
 
     /// Everything below the prefix, in the byte order of keys, older generations first.
@@ -136,10 +138,12 @@ impl Gcs {
 #[async_trait]
 impl Driver for Gcs {
     async fn put_new(&self, key: &Key, body: Bytes, put: Put) -> Result<Option<Version>, DriverError> {
-        let crc32c = BASE64.encode(crc32c::crc32c(&body).to_be_bytes());
+        let crc32c = crc32c::crc32c(&body);
+        let encode = |sum: u32| BASE64.encode(sum.to_be_bytes());
+        let declared = encode(if put.false_checksum { !crc32c } else { crc32c });
         let mut object = json!({
             "name": self.below.name(key.as_str()),
-            "crc32c": crc32c,
+            "crc32c": declared,
             "contentType": "application/octet-stream",
             "metadata": {"sha256": put.sha256.to_string()},
         });
@@ -160,7 +164,7 @@ impl Driver for Gcs {
         let request = self.client.post(url).header(CONTENT_TYPE, format!("multipart/related; boundary={BOUNDARY}"));
         let stored: Object =
             read(accepted(Asked::Create, self.send(request.body(upload.freeze())).await?).await?).await?;
-        if stored.crc32c.as_ref().is_some_and(|theirs| *theirs != crc32c) {
+        if stored.crc32c.as_ref().is_some_and(|theirs| *theirs != encode(crc32c)) {
             return Err(odd("the service stored other bytes than were sent"));
         }
         Ok(Some(stored.version()))
@@ -203,7 +207,29 @@ impl Driver for Gcs {
         }
     }
 
-    fn features(&self) -> Features {
-        features("by IAM: one service account for each role")
+    async fn inspect(&self) -> Result<Nature, DriverError> {
+        let bucket = async {
+            let mut url = self.endpoint.clone();
+            url.path_segments_mut().map_err(|()| odd("an endpoint that has no path"))?.clear().extend([
+                "storage",
+                "v1",
+                "b",
+                self.bucket.as_str(),
+            ]);
+            read::<Bucket>(accepted(Asked::Bucket, self.send(self.client.get(url)).await?).await?).await
+        };
+        let (versions, locks) = match bucket.await {
+            Ok(bucket) => (Answer::of(bucket.keeps_versions()), Answer::of(bucket.can_lock())),
+            Err(error) => {
+                let unknown = answer(Err(error), "storage.buckets.get")?;
+                (unknown.clone(), unknown)
+            }
+        };
+        // Every object has a generation here, whether older ones are kept or not.
+        Ok(Nature::Bucket { roles: ROLES, versions, locks, names_tell: false })
+    }
+
+    fn keeps_versions(&self) -> bool {
+        true
     }
 }

@@ -21,16 +21,17 @@ fn each_answer_means_one_thing() {
     for (asked, status, message, reason, kind, trouble) in [
         (Asked::Read, 404, "No such object: b/o", "notFound", NotFound, None),
         (Asked::Read, 404, missing, "notFound", Other, Some(Trouble::BucketMissing)),
+        (Asked::Bucket, 404, "Not Found", "notFound", Other, Some(Trouble::BucketMissing)),
         (Asked::Create, 404, "Not Found", "notFound", Other, Some(Trouble::BucketMissing)),
         (Asked::Create, 412, "conditionNotMet", "conditionNotMet", AlreadyExists, None),
         (Asked::Lock, 412, "conditionNotMet", "conditionNotMet", Unavailable, None),
         (Asked::Create, 403, create, "forbidden", Denied, Some(Trouble::Denied)),
         (Asked::Read, 401, anonymous, "required", Denied, Some(Trouble::NoCredentials)),
-        (Asked::Read, 401, "Invalid Credentials", "authError", Denied, None),
+        (Asked::Read, 401, "Invalid Credentials", "authError", Denied, Some(Trouble::Expired)),
         (Asked::Create, 403, "Rate Limit Exceeded", "rateLimitExceeded", Unavailable, None),
         (Asked::Create, 400, off, "invalid", Other, Some(Trouble::NoLocks)),
         (Asked::Lock, 403, "under active retention", "retentionPolicyNotMet", Denied, None),
-        (Asked::Create, 400, "Provided CRC32C does not match", "invalid", Unavailable, None),
+        (Asked::Create, 400, "Provided CRC32C does not match", "invalid", Unavailable, Some(Trouble::BodyDiffers)),
         (Asked::Read, 429, "", "", Unavailable, None),
         (Asked::Read, 503, "Backend Error", "backendError", Unavailable, None),
         (Asked::Read, 501, "", "", Other, None),
@@ -45,6 +46,9 @@ fn a_permission_is_named_and_a_wait_is_kept() {
     headers.insert(RETRY_AFTER, HeaderValue::from_static("7"));
     let error = meaning(Asked::Create, StatusCode::FORBIDDEN, &headers, "x lacks storage.objects.create", "forbidden");
     assert_eq!(error.retry_after.unwrap().as_secs(), 7);
+    headers.insert(reqwest::header::DATE, HeaderValue::from_static("Tue, 24 Nov 2020 13:00:00 GMT"));
+    let late = meaning(Asked::Read, StatusCode::UNAUTHORIZED, &headers, "Invalid Credentials", "authError");
+    assert_eq!(Trouble::find(late.source.as_ref()), Some(&Trouble::Clock));
     let words = std::error::Error::source(error.source.as_ref()).unwrap().to_string();
     assert!(words.contains("storage.objects.create"), "{words}");
 }

@@ -28,7 +28,8 @@ use tokio::sync::mpsc;
 use crate::clock::Clock;
 use crate::model::{Key, Lock, ObjectInfo, Prefix, Timestamp, Version};
 use crate::store::Access;
-use crate::store::driver::{Driver, DriverError, ErrorKind, Features, NO_LOCKS, Put};
+use crate::store::driver::{Driver, DriverError, ErrorKind, NO_LOCKS, Put};
+use crate::store::features::{Answer, Features, Nature};
 
 use self::dirty::Dirty;
 use self::tree::Tree;
@@ -158,14 +159,22 @@ impl Driver for Local {
         }
     }
 
-    fn features(&self) -> Features {
-        Features {
-            create_only: true,
-            versions: false,
-            locks: false,
+    async fn inspect(&self) -> Result<Nature, DriverError> {
+        Ok(Nature::Known(Features {
+            create_only: Answer::Yes,
+            // No wire lies between; what a disk does to bytes is found by who reads them.
+            checksums: Answer::No,
+            versions: Answer::No,
+            locks: Answer::No,
+            lists: Answer::Yes,
+            prefix_permissions: Answer::No,
             roles: "users and groups of this machine; whoever may write to the directory may also delete from it"
                 .into(),
-        }
+        }))
+    }
+
+    fn keeps_versions(&self) -> bool {
+        false
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod answer;
 mod credentials;
+mod inspect;
 mod list;
 mod lock;
 mod sign;
@@ -24,8 +25,9 @@ use reqwest::{Client, Method, Response, StatusCode, Url};
 
 use crate::clock::{self, Clock};
 use crate::model::{Addressing, BucketUrl, Digest, Key, Lock, ObjectInfo, Prefix, Timestamp, Version, sha256};
-use crate::store::bucket::{ANY_REGION, Below, features, odd, rows};
-use crate::store::driver::{Driver, DriverError, ErrorKind, Features, Operation, Put};
+use crate::store::bucket::{ANY_REGION, Below, odd, rows};
+use crate::store::driver::{Driver, DriverError, ErrorKind, Operation, Put};
+use crate::store::features::Nature;
 use crate::store::http;
 use crate::store::minio::answer::{accepted, refusal, text, time};
 use crate::store::minio::sign::{Signer, Unsigned};
@@ -116,7 +118,8 @@ impl Driver for Minio {
     async fn put_new(&self, key: &Key, body: Bytes, put: Put) -> Result<Option<Version>, DriverError> {
         let mut headers = HeaderMap::new();
         headers.insert(IF_NONE_MATCH, HeaderValue::from_static("*"));
-        headers.insert(CHECKSUM, value(&BASE64.encode(put.sha256.0))?);
+        let declared = if put.false_checksum { sha256(b"another body") } else { put.sha256 };
+        headers.insert(CHECKSUM, value(&BASE64.encode(declared.0))?);
         if let Some(lock) = &put.lock {
             lock::add(&mut headers, lock)?;
         }
@@ -174,8 +177,12 @@ impl Driver for Minio {
         }
     }
 
-    fn features(&self) -> Features {
-        features("by the server's own policies: one user for each role")
+    async fn inspect(&self) -> Result<Nature, DriverError> {
+        self.ask().await
+    }
+
+    fn keeps_versions(&self) -> bool {
+        true
     }
 }
 

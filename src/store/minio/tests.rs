@@ -101,7 +101,7 @@ fn chain(error: &DriverError) -> String {
 
 fn body_and_digest() -> (Bytes, Put) {
     let body = Bytes::from_static(b"body");
-    (body.clone(), Put { sha256: sha256(&body), lock: None })
+    (body.clone(), Put { sha256: sha256(&body), lock: None, false_checksum: false })
 }
 
 #[tokio::test]

@@ -7,14 +7,18 @@ mod connect;
 mod error;
 mod list;
 mod lock;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::types::{BucketVersioningStatus, ObjectLockEnabled};
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::Intercept;
 use aws_smithy_runtime_api::client::interceptors::context::BeforeDeserializationInterceptorContextRef;
@@ -27,9 +31,10 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream};
 
-use crate::model::{BucketUrl, Key, Lock, ObjectInfo, Prefix, Timestamp, Version};
-use crate::store::bucket::{self, Below, CALL_TIMEOUT, features, odd, rows};
-use crate::store::driver::{Driver, DriverError, ErrorKind, Features, Operation, Put};
+use crate::model::{BucketUrl, Key, Lock, ObjectInfo, Prefix, Timestamp, Version, sha256};
+use crate::store::bucket::{self, Below, CALL_TIMEOUT, answer, odd, rows};
+use crate::store::driver::{Driver, DriverError, ErrorKind, Operation, Put};
+use crate::store::features::Nature;
 use crate::store::s3::error::failure;
 use crate::store::settings::StoreSettings;
 use crate::store::trouble::Trouble;
@@ -54,9 +59,12 @@ impl S3 {
     }
 }
 
+/// A test of this file does not wait for two minutes.
+const LIMIT: Duration = if cfg!(test) { Duration::from_millis(300) } else { CALL_TIMEOUT };
+
 /// One call with a deadline. The SDK's own would not cover the body of an answer, nor the search for credentials.
 async fn within<T>(call: impl Future<Output = Result<T, DriverError>>) -> Result<T, DriverError> {
-    match tokio::time::timeout(CALL_TIMEOUT, call).await {
+    match tokio::time::timeout(LIMIT, call).await {
         Ok(done) => done,
         Err(late) => Err(Trouble::Slow.because(ErrorKind::Unavailable, late)),
     }
@@ -77,7 +85,8 @@ where
 impl Driver for S3 {
     async fn put_new(&self, key: &Key, body: Bytes, put: Put) -> Result<Option<Version>, DriverError> {
         let mut request = self.client.put_object().bucket(&self.bucket).key(self.below.name(key.as_str()));
-        request = request.if_none_match("*").checksum_sha256(BASE64.encode(put.sha256.0));
+        let declared = if put.false_checksum { sha256(b"another body") } else { put.sha256 };
+        request = request.if_none_match("*").checksum_sha256(BASE64.encode(declared.0));
         if let Some(lock) = &put.lock {
             request = lock::add(request, lock);
         }
@@ -144,8 +153,26 @@ impl Driver for S3 {
         }
     }
 
-    fn features(&self) -> Features {
-        features("by the store's own policies (IAM): one key or role for each of lifeboat's roles")
+    async fn inspect(&self) -> Result<Nature, DriverError> {
+        let versioning = self.client.get_bucket_versioning().bucket(&self.bucket);
+        let versions = sent(Operation::Inspect, versioning.send()).await;
+        let versions = versions.map(|found| found.status == Some(BucketVersioningStatus::Enabled));
+        let configuration = self.client.get_object_lock_configuration().bucket(&self.bucket);
+        let locks = sent(Operation::Inspect, configuration.send()).await;
+        let locks = locks.map(|found| {
+            let enabled = found.object_lock_configuration.and_then(|found| found.object_lock_enabled);
+            enabled == Some(ObjectLockEnabled::Enabled)
+        });
+        Ok(Nature::Bucket {
+            roles: "by the store's own policies (IAM): one key or role for each of lifeboat's roles",
+            versions: answer(versions, "s3:GetBucketVersioning")?,
+            locks: answer(locks, "s3:GetBucketObjectLockConfiguration")?,
+            names_tell: true,
+        })
+    }
+
+    fn keeps_versions(&self) -> bool {
+        true
     }
 }
 

@@ -16,7 +16,7 @@ use lifeboat::model::{Digest, Level, Role, RunId, StoreUrl};
 use lifeboat::repository::{DedupKey, Identities, Repository, SigningKey, layout};
 use lifeboat::store::{Access, Fault, FaultPlan, Store, StoreSettings, When};
 
-use super::world::{Streams, TUNING, mixed, offered, streams};
+use super::world::{Streams, TUNING, mixed, offered, streams, tree};
 use crate::support::repository::{Fixture, name};
 use crate::support::soak::{Dice, Tally, say, soaking};
 
@@ -98,7 +98,7 @@ fn url(folder: &Path) -> StoreUrl {
 }
 
 /// The keys of a repository, for the child.
-fn save(fixture: &Fixture, folder: &Path) {
+pub fn save(fixture: &Fixture, folder: &Path) {
     let write = |name: &str, text: &str| std::fs::write(folder.join(name), text).unwrap();
     write("trust.json", &serde_json::to_string(&fixture.trust).unwrap());
     write("dedup.key", fixture.dedup.to_text().expose());
@@ -107,7 +107,7 @@ fn save(fixture: &Fixture, folder: &Path) {
     write("identity.txt", &fixture.identity);
 }
 
-fn load(folder: &Path, store: &Store) -> Fixture {
+pub fn load(folder: &Path, store: &Store) -> Fixture {
     let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
     Fixture {
         store: store.clone(),
@@ -163,24 +163,6 @@ fn copy(folder: &Path) -> tempfile::TempDir {
     let status = Command::new("cp").arg("-al").arg(folder.join(".")).arg(target.path()).status().unwrap();
     assert!(status.success());
     target
-}
-
-/// Every file of the repository but the temporary ones, with its content.
-fn tree(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut found = BTreeMap::new();
-    let mut open = vec![folder.join("repo")];
-    while let Some(folder) = open.pop() {
-        for entry in std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()) {
-            if entry.is_dir() {
-                open.push(entry);
-            } else {
-                found.insert(entry.clone(), std::fs::read(&entry).unwrap());
-            }
-        }
-    }
-    let root = folder.join("repo");
-    found.retain(|path, _| !path.starts_with(root.join("tmp")));
-    found.into_iter().map(|(path, body)| (path.strip_prefix(&root).unwrap().to_owned(), body)).collect()
 }
 
 /// What happens to the child.

@@ -1,6 +1,7 @@
 //! A small repository in memory with a clock that the test moves, and what its objects say.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -192,4 +193,22 @@ fn payload<T: DeserializeOwned>(envelope: &[u8]) -> Option<T> {
 pub async fn copies(store: &Store, id: &Digest) -> usize {
     let all = store.list_all(&layout::chunks(&name("shop"), &name("postgres"))).await.unwrap();
     all.iter().filter(|row| layout::parse_chunk(&row.key).is_some_and(|(_, _, found, _)| found == *id)).count()
+}
+
+/// Every file of the repository but the temporary ones, with its content.
+pub fn tree(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut open = vec![folder.join("repo")];
+    while let Some(folder) = open.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if entry.is_dir() {
+                open.push(entry);
+            } else {
+                found.insert(entry.clone(), std::fs::read(&entry).unwrap());
+            }
+        }
+    }
+    let root = folder.join("repo");
+    found.retain(|path, _| !path.starts_with(root.join("tmp")));
+    found.into_iter().map(|(path, body)| (path.strip_prefix(&root).unwrap().to_owned(), body)).collect()
 }

@@ -79,16 +79,18 @@ impl Harm {
         Harm::Pipe,
     ];
 
+    /// What can be done to an object of a bucket.
+    pub const IN_BUCKETS: [Harm; 8] =
+        [Harm::Flip, Harm::FlipHead, Harm::FlipTail, Harm::Cut, Harm::Empty, Harm::Grow, Harm::Delete, Harm::Swap];
+
     /// Whether an object of that name is still found.
     pub fn leaves_a_file(self) -> bool {
         !matches!(self, Harm::Delete | Harm::Folder | Harm::Link | Harm::Pipe)
     }
 
-    /// Does it. Says whether the new bytes mean the same as the old ones; None if it cannot be done to this object.
-    pub fn apply(self, repo: &Path, key: &str, sibling: Option<&Path>, seed: u64) -> Option<bool> {
-        let path = repo.join(key);
-        let old = std::fs::read(&path).unwrap();
-        let mut new = old.clone();
+    /// The bytes that it leaves; none if it leaves no object, or cannot be done to this one.
+    pub fn bytes(self, old: &[u8], sibling: Option<Vec<u8>>, seed: u64) -> Option<Vec<u8>> {
+        let mut new = old.to_vec();
         match self {
             Harm::Flip => flip(&mut new, usize::try_from(seed % old.len() as u64).unwrap(), seed),
             Harm::FlipHead => flip(&mut new, usize::try_from(seed % 4).unwrap(), seed),
@@ -96,8 +98,23 @@ impl Harm {
             Harm::Cut => new.truncate(old.len() / 2),
             Harm::Empty => new.clear(),
             Harm::Grow => new.push(b'x'),
-            Harm::Swap => new = std::fs::read(sibling?).unwrap(),
-            Harm::Delete => std::fs::remove_file(&path).unwrap(),
+            Harm::Swap => new = sibling?,
+            Harm::Delete | Harm::Folder | Harm::Link | Harm::Pipe => return None,
+        }
+        Some(new)
+    }
+
+    /// Does it to a file. Says whether the new bytes mean the same as the old ones; None if it cannot be done to this
+    /// object.
+    pub fn apply(self, repo: &Path, key: &str, sibling: Option<&Path>, seed: u64) -> Option<bool> {
+        let path = repo.join(key);
+        let old = std::fs::read(&path).unwrap();
+        if self.leaves_a_file() {
+            let new = self.bytes(&old, sibling.map(|sibling| std::fs::read(sibling).unwrap()), seed)?;
+            replace(&path, &new);
+            return Some(means_the_same(&old, &new));
+        }
+        match self {
             Harm::Folder => {
                 std::fs::remove_file(&path).unwrap();
                 std::fs::create_dir(&path).unwrap();
@@ -111,11 +128,9 @@ impl Harm {
                 std::fs::remove_file(&path).unwrap();
                 assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
             }
+            _ => std::fs::remove_file(&path).unwrap(),
         }
-        if self.leaves_a_file() {
-            replace(&path, &new);
-        }
-        Some(self.leaves_a_file() && means_the_same(&old, &new))
+        Some(false)
     }
 }
 
@@ -124,7 +139,7 @@ fn flip(bytes: &mut [u8], at: usize, seed: u64) {
 }
 
 /// Unsigned documents say which version wrote them, and when; nobody relies on it.
-fn means_the_same(old: &[u8], new: &[u8]) -> bool {
+pub fn means_the_same(old: &[u8], new: &[u8]) -> bool {
     let read = |bytes: &[u8]| {
         let mut value: serde_json::Value = serde_json::from_slice(bytes).ok()?;
         let object = value.as_object_mut()?;

@@ -68,13 +68,14 @@ impl Tally {
         Self { kind, seed, trials: 0, failures: Vec::new() }
     }
 
-    /// Several trials at a time; a panic in one is its failure.
-    pub async fn run<T>(&mut self, trials: impl IntoIterator<Item = (String, T)>)
+    /// Several trials at a time; a panic in one is its failure. Says how many failed.
+    pub async fn run<T>(&mut self, trials: impl IntoIterator<Item = (String, T)>) -> usize
     where
         T: Future<Output = ()> + Send + 'static,
     {
         let run = trials.into_iter().map(|(what, trial)| async { (what, tokio::spawn(trial).await.is_ok()) });
         let mut ended = futures::stream::iter(run).buffer_unordered(AT_ONCE);
+        let before = self.failures.len();
         while let Some((what, well)) = ended.next().await {
             self.trials += 1;
             if !well {
@@ -82,6 +83,7 @@ impl Tally {
                 self.failures.push(what);
             }
         }
+        self.failures.len() - before
     }
 
     /// One trial that went well; in one that does not, the test ends.

@@ -1,0 +1,27 @@
+//! A server that says one thing.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+
+/// A server that gives every request the same answer.
+pub fn answering(status: &str, header: &str, body: &str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let answer =
+        format!("HTTP/1.1 {status}\r\n{header}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let mut head = Vec::new();
+            let mut byte = [0];
+            while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|count| count > 0) {
+                head.push(byte[0]);
+            }
+            // The body is read too: a socket that is closed on unread bytes takes the answer with it.
+            let head = String::from_utf8_lossy(&head).to_ascii_lowercase();
+            let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+            let _ = stream.read_exact(&mut vec![0; length.unwrap_or(0)]);
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    address
+}
