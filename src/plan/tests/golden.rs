@@ -201,7 +201,7 @@ struct ResticRules {
 /// What `restic forget --keep-*` of version 0.18.1 keeps of 87 snapshots over 28 months, whose dates are strewn unevenly.
 #[test]
 fn restic_keeps_the_same() {
-    let text = include_str!("../../../tests/testdata/retention/restic-0.18.1.json");
+    let text = include_str!("restic-0.18.1.json");
     let restic: Restic = serde_json::from_str(text).unwrap();
     let backups: Vec<Candidate> = restic.times.iter().copied().map(at).collect();
     assert_eq!((backups.len(), restic.cases.len()), (87, 18));
@@ -221,4 +221,37 @@ fn restic_keeps_the_same() {
         let times: Vec<Timestamp> = backups.iter().filter(|b| kept.contains(&b.run)).map(|b| b.committed).collect();
         assert_eq!(times, case.keep, "{:?}", case.rules);
     }
+}
+
+/// Four times a day for a year: `db` always, `files` once a day, `mongo` fails each time. Retention is applied after each
+/// run, a few at a time, as it would be in earnest.
+#[test]
+fn a_year_of_three_sources_that_is_pruned_as_it_goes() {
+    let rules =
+        Retention { last: Some(4), daily: Some(14), weekly: Some(6), monthly: Some(12), ..rules("Europe/Berlin") };
+    let first = moment("2025-11-25");
+    let mut all = Vec::new();
+    let mut left: Vec<Candidate> = Vec::new();
+    for n in 0..4 * 365i64 {
+        let mut backup = at(first + (6 * n).hours());
+        if n % 4 == 0 {
+            backup.captures.push(capture("files", Some(Level::Hashed)));
+        }
+        backup.failed_sources = vec![name("mongo")];
+        all.push(backup.clone());
+        left.push(backup);
+        let decision = retention(&left, &rules, Some(crate::plan::AT_A_TIME), now_of(&left));
+        let fates: BTreeMap<RunId, Fate> = decision.backups.iter().map(|b| (b.run, b.fate)).collect();
+        left.retain(|backup| fates[&backup.run] != Fate::Expire);
+        for source in ["db", "files"] {
+            let newest = |list: &[Candidate]| {
+                list.iter().rev().find(|b| b.captures.iter().any(|c| c.source == name(source))).map(|b| b.run)
+            };
+            assert_eq!(newest(&left), newest(&all), "the fresh one of {source}");
+        }
+        assert!(left.len() <= 14 + 14 + 6 + 6 + 12 + 12 + 4 + 4, "{} backups are too many", left.len());
+    }
+    let left: BTreeSet<RunId> = left.iter().map(|backup| backup.run).collect();
+    assert_eq!(left, kept(&decide(&all, &rules)));
+    assert!(left.len() > 14 + 14 + 12, "the last of each day for `db`, the first one for `files`");
 }

@@ -177,3 +177,60 @@ proptest! {
         }
     }
 }
+
+/// The rules once more, as one would say them to a person: is there any reason to keep that capture of `db`?
+fn by_definition(all: &[Candidate], one: &Candidate, rules: &Retention) -> bool {
+    let has = |b: &Candidate, fits: &dyn Fn(&CaptureState) -> bool| {
+        b.captures.iter().any(|c| c.source == name("db") && fits(c))
+    };
+    let sound = |b: &Candidate| has(b, &|c| !c.failed);
+    let proved = |b: &Candidate| has(b, &|c| !c.failed && c.level >= Some(Level::Hashed));
+    let newer =
+        |fits: &dyn Fn(&Candidate) -> bool| all.iter().filter(|b| b.committed > one.committed && fits(b)).count();
+    let tagged = one.tags.iter().any(|(tag, value)| rules.tags.iter().any(|rule| rule.matches(tag, value)));
+    if !sound(one) {
+        return tagged || newer(&|b| has(b, &|c| c.failed)) < 3;
+    }
+    let restored = |b: &Candidate| has(b, &|c| c.level == Some(Level::Restored));
+    let newest = all.iter().filter(|b| sound(b)).map(|b| b.committed).max().unwrap();
+    let there = |b: &Candidate| b.committed.to_zoned_datetime(rules.time_zone.clone());
+    let cycle = |count: Option<u32>, unit: &dyn Fn(&Candidate) -> String| {
+        let Some(count) = count.map(|count| count as usize) else { return false };
+        let units = |fits: &dyn Fn(&Candidate) -> bool| {
+            all.iter().filter(|b| sound(b) && fits(b)).map(unit).collect::<BTreeSet<String>>()
+        };
+        let mine = |b: &Candidate| unit(b) == unit(one);
+        let mut later = units(&|b| b.committed > one.committed);
+        later.remove(&unit(one));
+        let first_of_unit = newer(&|b| sound(b) && mine(b)) == 0;
+        let first_proved = proved(one) && newer(&|b| proved(b) && mine(b)) == 0;
+        let oldest = all.iter().filter(|b| sound(b)).all(|b| b.committed >= one.committed);
+        (later.len() < count && (first_of_unit || first_proved)) || (oldest && units(&|_| true).len() < count)
+    };
+    tagged
+        || rules.last.is_some_and(|count| newer(&sound) < count as usize)
+        || rules.within.is_some_and(|period| newest.duration_since(one.committed).as_secs() < period.seconds() as i64)
+        || (proved(one) && newer(&proved) < rules.never_below as usize)
+        || (restored(one) && newer(&restored) == 0)
+        || cycle(rules.hourly, &|b| there(b).strftime("%F %H %z").to_string())
+        || cycle(rules.daily, &|b| there(b).strftime("%F").to_string())
+        || cycle(rules.weekly, &|b| there(b).strftime("%G-%V").to_string())
+        || cycle(rules.monthly, &|b| there(b).strftime("%Y-%m").to_string())
+        || cycle(rules.yearly, &|b| there(b).strftime("%Y").to_string())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
+    #[test]
+    fn the_rules_are_what_one_would_say(backups in backups(), rules in rules()) {
+        let decision = decide(&backups, &rules);
+        let stays = decision.sources.iter().any(|source| source.source == name("db") && !source.stays.is_empty());
+        for verdict in &decision.backups {
+            let one = backups.iter().find(|b| b.run == verdict.run).unwrap();
+            for capture in verdict.captures.iter().filter(|c| c.source == name("db")) {
+                prop_assert_eq!(capture.keep, stays || by_definition(&backups, one, &rules), "{:?}", capture);
+            }
+        }
+    }
+}

@@ -210,3 +210,37 @@ fn nothing_at_all_is_no_reason_to_fail() {
     let decision = retention(&[], &rules(), Some(5), moment("2026-11-24"));
     assert_eq!((decision.backups.len(), decision.sources.len(), decision.doubts.len()), (0, 0, 0));
 }
+
+/// A writer chooses its run ids, and its clock may be wrong by hours.
+#[test]
+fn the_store_s_time_counts_and_not_that_of_the_run_id() {
+    let mut backups = nightly(10, "2026-11-24");
+    let ids: Vec<RunId> = backups.iter().rev().map(|backup| backup.run).collect();
+    for (backup, id) in backups.iter_mut().zip(ids) {
+        backup.run = id;
+    }
+    assert_eq!(kept(&decide(&backups, &rules())), [8, 9].map(|n: usize| backups[n].run).into());
+}
+
+/// Thirty nights that were copied in one evening are thirty days.
+#[test]
+fn copies_are_as_old_as_their_originals() {
+    let mut backups = nightly(30, "2026-11-24");
+    for (minute, backup) in backups.iter_mut().enumerate() {
+        let copied = moment("2026-11-25") + (minute as i64).minutes();
+        (backup.stored, backup.finished) = (copied, copied);
+    }
+    let rules = Retention { last: None, daily: Some(7), ..rules() };
+    assert_eq!(kept(&decide(&backups, &rules)), backups[23..].iter().map(|backup| backup.run).collect());
+}
+
+/// Two backups of one second, such as two made by hand at once: either way round, but always the same way.
+#[test]
+fn of_two_with_the_same_time_one_counts_as_newer() {
+    let mut backups = vec![on("2026-11-24"), on("2026-11-24")];
+    backups[0].run = ulid::Ulid::from_parts(7, 7).into();
+    let rules = Retention { last: Some(1), ..rules() };
+    let first = kept(&decide(&backups, &rules));
+    backups.reverse();
+    assert_eq!((first.len(), &first), (1, &kept(&decide(&backups, &rules))));
+}
