@@ -5,6 +5,7 @@
 // words: pure data, no I/O
 pub mod config;
 pub mod model;
+pub mod plan;
 // movement
 pub mod repository;
 pub mod sandbox;

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
-use crate::cli::{backup, cat, check, completion, copy, init, list, plan, proof, renew, restore, schema, show, verify};
+use crate::cli::{
+    backup, cat, check, completion, copy, init, list, plan, proof, prune, renew, restore, schema, show, verify,
+};
 
 /// Backs a whole self-hosted platform up, proves every copy, and brings it back.
 #[derive(Debug, Parser)]
@@ -76,6 +78,7 @@ pub enum Verb {
     Restore(restore::Restore),
     Copy(copy::Copy),
     Renew(renew::Renew),
+    Prune(prune::Prune),
     #[command(subcommand)]
     Proof(proof::Proof),
     Schema(schema::Schema),

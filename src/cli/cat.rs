@@ -7,6 +7,7 @@ use futures::StreamExt;
 
 use crate::cli::args::Global;
 use crate::cli::exits::after_help;
+use crate::cli::output;
 use crate::context::Context;
 use crate::job::types::{BackupRef, CatRequest, CatStream};
 use crate::job::{self, Exit, JobError};
@@ -38,7 +39,11 @@ impl Cat {
         let Cat { backup, source, stream, part } = self;
         let (place, copies) = global.places()?;
         let request = CatRequest { place, copies, backup, source, stream, part };
-        let CatStream { mut bytes, next: next_copy, .. } = job::cat::run(request, cx).await?;
+        let CatStream { mut bytes, next: next_copy, findings, .. } = job::cat::run(request, cx).await?;
+        // Which copy it is, is no progress that `--quiet` means.
+        for finding in findings.into_iter().filter(|_| global.quiet) {
+            output::finding(global.json, finding);
+        }
         // Writing blocks while the reader is slow; on a thread of its own it holds up nobody.
         let (sender, mut receiver) = tokio::sync::mpsc::channel::<bytes::Bytes>(4);
         let writer = tokio::task::spawn_blocking(move || -> std::io::Result<()> {

@@ -18,6 +18,7 @@ mod place;
 mod plan;
 mod progress;
 mod proof;
+mod prune;
 mod reference;
 mod renew;
 mod restore;
@@ -71,7 +72,10 @@ fn run(cli: Cli) -> Result<Exit, JobError> {
     let outcome = runtime.block_on(async {
         let cx = Context::new(progress::monitor(&cli.global));
         signal::watch(cx.cancel.clone())?;
-        let looks = matches!(cli.verb, Verb::Check(_) | Verb::Plan(_) | Verb::List(_) | Verb::Show(_) | Verb::Proof(_));
+        let looks = matches!(
+            cli.verb,
+            Verb::Check(_) | Verb::Plan(_) | Verb::List(_) | Verb::Show(_) | Verb::Prune(_) | Verb::Proof(_)
+        );
         let outcome = tokio::select! {
             biased;
             // What only looks leaves nothing behind. The others tidy up and end by themselves.
@@ -106,6 +110,7 @@ async fn verb(verb: Verb, global: &Global, cx: &Context) -> Result<Exit, JobErro
         Verb::Restore(verb) => verb.run(global, cx).await,
         Verb::Copy(verb) => verb.run(global, cx).await,
         Verb::Renew(verb) => verb.run(global, cx).await,
+        Verb::Prune(verb) => verb.run(global, cx).await,
         Verb::Proof(verb) => verb.run(global, cx).await,
         Verb::Schema(verb) => verb.run(),
         Verb::Completion(verb) => verb.run(),

@@ -5,8 +5,10 @@ use std::io::{self, ErrorKind, Write};
 
 use serde::Serialize;
 
-use crate::cli::text::{is_obeyed, printable_lines};
+use crate::cli::text::{Text, is_obeyed, printable_lines};
+use crate::event::Event;
 use crate::job::{Exit, JobError};
+use crate::model::Finding;
 
 /// Writes a report: one JSON object on one line, or text. A reader that went away is not an error.
 pub fn report<T: Serialize>(json: bool, report: &T, text: impl FnOnce(&T) -> String) -> Result<(), JobError> {
@@ -67,6 +69,19 @@ impl Write for LogLines {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// Something found that must be heard of, although nobody listens to events.
+pub fn finding(json: bool, finding: Finding) {
+    let text = match json {
+        true => serde_json::to_string(&Event::Found { finding }).map(|line| escaped(&line)).unwrap_or_default(),
+        false => {
+            let mut text = Text::new();
+            text.findings(0, &[finding]);
+            text.finish()
+        }
+    };
+    talk(text.trim_end());
 }
 
 /// What went wrong, why, and what to type next.

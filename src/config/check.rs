@@ -24,6 +24,7 @@ pub fn policy(document: &Document, recipients: Recipients) -> Result<Policy, Vec
     let mut repositories = check.repositories(spec.repositories).into_iter();
     let keys = check.keys(spec.keys, recipients);
     let sources = check.sources(spec.sources);
+    let retention = spec.retention.map(|field| check.retention(field));
     let (None, Some(repository)) = (check.problems.first(), repositories.next()) else { return Err(check.problems) };
     Ok(Policy {
         name: typed.metadata.name,
@@ -33,6 +34,7 @@ pub fn policy(document: &Document, recipients: Recipients) -> Result<Policy, Vec
         copies: repositories.collect(),
         keys,
         sources,
+        retention,
         verify_after_backup: spec.verify.after_backup.map(|level| match level {
             AfterBackup::Present => Level::Present,
             AfterBackup::Hashed => Level::Hashed,

@@ -3,7 +3,7 @@
 use serde_saphyr::Error;
 
 /// Fields and kinds that exist in the design, and come with a later version.
-const LATER: [&str; 22] = [
+const LATER: [&str; 19] = [
     "Schedule",
     "Playbook",
     "mongo",
@@ -13,7 +13,6 @@ const LATER: [&str; 22] = [
     "files",
     "outside",
     "quiesce",
-    "retention",
     "credentials",
     "lock",
     "via",
@@ -24,8 +23,6 @@ const LATER: [&str; 22] = [
     "s3",
     "gs",
     "minio",
-    "neverBelow",
-    "timeZone",
 ];
 
 /// What the custom readers of `fields.rs` say of a secret in the file. Never with the secret.
@@ -91,6 +88,7 @@ fn words(error: &Error) -> String {
 fn type_in_words(name: &str) -> &str {
     match name {
         "u16" => "a whole number from 0 to 65535",
+        "u32" => "a whole number, 0 or more",
         "bool" => "true or false",
         other => other,
     }

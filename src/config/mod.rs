@@ -10,6 +10,7 @@ mod period;
 mod policy;
 mod problem;
 mod repository;
+mod retention;
 mod schema;
 mod trust;
 mod typed;
@@ -24,6 +25,7 @@ pub use policy::{
     SourceKind, Tls, TlsMode, Trusted,
 };
 pub use problem::{ConfigError, Problem};
+pub use retention::{Retention, TagRule};
 pub use schema::{policy_schema, trust_schema};
 pub use trust::{TrustDiffers, agreed_trust};
 pub use write::{Starter, starter_policy, trust_file};

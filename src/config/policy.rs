@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::config::Period;
+use crate::config::{Period, Retention};
 use crate::model::{Level, LockMode, Name, PublicKey, RepositoryId, StoreUrl, Trust};
 use crate::secret::SecretRef;
 
@@ -21,6 +21,8 @@ pub struct Policy {
     pub keys: Keys,
     /// At least one; names are unique.
     pub sources: Vec<Source>,
+    /// How long backups are kept; none: for ever.
+    pub retention: Option<Retention>,
     /// What is proved right after a backup: `present` or `hashed`.
     pub verify_after_backup: Option<Level>,
     pub objectives: Objectives,

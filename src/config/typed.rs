@@ -58,6 +58,10 @@ pub struct PolicySpec {
     /// What is captured; names are unique.
     #[schemars(with = "Vec<SourceField>", length(min = 1))]
     pub sources: Spanned<Vec<SourceField>>,
+    /// How long backups are kept. Left out: for ever.
+    #[serde(default)]
+    #[schemars(with = "Option<RetentionField>")]
+    pub retention: Option<Spanned<RetentionField>>,
     /// What is proved without being asked.
     #[serde(default)]
     pub verify: VerifyField,
@@ -285,6 +289,53 @@ pub enum TlsModeField {
     Require,
     VerifyCa,
     VerifyFull,
+}
+
+/// How long backups are kept, judged for each source on its own. The rules add up: what any of them keeps is kept.
+/// A backup stays while any capture in it is kept.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RetentionField {
+    /// The newest so many.
+    #[serde(default)]
+    #[schemars(with = "Option<u32>", range(min = 1))]
+    pub last: Option<Spanned<u32>>,
+    /// The newest of each of the newest so many hours that have one.
+    #[serde(default)]
+    #[schemars(with = "Option<u32>", range(min = 1))]
+    pub hourly: Option<Spanned<u32>>,
+    /// The newest of each of the newest so many days that have one.
+    #[serde(default)]
+    #[schemars(with = "Option<u32>", range(min = 1))]
+    pub daily: Option<Spanned<u32>>,
+    /// The newest of each of the newest so many ISO weeks that have one; they begin on Monday.
+    #[serde(default)]
+    #[schemars(with = "Option<u32>", range(min = 1))]
+    pub weekly: Option<Spanned<u32>>,
+    /// The newest of each of the newest so many months that have one.
+    #[serde(default)]
+    #[schemars(with = "Option<u32>", range(min = 1))]
+    pub monthly: Option<Spanned<u32>>,
+    /// The newest of each of the newest so many years that have one.
+    #[serde(default)]
+    #[schemars(with = "Option<u32>", range(min = 1))]
+    pub yearly: Option<Spanned<u32>>,
+    /// Everything less than so much older than the source's newest.
+    #[serde(default)]
+    pub within: Option<Period>,
+    /// Everything with one of these tags: `name`, or `name=value`.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    pub tags: Vec<Spanned<String>>,
+    /// So many captures of each source that are proved at least `hashed` are always kept; a source with fewer loses
+    /// nothing. Default 3.
+    #[serde(default)]
+    #[schemars(with = "Option<u32>", range(min = 1))]
+    pub never_below: Option<Spanned<u32>>,
+    /// Where days begin: a name of the tz database. Default UTC.
+    #[serde(default)]
+    #[schemars(with = "Option<String>", example = &"Europe/Berlin")]
+    pub time_zone: Option<Spanned<String>>,
 }
 
 /// What is proved, and when.

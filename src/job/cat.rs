@@ -16,8 +16,8 @@ pub async fn run(request: CatRequest, cx: &Context) -> Result<CatStream, JobErro
         found = nearest(&wanted, Vec::new(), cx) => found?,
     };
     let Nearest { url, backup, reader, findings, next, .. } = found;
-    for finding in findings {
-        cx.found(finding);
+    for finding in &findings {
+        cx.found(finding.clone());
     }
     let stream = reader.stream_named(&request.stream).map_err(|names| {
         JobError::usage(format!("there is no stream `{}` in {}", request.stream, request.source))
@@ -25,13 +25,13 @@ pub async fn run(request: CatRequest, cx: &Context) -> Result<CatStream, JobErro
     })?;
     let run = backup.manifest.run;
     let Some(name) = &request.part else {
-        return Ok(CatStream { run, url, next, total_bytes: stream.bytes, bytes: reader.read(stream.n) });
+        return Ok(CatStream { run, url, findings, next, total_bytes: stream.bytes, bytes: reader.read(stream.n) });
     };
     let part = stream.parts.iter().find(|part| part.name == *name).ok_or_else(|| {
         JobError::usage(format!("there is no part `{name}` in stream {}", stream.name))
             .hint("lifeboat show BACKUP --identity FILE --json lists the parts")
     })?;
-    Ok(CatStream { run, url, next, total_bytes: part.bytes, bytes: reader.read_part(stream.n, part) })
+    Ok(CatStream { run, url, findings, next, total_bytes: part.bytes, bytes: reader.read_part(stream.n, part) })
 }
 
 /// The capture of that source, which the backup may lack although it is a backup.

@@ -17,6 +17,7 @@ mod open;
 mod permissions;
 pub mod plan;
 pub mod proof;
+pub mod prune;
 pub mod renew;
 pub mod restore;
 pub mod show;

@@ -16,6 +16,9 @@ use crate::model::{Finding, Level, Name, Origin, RunId, Severity, SourceEntry, S
 use crate::repository::{Backup, CaptureReader, Catalog, Identities, Repository, SelectError};
 use crate::verify::{ProblemKind, Request, verify};
 
+/// So long is the first repository waited for, if there are others: who restores at night must not wait for a store that
+/// takes connections and says nothing. `--repository` waits as long as it takes.
+const FIRST_LIMIT: Duration = Duration::from_secs(120);
 /// So long may the policy's further repositories keep a reader waiting that may not need them at all.
 const FURTHER_LIMIT: Duration = Duration::from_secs(60);
 
@@ -130,11 +133,11 @@ pub(in crate::job) async fn nearest(
 
 /// All places at once: the newest backup may be in any of them. An only place that does not open is the error.
 async fn ask<'a>(wanted: &Wanted<'a>, cx: &Context) -> Result<Vec<Asked<'a>>, JobError> {
-    let (first, further) =
-        tokio::join!(open(wanted.place, cx), join_all(wanted.copies.iter().map(|place| open_soon(place, cx))));
-    if further.is_empty() {
-        return first.map(|opened| vec![Asked::Opened(Box::new(opened))]);
+    if wanted.copies.is_empty() {
+        return open(wanted.place, cx).await.map(|opened| vec![Asked::Opened(Box::new(opened))]);
     }
+    let further = join_all(wanted.copies.iter().map(|place| open_within(FURTHER_LIMIT, place, cx)));
+    let (first, further) = tokio::join!(open_within(FIRST_LIMIT, wanted.place, cx), further);
     let places = std::iter::once(wanted.place).chain(wanted.copies);
     let asked = std::iter::once(first).chain(further).zip(places);
     Ok(asked
@@ -151,10 +154,10 @@ async fn open<'a>(place: &'a Place, cx: &Context) -> Result<Opened<'a>, JobError
     Ok(Opened { place, repository, catalog })
 }
 
-async fn open_soon<'a>(place: &'a Place, cx: &Context) -> Result<Opened<'a>, JobError> {
-    match select(std::pin::pin!(open(place, cx)), cx.clock.pause(FURTHER_LIMIT)).await {
+async fn open_within<'a>(limit: Duration, place: &'a Place, cx: &Context) -> Result<Opened<'a>, JobError> {
+    match select(std::pin::pin!(open(place, cx)), cx.clock.pause(limit)).await {
         Either::Left((answer, _)) => answer,
-        Either::Right(_) => Err(JobError::failed(format!("no answer within {} s", FURTHER_LIMIT.as_secs()))),
+        Either::Right(_) => Err(JobError::failed(format!("no answer within {} s", limit.as_secs()))),
     }
 }
 

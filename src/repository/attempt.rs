@@ -172,8 +172,7 @@ impl Attempt {
             self.segments.push(line, stored_bytes);
             n += 1;
             if self.segments.is_due() {
-                self.repository.check_deadline(&self.run).await?;
-                self.segments.flush(&self.repository, &self.run, &self.writer).await?;
+                self.segments.send(&self.repository, &self.run, &self.writer).await?;
             }
             self.tell_progress(false);
         }

@@ -102,6 +102,17 @@ pub fn tombstone(policy: &Name, run: RunId, id: DocumentId) -> Key {
     key(format!("expired/{policy}/{run}.{id}.json"))
 }
 
+/// What is held back from expiring, and the ends of that.
+pub fn holds(policy: &Name) -> Prefix {
+    folder(format!("holds/{policy}"))
+}
+
+/// The run that an object below `holds/<policy>/` is about, by the beginning of its name.
+pub fn held_run(policy: &Name, key: &Key) -> Option<RunId> {
+    let file = key.as_str().strip_prefix("holds/")?.strip_prefix(policy.to_string().as_str())?.strip_prefix('/')?;
+    file.split('.').next()?.parse().ok()
+}
+
 /// One audit line, in the folder of its day.
 pub fn audit(day: jiff::civil::Date, id: DocumentId) -> Key {
     key(format!("audit/{day}/{id}.json"))

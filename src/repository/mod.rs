@@ -14,6 +14,7 @@ mod create;
 mod document;
 mod envelope;
 mod error;
+mod holds;
 mod keys;
 pub mod layout;
 mod lock;

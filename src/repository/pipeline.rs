@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use futures::StreamExt as _;
+use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::SignedDuration;
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore, mpsc};
 
@@ -20,6 +20,9 @@ use crate::repository::keys::LineageKeys;
 use crate::repository::seal::{ChunkSealer, SealError, Sealer};
 use crate::repository::stream_hash::StreamHash;
 use crate::repository::{AttemptSpec, Repository, RepositoryError, Writer, layout, lock};
+
+/// Chunks that are in memory at the same time while they are read back.
+const READ_BACK_AT_ONCE: usize = 4;
 
 /// Where one chunk lies: what a line of the chunk list says, without its place in a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -270,19 +273,19 @@ impl Placer {
             ids.sort_unstable_by_key(|(id, _)| *id);
             ids.into_iter().step_by(step).take(sample).collect()
         };
-        for (id, chunk) in &stored {
-            let key = layout::chunk(&self.policy, &self.source, id, self.attempt);
-            let bytes = self
-                .repository
-                .fetch(&key, chunk.version.as_ref(), u64::from(chunk.size))
-                .await
-                .during("read a chunk back")?;
-            if sha256(&bytes) != chunk.sha256 {
-                let problem = "the store gave other bytes back than it was given".into();
-                return Err(RepositoryError::Damaged { key: key.to_string(), problem });
-            }
-        }
+        let reads: Vec<_> = stored.iter().map(|(id, chunk)| self.compare(*id, chunk)).collect();
+        futures::stream::iter(reads).buffer_unordered(READ_BACK_AT_ONCE).try_collect::<()>().await?;
         Ok(if stored.is_empty() { "none".into() } else { format!("sample:{}", stored.len()) })
+    }
+
+    async fn compare(&self, id: Digest, chunk: &StoredChunk) -> Result<(), RepositoryError> {
+        let key = layout::chunk(&self.policy, &self.source, &id, self.attempt);
+        let bytes = self.repository.fetch(&key, chunk.version.as_ref(), u64::from(chunk.size)).await;
+        if sha256(&bytes.during("read a chunk back")?) == chunk.sha256 {
+            return Ok(());
+        }
+        let problem = "the store gave other bytes back than it was given".into();
+        Err(RepositoryError::Damaged { key: key.to_string(), problem })
     }
 }
 

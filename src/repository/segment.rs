@@ -2,9 +2,11 @@
 
 use std::io::{BufRead as _, BufReader, Read as _};
 
+use tokio_util::task::AbortOnDropHandle;
+
 use crate::model::{ChunkLine, ChunkListRef, FORMAT, Key, ListHeader, ObjectRef, Progress, sha256};
 use crate::repository::error::During as _;
-use crate::repository::{ErrorClass, MAX_DOCUMENT_BYTES, Repository, RepositoryError, Run, Writer, layout};
+use crate::repository::{ErrorClass, MAX_DOCUMENT_BYTES, Repository, RepositoryError, Run, SigningKey, Writer, layout};
 use crate::store::ErrorKind;
 
 /// Keeps a compressed segment far below 8 MiB at about 100 bytes a line.
@@ -17,12 +19,14 @@ const MAX_LINE_BYTES: u64 = 16 << 10;
 /// No level of zstd up to 19 asks for a window of more than 8 MiB.
 const MAX_WINDOW_LOG: u32 = 23;
 
-/// The segments of one attempt.
+/// The segments of one attempt. One is on its way to the store while the lines of the next are gathered.
 #[derive(Debug)]
 pub(in crate::repository) struct SegmentWriter {
     header: ListHeader,
     lines: Vec<ChunkLine>,
+    /// Durable, in order.
     written: Vec<ChunkListRef>,
+    on_its_way: Option<AbortOnDropHandle<Result<ChunkListRef, RepositoryError>>>,
     segment_bytes: u64,
     stored_since: u64,
     stored_total: u64,
@@ -31,7 +35,8 @@ pub(in crate::repository) struct SegmentWriter {
 impl SegmentWriter {
     /// `header.segment` is counted up from 0.
     pub(in crate::repository) fn new(header: ListHeader, segment_bytes: u64) -> Self {
-        Self { header, lines: Vec::new(), written: Vec::new(), segment_bytes, stored_since: 0, stored_total: 0 }
+        let (lines, written, on_its_way) = (Vec::new(), Vec::new(), None);
+        Self { header, lines, written, on_its_way, segment_bytes, stored_since: 0, stored_total: 0 }
     }
 
     /// Takes a line; `stored_bytes` is what its object newly cost, 0 for a reused one.
@@ -45,22 +50,69 @@ impl SegmentWriter {
         self.lines.len() >= MAX_LINES || self.stored_since >= self.segment_bytes.max(self.stored_total / 16)
     }
 
-    /// Writes the gathered lines, if any: first a barrier, so that every chunk they name is durable, then the list,
-    /// then the signed note that lets a later attempt adopt them.
+    /// Sends the gathered lines off, if any, as soon as the segment before them is durable.
+    pub(in crate::repository) async fn send(
+        &mut self,
+        repository: &Repository,
+        run: &Run,
+        writer: &Writer,
+    ) -> Result<(), RepositoryError> {
+        self.wait().await?;
+        if self.lines.is_empty() {
+            return Ok(());
+        }
+        let segment = Segment { header: self.header.clone(), lines: std::mem::take(&mut self.lines) };
+        let (repository, run, signing) = (repository.clone(), run.clone(), writer.signing.clone());
+        let write = tokio::spawn(async move { segment.write(&repository, &run, &signing).await });
+        self.on_its_way = Some(AbortOnDropHandle::new(write));
+        self.stored_since = 0;
+        self.header.segment += 1;
+        Ok(())
+    }
+
+    /// Returns when everything that was sent off is durable.
+    async fn wait(&mut self) -> Result<(), RepositoryError> {
+        if let Some(on_its_way) = self.on_its_way.take() {
+            self.written.push(on_its_way.await.map_err(|_| RepositoryError::Worker("chunk list"))??);
+        }
+        Ok(())
+    }
+
+    /// Returns when every line is in a segment that is durable.
     pub(in crate::repository) async fn flush(
         &mut self,
         repository: &Repository,
         run: &Run,
         writer: &Writer,
     ) -> Result<(), RepositoryError> {
-        if self.lines.is_empty() {
-            return Ok(());
-        }
-        let store = repository.store();
-        let header = &self.header;
-        let (n, source, attempt) = (header.segment, &header.source, header.attempt);
-        let body = encode(header, &self.lines)?;
-        store.barrier().await.during("make chunks durable")?;
+        self.send(repository, run, writer).await?;
+        self.wait().await
+    }
+
+    pub(in crate::repository) fn into_lists(self) -> Vec<ChunkListRef> {
+        self.written
+    }
+}
+
+struct Segment {
+    header: ListHeader,
+    lines: Vec<ChunkLine>,
+}
+
+impl Segment {
+    /// First a barrier, so that every chunk that the lines name is durable, then the list, then the signed note that
+    /// lets a later attempt adopt them.
+    async fn write(
+        self,
+        repository: &Repository,
+        run: &Run,
+        signing: &SigningKey,
+    ) -> Result<ChunkListRef, RepositoryError> {
+        let Self { header, lines } = self;
+        let (n, source, attempt, count) = (header.segment, &header.source, header.attempt, lines.len() as u64);
+        let body = encode(&header, &lines)?;
+        repository.check_deadline(run).await?;
+        repository.store().barrier().await.during("make chunks durable")?;
         let key = layout::chunk_list(&run.policy, run.id, source, attempt, n);
         let list = repository.put(&key, body.into()).await?;
         let progress = Progress {
@@ -74,17 +126,8 @@ impl SegmentWriter {
             list: list.clone(),
         };
         let key = layout::progress(&run.policy, run.id, source, attempt, n);
-        repository.put(&key, repository.sign(&progress, &writer.signing)?).await?;
-        let count = self.lines.len() as u64;
-        self.written.push(ChunkListRef { n, bytes: list.bytes, sha256: list.sha256, count, version: list.version });
-        self.lines.clear();
-        self.stored_since = 0;
-        self.header.segment += 1;
-        Ok(())
-    }
-
-    pub(in crate::repository) fn into_lists(self) -> Vec<ChunkListRef> {
-        self.written
+        repository.put(&key, repository.sign(&progress, signing)?).await?;
+        Ok(ChunkListRef { n, bytes: list.bytes, sha256: list.sha256, count, version: list.version })
     }
 }
 

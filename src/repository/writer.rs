@@ -25,7 +25,7 @@ pub struct Tuning {
 impl Default for Tuning {
     fn default() -> Self {
         let workers = std::thread::available_parallelism().map_or(2, usize::from).min(8);
-        Self { workers, uploads: 8, segment_bytes: 16 << 20, read_back: 16 }
+        Self { workers, uploads: 16, segment_bytes: 16 << 20, read_back: 16 }
     }
 }
 

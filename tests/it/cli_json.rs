@@ -21,6 +21,7 @@ fn same_names(what: &str, object: &serde_json::Value, mut promised: Vec<String>)
 #[test]
 fn each_report_has_the_names_that_are_promised() {
     let play = Play::old();
+    play.edit("keys/policy.yaml", "  objectives:", "  retention: {last: 1}\n  objectives:");
     let place = "-f keys/policy.yaml --identity keys/identity.txt --json";
     for (verb, line, code) in [
         ("check", "check", 5),
@@ -28,6 +29,7 @@ fn each_report_has_the_names_that_are_promised() {
         ("backup", "backup --source postgres", 5),
         ("list", "list", 0),
         ("show", "show latest", 0),
+        ("prune", "prune --explain", 0),
         ("verify", "verify latest --level opened", 0),
         ("proof list", "proof list", 0),
         ("proof show", "proof show latest", 0),

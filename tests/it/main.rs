@@ -50,6 +50,7 @@ mod postgres_restore_spool;
 mod postgres_restore_undone;
 mod postgres_restorer;
 mod postgres_sandbox;
+mod prune;
 mod roles;
 mod s3_credentials;
 mod s3_errors;

@@ -43,9 +43,9 @@ fn an_unknown_field_at_the_top() {
 
 #[test]
 fn a_field_of_a_later_version() {
-    insta::assert_snapshot!(said("verify:\n", "retention: {last: 3}\n  verify:\n"), @r#"
-    policy.yaml:96:3: spec: this version does not know field `retention` yet
-    known here: repositories, keys, sources, verify, objectives
+    insta::assert_snapshot!(said("verify:\n", "quiesce: {max: 10m}\n  verify:\n"), @r#"
+    policy.yaml:96:3: spec: this version does not know field `quiesce` yet
+    known here: repositories, keys, sources, retention, verify, objectives
     "#);
 }
 
@@ -298,4 +298,71 @@ fn a_number_as_name_of_a_secret_file() {
 #[test]
 fn a_time_without_unit() {
     insta::assert_snapshot!(said("stallTimeout: 10m", "stallTimeout: 10"), @"policy.yaml:94:21: spec.sources[0].postgres.stallTimeout: `10` is not a length of time: write 90s, 15m, 24h, 7d or 1h30m");
+}
+
+#[test]
+fn a_retention_that_keeps_nothing() {
+    let whole = production();
+    let from = whole.find("  retention:\n").unwrap();
+    let with = |rules: &str| match parse(&format!("{}  retention: {rules}\n", &whole[..from])) {
+        Ok(policy) => panic!("`{rules}` was accepted: {:?}", policy.retention),
+        Err(error) => format!("{error}\n{}", error.cure().unwrap_or_default()),
+    };
+    let said =
+        ["{}", "{tags: [release]}", "{daily: 0}", "{last: 1, neverBelow: 0}", "{last: 1, tags: ['=x']}"].map(with);
+    insta::assert_snapshot!(said.join("\n\n"), @r"
+    policy.yaml:109:14: spec.retention: no rule here keeps any backup
+    add a rule such as `daily: 30`, or leave `retention` out: then everything is kept
+
+    policy.yaml:109:14: spec.retention: no rule here keeps a backup without a tag
+    add a rule such as `daily: 30`, or leave `retention` out: then everything is kept
+
+    policy.yaml:109:22: spec.retention.daily: `daily: 0` keeps nothing
+    leave it out
+
+    policy.yaml:109:36: spec.retention.neverBelow: with 0 the last backup that is known to be good could expire
+    write at least 1, or leave it out: 3
+
+    policy.yaml:109:31: spec.retention.tags[0]: `=x` is no tag
+    write `name` or `name=value`
+    ");
+}
+
+#[test]
+fn an_unknown_rule_of_retention() {
+    insta::assert_snapshot!(said("    daily: 30", "    dayly: 30"), @r"
+    policy.yaml:114:5: spec.retention: unknown field `dayly`
+    did you mean `daily`?
+    ");
+    insta::assert_snapshot!(said("    daily: 30", "    fortnightly: 30"), @r"
+    policy.yaml:114:5: spec.retention: unknown field `fortnightly`
+    known here: last, hourly, daily, weekly, monthly, yearly, within, tags, neverBelow, timeZone
+    ");
+    insta::assert_snapshot!(said("    daily: 30", "    daily: -1"), @"policy.yaml:114:12: spec.retention.daily: this is not a whole number, 0 or more");
+}
+
+#[test]
+fn an_unknown_time_zone() {
+    insta::assert_snapshot!(said("timeZone: Europe/Berlin", "timeZone: Europe/Berln"), @r"
+    policy.yaml:126:15: spec.retention.timeZone: unknown time zone `Europe/Berln`
+    did you mean `Europe/Berlin`?
+    ");
+    insta::assert_snapshot!(said("timeZone: Europe/Berlin", "timeZone: Here"), @r"
+    policy.yaml:126:15: spec.retention.timeZone: unknown time zone `Here`
+    write a name of the tz database, such as Europe/Berlin, or UTC
+    ");
+}
+
+#[test]
+fn a_whole_retention() {
+    let retention = parse(&production()).unwrap().retention.unwrap();
+    let counts =
+        [retention.last, retention.hourly, retention.daily, retention.weekly, retention.monthly, retention.yearly];
+    assert_eq!(counts, [Some(3), Some(24), Some(30), Some(8), Some(12), Some(10)]);
+    assert_eq!(retention.within.unwrap().to_string(), "2d");
+    let tags: Vec<String> = retention.tags.iter().map(ToString::to_string).collect();
+    assert_eq!(tags, ["release", "reason=audit"]);
+    assert_eq!((retention.never_below, retention.time_zone.iana_name()), (3, Some("Europe/Berlin")));
+    let minimal = parse(include_str!("../../policies/minimal.yaml")).unwrap();
+    assert_eq!(minimal.retention, None, "left out: everything is kept");
 }

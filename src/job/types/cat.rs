@@ -6,7 +6,7 @@
 use crate::job::JobError;
 use crate::job::nearest::or_the_next;
 use crate::job::types::{BackupRef, Place};
-use crate::model::{ByteStream, Name, RunId, SourceFailure, StoreUrl};
+use crate::model::{ByteStream, Finding, Name, RunId, SourceFailure, StoreUrl};
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct CatRequest {
@@ -26,6 +26,8 @@ pub struct CatStream {
     pub run: RunId,
     /// The repository that is read.
     pub url: StoreUrl,
+    /// How the copy was chosen; each was told as an event, too.
+    pub findings: Vec<Finding>,
     /// The repository whose copy comes next, for when this one turns out to be damaged.
     pub next: Option<StoreUrl>,
     /// Plain bytes that will come.

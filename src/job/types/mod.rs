@@ -14,6 +14,7 @@ mod list;
 mod place;
 mod plan;
 mod proof;
+mod prune;
 mod renew;
 mod restore;
 mod show;
@@ -33,6 +34,7 @@ pub use proof::{
     ProofListReport, ProofListRequest, ProofRow, ProofShowReport, ProofShowRequest, ProofVerdict, ProofVerifyReport,
     ProofVerifyRequest, ProofVerifyWhat, SignatureState,
 };
+pub use prune::{PruneReport, PruneRequest, PruneRow};
 pub use renew::{RenewReport, RenewRequest, RenewRow};
 pub use restore::{Confirm, RestoreMode, RestorePlan, RestoreReport, RestoreRequest};
 pub use show::{ShowFailed, ShowReport, ShowRequest, ShowSource, ShowStream};

@@ -1,8 +1,19 @@
 //! The first repository is lost, behind, or damaged: the nearest healthy copy is read, and it is said which and why.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use futures::{FutureExt as _, TryStreamExt as _};
+use lifeboat::clock::{Clock, system};
+use lifeboat::config::{self, Recipients};
+use lifeboat::context::Context;
+use lifeboat::job::types::{BackupRef, CatRequest, Place};
+use lifeboat::model::{StoreUrl, Timestamp};
 
 use super::{Two, two};
+use crate::support::capture::Findings;
 use crate::support::play::Said;
 
 const CAT: &str = "ledger globals -f keys/policy.yaml --identity keys/identity.txt";
@@ -120,6 +131,12 @@ fn the_first_repository_is_lost() {
     here.reads(&here.latest(), &[&which, &newer, "is the disk mounted?"]);
     here.reads(&format!("{run} {CAT}"), &[&which, "cannot be read: there is no repository"]);
     here.reads(&format!("{copy} {CAT}"), &[&which]);
+    // Never silently.
+    here.reads(&format!("{} -q", here.latest()), &[&which, &newer, "hint: is the disk mounted?"]);
+    let quiet = here.cat(&format!("{} -q --json", here.latest()));
+    let events = quiet.err.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    assert!(events.into_iter().all(|event| event["event"] == "found"), "{}", quiet.err);
+    assert_eq!(quiet.err.lines().count(), 2, "{}", quiet.err);
     here.fails(&here.pinned(first), 10, &["there is no repository"]);
     let said = here.two.play.say("list -f keys/policy.yaml");
     let hint = format!("lifeboat list -f keys/policy.yaml --repository '{second}'");
@@ -127,6 +144,65 @@ fn the_first_repository_is_lost() {
     // What no repository that answers holds may be in the one that is lost: that is no wrong run id.
     let unknown = "7ZZZZZZZZZZZZZZZZZZZZZZZZZ";
     here.fails(&format!("{unknown} {CAT}"), 10, &["in the repositories that answer", first, "there is no repository"]);
+}
+
+/// Two minutes pass at once; everything else takes its time.
+#[derive(Debug)]
+struct TwoMinutesAreOver;
+
+impl Clock for TwoMinutesAreOver {
+    fn now(&self) -> Timestamp {
+        system().now()
+    }
+
+    fn ulid(&self) -> ulid::Ulid {
+        system().ulid()
+    }
+
+    fn pause(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        if duration == Duration::from_secs(120) { std::future::ready(()).boxed() } else { system().pause(duration) }
+    }
+}
+
+/// A store that takes connections and never says a word is waited for two minutes, not for as long as its driver tries.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_repository_never_says_a_word() {
+    let here = copied();
+    let play = &here.two.play;
+    let server = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let silent = format!("minio+http://{}/bucket/repo", server.local_addr().unwrap());
+    play.write("keys/password", "secret-key");
+    let keys = "{accessKey: {file: password}, secretKey: {file: password}}";
+    play.edit(
+        "keys/policy.yaml",
+        &format!("{}\"", here.first),
+        &format!("{silent}\"\n    credentials: {{restorer: {keys}}}"),
+    );
+    let (policy, _) = config::load_policy(&play.path("keys/policy.yaml"), Recipients::AtLeastOne).unwrap();
+    let place = |url: &StoreUrl| Place {
+        url: url.clone(),
+        policy: Some(Box::new(policy.clone())),
+        trust: policy.trust_at(url),
+        identities: vec![play.path("keys/identity.txt")],
+        signing_key: None,
+    };
+    let request = CatRequest {
+        place: place(&policy.repository.url),
+        copies: policy.copies.iter().map(|repository| place(&repository.url)).collect(),
+        backup: BackupRef::Latest,
+        source: "ledger".parse().unwrap(),
+        stream: "globals".into(),
+        part: None,
+    };
+    let findings = Arc::new(Findings::default());
+    let cx = Context { clock: Arc::new(TwoMinutesAreOver), ..Context::new(findings.clone()) };
+    let read = lifeboat::job::cat::run(request, &cx).await;
+    let stream = read.unwrap_or_else(|error| panic!("{}", error.with_causes()));
+    assert_eq!(stream.url.to_string(), here.two.second);
+    let content: Vec<bytes::Bytes> = stream.bytes.try_collect().await.unwrap();
+    assert_eq!(content.concat(), here.content.as_bytes());
+    let said = format!("{:?}", findings.all());
+    assert!(said.contains("no answer within 120 s"), "{said}");
 }
 
 #[test]
@@ -307,7 +383,8 @@ fn list_and_check_say_which_backups_have_no_copy() {
     assert_eq!(json["copies"][0]["lacking"], serde_json::Value::from(runs.clone()));
     let checked = play.say("check -f keys/policy.yaml");
     assert!(checked.out.contains(&format!("{about}: no backup; no copy there of")), "{}", checked.out);
-    assert!(checked.out.contains("the writer can copy into it"), "{}", checked.out);
+    let writes = checked.out.matches("the writer's key and the dedup key are those of the repository").count();
+    assert_eq!(writes, 2, "in both: {}", checked.out);
 
     play.json("copy -f keys/policy.yaml");
     let said = list();

@@ -60,7 +60,7 @@ fn parsed(said: &Said) -> Value {
     serde_json::from_str(&said.out).unwrap_or_else(|error| panic!("{error}: {}{}", said.out, said.err))
 }
 
-/// Each object of one backup, in three ways: that backup is not copied, not even in part; the other one is.
+/// Each object of one backup, in two ways: that backup is not copied, not even in part; the other one is.
 #[test]
 fn of_a_tampered_origin_nothing_is_copied_but_the_name() {
     let number = {
@@ -69,7 +69,8 @@ fn of_a_tampered_origin_nothing_is_copied_but_the_name() {
     };
     assert!(number >= 6, "{number}");
     for n in 0..number {
-        for (how, spoil) in [("flipped", flip as fn(&Path)), ("cut", cut), ("taken away", take_away)] {
+        let other = if n % 2 == 0 { ("cut", cut as fn(&Path)) } else { ("taken away", take_away as fn(&Path)) };
+        for (how, spoil) in [("flipped", flip as fn(&Path)), other] {
             let two = two();
             let run = run_of(&two.play.json(&format!("list {POLICY}")));
             let path = objects(&two, "store", &run)[n].clone();

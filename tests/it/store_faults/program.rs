@@ -71,121 +71,134 @@ impl Scene {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_slow_line_is_slow_and_nothing_else() {
-    on_each(|_, scene| {
-        let before = scene.remote.listed();
-        scene.line.pace(Pace { latency: Duration::from_millis(50), bytes_per_second: Some(1_000_000) });
-        let said = scene.run(&["backup"]).exits(0);
-        scene.line.pace(Pace::default());
-        scene.is_consistent(&before, &said);
-        scene.line.pace(Pace { latency: Duration::from_millis(50), bytes_per_second: Some(1_000_000) });
-        scene.run(&["verify", "latest", "--level", "opened"]).exits(0);
-        let slow = scene.run(&["cat", "latest", "postgres", "db/shop"]).exits(0);
-        scene.line.pace(Pace::default());
-        assert_eq!(slow.out, scene.remote.run(&["cat", "latest", "postgres", "db/shop"]).exits(0).out);
+async fn a_line_that_is_slow_and_cut() {
+    on_each(|server, scene| {
+        slow(&scene);
+        reading(server, &scene);
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_is_away() {
+    on_each(|server, scene| {
+        away(server, &scene);
+        absent(&scene);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_that_is_cut_off() {
+    on_each(|server, scene| {
+        at_the_manifest(&scene);
+        killed(server, &scene);
+    })
+    .await;
+}
+
+/// It is slow, and nothing else.
+fn slow(scene: &Scene) {
+    let before = scene.remote.listed();
+    scene.line.pace(Pace { latency: Duration::from_millis(50), bytes_per_second: Some(1_000_000) });
+    let said = scene.run(&["backup"]).exits(0);
+    scene.line.pace(Pace::default());
+    scene.is_consistent(&before, &said);
+    scene.line.pace(Pace { latency: Duration::from_millis(50), bytes_per_second: Some(1_000_000) });
+    scene.run(&["verify", "latest", "--level", "opened"]).exits(0);
+    let slow = scene.run(&["cat", "latest", "postgres", "db/shop"]).exits(0);
+    scene.line.pace(Pace::default());
+    assert_eq!(slow.out, scene.remote.run(&["cat", "latest", "postgres", "db/shop"]).exits(0).out);
 }
 
 /// What happens to the manifest decides whether there is a backup: it is never half there, and never unsaid.
-#[tokio::test(flavor = "multi_thread")]
-async fn whatever_happens_to_the_manifest() {
-    on_each(|_, scene| {
-        let before = scene.remote.listed();
-        // Each is met by its first so many tries.
-        let tricks = [
-            (Trick::LoseAnswer, 1),
-            (Trick::LoseAnswer, 3),
-            (Trick::CutRequest(50), 1),
-            (Trick::CutAnswer(0), 1),
-            (Trick::Drop, 3),
-            (Trick::SlowDown(None), 1),
-            (Trick::SlowDown(Some(2)), 1),
-        ];
-        let mut listed = before;
-        for (trick, times) in tricks {
-            let met = Arc::new(Mutex::new(0));
-            let counted = met.clone();
-            scene.line.rule(move |request| {
-                let mut met = counted.lock().unwrap();
-                let hit = request.stores("/manifest.json") && *met < times;
-                *met += u32::from(hit);
-                hit.then_some(trick)
-            });
-            let said = scene.run(&["backup"]);
-            scene.line.calm();
-            let what = format!("{}: {trick:?} {times} times", scene.pair.name());
-            assert_eq!(said.code, 0, "{what}: {}\n{}", said.out, said.err);
-            // A manifest that arrived is not sent until the end of all tricks.
-            assert!(*met.lock().unwrap() >= 1, "{what}");
-            scene.is_consistent(&listed, &said);
-            listed = scene.remote.listed();
-        }
-    })
-    .await;
+fn at_the_manifest(scene: &Scene) {
+    let before = scene.remote.listed();
+    // Each is met by its first so many tries.
+    let tricks = [
+        (Trick::LoseAnswer, 1),
+        (Trick::LoseAnswer, 2),
+        (Trick::CutRequest(50), 1),
+        (Trick::CutAnswer(0), 1),
+        (Trick::Drop, 1),
+        (Trick::SlowDown(None), 2),
+        (Trick::SlowDown(Some(1)), 1),
+    ];
+    let mut listed = before;
+    for (trick, times) in tricks {
+        let met = Arc::new(Mutex::new(0));
+        let counted = met.clone();
+        scene.line.rule(move |request| {
+            let mut met = counted.lock().unwrap();
+            let hit = request.stores("/manifest.json") && *met < times;
+            *met += u32::from(hit);
+            hit.then_some(trick)
+        });
+        let said = scene.run(&["backup"]);
+        scene.line.calm();
+        let what = format!("{}: {trick:?} {times} times", scene.pair.name());
+        assert_eq!(said.code, 0, "{what}: {}\n{}", said.out, said.err);
+        // A manifest that arrived is not sent until the end of all tricks.
+        assert!(*met.lock().unwrap() >= 1, "{what}");
+        scene.is_consistent(&listed, &said);
+        listed = scene.remote.listed();
+    }
 }
 
 /// Nothing passes for some seconds, twice; and then a store that is restarted.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_store_that_is_away_for_a_while() {
-    on_each(|server, scene| {
-        let requests = count(&scene);
-        let mut listed = scene.remote.listed();
-        for from in [2, requests / 2] {
-            server.sql("shop", "UPDATE t SET g = g + 1");
-            let mut until = None;
-            scene.line.rule(move |request| {
-                let until = *until.get_or_insert_with(|| Instant::now() + Duration::from_secs(3));
-                let left = until.saturating_duration_since(Instant::now());
-                (request.n >= from && !left.is_zero()).then_some(Trick::Hold(left))
-            });
-            let said = scene.run(&["backup"]).exits(0);
-            scene.line.calm();
-            listed.insert(0, run_of(&said));
-            assert_eq!(scene.remote.listed(), listed);
-        }
-        // Gone, connections and all, and back after a second.
-        let mut child = scene.remote.command_at(&scene.line.endpoint(), &["backup"]);
-        let child = child.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let seen = scene.line.all_requests();
-        let began = Instant::now();
-        while scene.line.all_requests() < seen + requests / 2 && began.elapsed() < Duration::from_secs(60) {
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        scene.line.open(false);
-        std::thread::sleep(Duration::from_secs(1));
-        scene.line.open(true);
-        let said = Said::of(child.wait_with_output().unwrap()).exits(0);
-        scene.is_consistent(&listed, &said);
-    })
-    .await;
+fn away(server: &TestServer, scene: &Scene) {
+    let requests = count(scene);
+    let mut listed = scene.remote.listed();
+    for from in [2, requests / 2] {
+        server.sql("shop", "UPDATE t SET g = g + 1");
+        let mut until = None;
+        scene.line.rule(move |request| {
+            let until = *until.get_or_insert_with(|| Instant::now() + Duration::from_secs(3));
+            let left = until.saturating_duration_since(Instant::now());
+            (request.n >= from && !left.is_zero()).then_some(Trick::Hold(left))
+        });
+        let said = scene.run(&["backup"]).exits(0);
+        scene.line.calm();
+        listed.insert(0, run_of(&said));
+        assert_eq!(scene.remote.listed(), listed);
+    }
+    // Gone, connections and all, and back after a second.
+    let mut child = scene.remote.command_at(&scene.line.endpoint(), &["backup"]);
+    let child = child.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let seen = scene.line.all_requests();
+    let began = Instant::now();
+    while scene.line.all_requests() < seen + requests / 2 && began.elapsed() < Duration::from_secs(60) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    scene.line.open(false);
+    std::thread::sleep(Duration::from_secs(1));
+    scene.line.open(true);
+    let said = Said::of(child.wait_with_output().unwrap()).exits(0);
+    scene.is_consistent(&listed, &said);
 }
 
 /// Nobody listens, or only the proxy does: the program ends soon, with the store's name and what to look at.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_store_that_is_not_there() {
-    on_each(|_, scene| {
-        let listed = scene.remote.listed();
-        scene.line.open(false);
-        std::thread::scope(|scope| {
-            for verb in [&["backup"][..], &["list"], &["verify", "latest"], &["cat", "latest", "postgres", "db/shop"]] {
-                let scene = &scene;
-                scope.spawn(move || {
-                    let said = scene.run(verb).exits(1).says("nobody listens at that address");
-                    said.says("look at host and port").says(&scene.line.endpoint());
-                });
-            }
-        });
-        scene.line.open(true);
-        for trick in [Trick::Drop, Trick::SlowDown(None)] {
-            scene.line.rule(move |_| Some(trick));
-            let said = scene.run(&["backup"]).exits(1);
-            said.says("look whether the store is up").says(&scene.line.endpoint());
+fn absent(scene: &Scene) {
+    let listed = scene.remote.listed();
+    scene.line.open(false);
+    std::thread::scope(|scope| {
+        for verb in [&["backup"][..], &["list"], &["verify", "latest"], &["cat", "latest", "postgres", "db/shop"]] {
+            scope.spawn(move || {
+                let said = scene.run(verb).exits(1).says("nobody listens at that address");
+                said.says("look at host and port").says(&scene.line.endpoint());
+            });
         }
-        scene.line.calm();
-        assert_eq!(scene.remote.listed(), listed);
-    })
-    .await;
+        for trick in [Trick::Drop, Trick::SlowDown(None)] {
+            scope.spawn(move || {
+                let line = Line::to(scene.remote.place.port());
+                line.rule(move |_| Some(trick));
+                let said = scene.remote.run_at(&line.endpoint(), &["backup"]).exits(1);
+                said.says("look whether the store is up").says(&line.endpoint());
+            });
+        }
+    });
+    scene.line.open(true);
+    assert_eq!(scene.remote.listed(), listed);
 }
 
 /// How many requests a backup makes.
@@ -196,51 +209,47 @@ fn count(scene: &Scene) -> u64 {
 }
 
 /// `kill -9` while any request is under way: it never arrives, arrives in part, or arrives although nobody waits.
-#[tokio::test(flavor = "multi_thread")]
-async fn killed_within_any_request() {
-    on_each(|server, scene| {
-        let mut tally = Tally::new("kill-bucket");
-        let mut dice = Dice::new(tally.seed);
-        let requests = count(&scene);
-        let ends = [Some(Trick::Drop), Some(Trick::CutRequest(60)), None];
-        let mut trials: Vec<_> = (1..=requests).flat_map(|n| ends.map(|end| (n, end))).collect();
-        dice.shuffle(&mut trials);
-        if !soaking() {
-            trials.truncate(3);
-        }
-        for (n, end) in trials {
-            server.sql("shop", "UPDATE t SET g = g + 1 WHERE g % 7 = 0");
-            let before = scene.remote.listed();
-            let child = Arc::new(Mutex::new(None));
-            let victim = child.clone();
-            scene.line.rule(move |request| {
-                if request.n != n {
-                    return None;
-                }
-                if let Some(child) = &mut *victim.lock().unwrap() {
-                    let child: &mut std::process::Child = child;
-                    child.kill().unwrap();
-                    child.wait().unwrap();
-                }
-                end
-            });
-            let mut command = scene.remote.command_at(&scene.line.endpoint(), &["backup"]);
-            let mut held = child.lock().unwrap();
-            *held = Some(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
-            drop(held);
-            wait(&child);
-            scene.line.calm();
-            let what = format!("{}: request {n} of {requests}, {end:?}", scene.pair.name());
-            let after = scene.remote.listed();
-            assert!(after.len() <= before.len() + 1 && before.iter().all(|run| after.contains(run)), "{what}");
-            scene.remote.run(&["verify", "latest", "--level", "opened"]).exits(0);
-            let next = scene.remote.backup();
-            scene.remote.run(&["verify", &next, "--level", "opened"]).exits(0);
-            tally.count();
-        }
-        tally.finish();
-    })
-    .await;
+fn killed(server: &TestServer, scene: &Scene) {
+    let mut tally = Tally::new("kill-bucket");
+    let mut dice = Dice::new(tally.seed);
+    let requests = count(scene);
+    let ends = [Some(Trick::Drop), Some(Trick::CutRequest(60)), None];
+    let mut trials: Vec<_> = (1..=requests).flat_map(|n| ends.map(|end| (n, end))).collect();
+    dice.shuffle(&mut trials);
+    if !soaking() {
+        trials.truncate(3);
+    }
+    for (n, end) in trials {
+        server.sql("shop", "UPDATE t SET g = g + 1 WHERE g % 7 = 0");
+        let before = scene.remote.listed();
+        let child = Arc::new(Mutex::new(None));
+        let victim = child.clone();
+        scene.line.rule(move |request| {
+            if request.n != n {
+                return None;
+            }
+            if let Some(child) = &mut *victim.lock().unwrap() {
+                let child: &mut std::process::Child = child;
+                child.kill().unwrap();
+                child.wait().unwrap();
+            }
+            end
+        });
+        let mut command = scene.remote.command_at(&scene.line.endpoint(), &["backup"]);
+        let mut held = child.lock().unwrap();
+        *held = Some(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+        drop(held);
+        wait(&child);
+        scene.line.calm();
+        let what = format!("{}: request {n} of {requests}, {end:?}", scene.pair.name());
+        let after = scene.remote.listed();
+        assert!(after.len() <= before.len() + 1 && before.iter().all(|run| after.contains(run)), "{what}");
+        scene.remote.run(&["verify", "latest", "--level", "opened"]).exits(0);
+        let next = scene.remote.backup();
+        scene.remote.run(&["verify", &next, "--level", "opened"]).exits(0);
+        tally.count();
+    }
+    tally.finish();
 }
 
 /// Until the child has ended, by itself or not, without holding it from whoever kills it.
@@ -290,43 +299,38 @@ async fn a_store_that_does_not_come_back() {
 }
 
 /// One request of what is read and proved goes wrong: it is done all the same, and what is read is right.
-#[tokio::test(flavor = "multi_thread")]
-async fn whatever_happens_while_reading() {
-    on_each(|server, scene| {
-        let mut tally = Tally::new("read-bucket");
-        let mut dice = Dice::new(tally.seed);
-        let whole = scene.remote.run(&["cat", "latest", "postgres", "db/shop"]).exits(0).out;
-        let verbs = [&["verify", "latest", "--level", "opened"][..], &["cat", "latest", "postgres", "db/shop"]];
-        let tricks =
-            [Trick::Drop, Trick::CutAnswer(0), Trick::CutAnswer(70), Trick::LoseAnswer, Trick::SlowDown(Some(1))];
-        let mut trials: Vec<_> = tricks.iter().flat_map(|trick| verbs.map(|verb| (*trick, verb))).collect();
-        dice.shuffle(&mut trials);
-        if !soaking() {
-            trials.truncate(4);
-        }
-        for (trick, verb) in trials {
-            // Several of them, never twice the same call.
-            let start = dice.below(3);
-            scene.line.rule(move |request| (request.n % 4 == start).then_some(trick));
-            let said = scene.run(verb);
-            scene.line.calm();
-            assert_eq!(said.code, 0, "{}: {trick:?} {verb:?}\n{}\n{}", scene.pair.name(), said.out, said.err);
-            if verb[0] == "cat" {
-                assert!(said.out == whole, "{}: {trick:?}", scene.pair.name());
-            }
-            tally.count();
-        }
-        // A restore reads what `cat` reads, and more.
-        let copy = format!("copy_{:?}", scene.pair).to_lowercase();
-        let to = format!("postgres://postgres@127.0.0.1:{}/{copy}", server.port);
-        let restore = ["restore", "latest", "--source", "postgres", "--stream", "db/shop", "--to", &to, "--yes"];
-        scene.line.rule(|request| (request.n % 4 == 3).then_some(Trick::CutAnswer(50)));
-        scene.run(&restore).exits(0);
+fn reading(server: &TestServer, scene: &Scene) {
+    let mut tally = Tally::new("read-bucket");
+    let mut dice = Dice::new(tally.seed);
+    let whole = scene.remote.run(&["cat", "latest", "postgres", "db/shop"]).exits(0).out;
+    let verbs = [&["verify", "latest", "--level", "opened"][..], &["cat", "latest", "postgres", "db/shop"]];
+    let tricks = [Trick::Drop, Trick::CutAnswer(0), Trick::CutAnswer(70), Trick::LoseAnswer, Trick::SlowDown(Some(1))];
+    let mut trials: Vec<_> = tricks.iter().flat_map(|trick| verbs.map(|verb| (*trick, verb))).collect();
+    dice.shuffle(&mut trials);
+    if !soaking() {
+        trials.truncate(4);
+    }
+    for (trick, verb) in trials {
+        // Several of them, never twice the same call.
+        let start = dice.below(3);
+        scene.line.rule(move |request| (request.n % 4 == start).then_some(trick));
+        let said = scene.run(verb);
         scene.line.calm();
-        let sum = "SELECT count(*), md5(string_agg(t::text, '' ORDER BY g)) FROM t";
-        assert_eq!(server.sql(&copy, sum), server.sql("shop", sum));
+        assert_eq!(said.code, 0, "{}: {trick:?} {verb:?}\n{}\n{}", scene.pair.name(), said.out, said.err);
+        if verb[0] == "cat" {
+            assert!(said.out == whole, "{}: {trick:?}", scene.pair.name());
+        }
         tally.count();
-        tally.finish();
-    })
-    .await;
+    }
+    // A restore reads what `cat` reads, and more.
+    let copy = format!("copy_{:?}", scene.pair).to_lowercase();
+    let to = format!("postgres://postgres@127.0.0.1:{}/{copy}", server.port);
+    let restore = ["restore", "latest", "--source", "postgres", "--stream", "db/shop", "--to", &to, "--yes"];
+    scene.line.rule(|request| (request.n % 4 == 3).then_some(Trick::CutAnswer(50)));
+    scene.run(&restore).exits(0);
+    scene.line.calm();
+    let sum = "SELECT count(*), md5(string_agg(t::text, '' ORDER BY g)) FROM t";
+    assert_eq!(server.sql(&copy, sum), server.sql("shop", sum));
+    tally.count();
+    tally.finish();
 }

@@ -1,0 +1,93 @@
+//! `lifeboat prune --explain`: what retention would keep and let expire, and why. Reads, and does nothing else.
+
+use std::collections::BTreeSet;
+
+use crate::context::Context;
+use crate::job::acting::Acting;
+use crate::job::open::{age, catalog, from_repository, now, open_pinned, policy};
+use crate::job::types::{PruneReport, PruneRequest, PruneRow};
+use crate::job::{JobError, list};
+use crate::model::{Finding, Name, RunId, Timestamp};
+use crate::plan::{self, AT_A_TIME, BackupVerdict, Candidate, CaptureState};
+use crate::repository::Backup;
+
+pub async fn explain(request: PruneRequest, cx: &Context) -> Result<PruneReport, JobError> {
+    let policy = policy(&request.place)?;
+    let rules = policy.retention.as_ref().ok_or_else(|| {
+        JobError::usage("the policy has no `retention`: every backup is kept")
+            .hint("retention: {last: 3, daily: 30, monthly: 12}")
+    })?;
+    // The proofs decide what is safe to give up, so nothing is believed that no pin vouches for.
+    let repository = open_pinned(&request.place, Acting::Restorer, cx).await?;
+    let mut listed = catalog(&repository, &request.place).await?;
+    let held = repository.held(&policy.name).await.map_err(from_repository)?;
+    let now = now(&repository).await?;
+    let at = request.at.unwrap_or(now);
+    let mut findings = list::findings(&listed);
+    // What is not there yet at that time. A time to come takes away nothing, whatever a clock says.
+    if at < now {
+        listed.backups.retain(|backup| backup.created <= at);
+        for backup in &mut listed.backups {
+            backup.proofs.retain(|proof| proof.created <= at);
+        }
+        let message = "backups that expired since are not shown, and count for nothing";
+        findings.push(Finding::warning(format!("retention as of {at}"), message));
+    }
+    let candidates: Vec<Candidate> = listed.backups.iter().map(|backup| candidate(backup, &held)).collect();
+    let decision = plan::retention(&candidates, rules, Some(AT_A_TIME), at);
+    findings.extend(decision.doubts.iter().map(|doubt| {
+        Finding::problem(format!("backup {}", doubt.run), doubt.message.clone()).cure(
+            "nothing expires until it is known which clock was wrong: compare the store's, the writer's and yours",
+        )
+    }));
+    Ok(PruneReport {
+        repository: repository.id(),
+        url: request.place.url.clone(),
+        policy: policy.name.clone(),
+        dry_run: true,
+        at,
+        time_zone: rules.time_zone.iana_name().unwrap_or("UTC").to_owned(),
+        at_a_time: AT_A_TIME,
+        blocked: !decision.doubts.is_empty(),
+        sources: decision.sources,
+        backups: decision.backups.into_iter().map(|backup| row(backup, at)).collect(),
+        findings,
+    })
+}
+
+fn row(backup: BackupVerdict, at: Timestamp) -> PruneRow {
+    let BackupVerdict { run, committed, fate, reasons, locked_until, captures } = backup;
+    PruneRow { run, committed, age_seconds: age(at, committed), fate, reasons, locked_until, captures }
+}
+
+fn candidate(backup: &Backup, held: &BTreeSet<RunId>) -> Candidate {
+    let manifest = &backup.manifest;
+    let captures = manifest.sources.iter().map(|entry| CaptureState {
+        source: entry.name.clone(),
+        level: backup.proved(&entry.name).map(|(level, _)| level),
+        failed: failed(backup, &entry.name),
+    });
+    Candidate {
+        run: manifest.run,
+        stored: backup.created,
+        committed: backup.committed(),
+        finished: manifest.finished,
+        tags: manifest.tags.clone(),
+        hold: held.contains(&manifest.run).then(|| "there is a document for it below holds/".to_owned()),
+        locked_until: manifest.lock.as_ref().map(|lock| lock.until),
+        captures: captures.collect(),
+        failed_sources: manifest.failed_sources.iter().map(|failed| failed.name.clone()).collect(),
+    }
+}
+
+/// Whether the newest proof that speaks of that source says that it is less than was asked. A proof that failed because
+/// of another source is none against this one.
+fn failed(backup: &Backup, source: &Name) -> bool {
+    let mut newest_first = backup.proofs.iter().rev();
+    newest_first
+        .find_map(|entry| {
+            let capture = entry.proof.captures.iter().find(|capture| capture.source == *source)?;
+            Some(!entry.proof.passed && capture.reached < Some(entry.proof.level))
+        })
+        .unwrap_or(false)
+}
