@@ -17,8 +17,9 @@ say "cargo fmt"
 cargo fmt --check
 say "cargo clippy"
 cargo clippy --all-targets -- -D warnings
-say "each driver alone, and none"
-for features in s3 minio gcs ''; do cargo clippy --quiet --lib --bins --no-default-features --features "$features" -- -D warnings; done
+say "each driver alone"
+# Only the program: its tests want all of them.
+for feature in s3 minio gcs; do cargo clippy --quiet --bin lifeboat --no-default-features --features "$feature" -- -D warnings; done
 say "cargo doc"
 RUSTDOCFLAGS=-Dwarnings cargo doc --no-deps --document-private-items --quiet
 
