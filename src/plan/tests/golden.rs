@@ -96,11 +96,8 @@ fn a_year_of_hours() {
     let mut expected: BTreeSet<RunId> = backups.iter().rev().take(24).map(|b| b.run).collect();
     let there = |b: &Candidate| b.committed.to_zoned_datetime(zone("America/New_York"));
     let pairs = backups.windows(2).rev();
-    let ends_of_days: Vec<&Candidate> = pairs
-        .map(|two| &two[..])
-        .filter(|two| there(&two[0]).date() != there(&two[1]).date())
-        .map(|two| &two[0])
-        .collect();
+    let ends_of_days: Vec<&Candidate> =
+        pairs.filter(|two| there(&two[0]).date() != there(&two[1]).date()).map(|two| &two[0]).collect();
     let newest = &backups[backups.len() - 1];
     expected.extend(ends_of_days.iter().take(29).map(|b| b.run));
     let sundays = ends_of_days.iter().filter(|b| there(b).date().weekday() == jiff::civil::Weekday::Sunday);
