@@ -96,11 +96,8 @@ fn a_year_of_hours() {
     let mut expected: BTreeSet<RunId> = backups.iter().rev().take(24).map(|b| b.run).collect();
     let there = |b: &Candidate| b.committed.to_zoned_datetime(zone("America/New_York"));
     let pairs = backups.windows(2).rev();
-    let ends_of_days: Vec<&Candidate> = pairs
-        .map(|two| &two[..])
-        .filter(|two| there(&two[0]).date() != there(&two[1]).date())
-        .map(|two| &two[0])
-        .collect();
+    let ends_of_days: Vec<&Candidate> =
+        pairs.filter(|two| there(&two[0]).date() != there(&two[1]).date()).map(|two| &two[0]).collect();
     let newest = &backups[backups.len() - 1];
     expected.extend(ends_of_days.iter().take(29).map(|b| b.run));
     let sundays = ends_of_days.iter().filter(|b| there(b).date().weekday() == jiff::civil::Weekday::Sunday);
@@ -199,6 +196,7 @@ struct ResticRules {
 }
 
 /// What `restic forget --keep-*` of version 0.18.1 keeps of 87 snapshots over 28 months, whose dates are strewn unevenly.
+/// Made with `TZ=UTC`, `restic backup --time` for each of `times`, then `restic forget --dry-run --json` for each of `cases`.
 #[test]
 fn restic_keeps_the_same() {
     let text = include_str!("restic-0.18.1.json");

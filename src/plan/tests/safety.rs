@@ -244,3 +244,22 @@ fn of_two_with_the_same_time_one_counts_as_newer() {
     backups.reverse();
     assert_eq!((first.len(), &first), (1, &kept(&decide(&backups, &rules))));
 }
+
+/// Else the next look would find no failure, and let go what the failure held.
+#[test]
+fn the_run_in_which_a_source_failed_last_is_kept_until_it_succeeds() {
+    let mut backups = nightly(20, "2026-11-24");
+    for backup in &mut backups[..5] {
+        backup.captures.push(capture("mongo", Some(Level::Hashed)));
+    }
+    // After that nobody asked for it any more.
+    backups[10].failed_sources = vec![name("mongo")];
+    let expected: BTreeSet<RunId> = [0, 1, 2, 3, 4, 10, 18, 19].map(|n: usize| backups[n].run).into();
+    let decision = decide(&backups, &rules());
+    assert_eq!(kept(&decision), expected);
+    assert!(
+        reasons(&decision, backups[10].run).contains(&"failed: the newest word of mongo: it failed here".to_owned())
+    );
+    backups.retain(|backup| expected.contains(&backup.run));
+    assert_eq!(kept(&decide(&backups, &rules())), expected);
+}
