@@ -24,6 +24,8 @@ use crate::store::ErrorKind;
 
 /// Chunks fetched and opened ahead of the one that is being delivered.
 const AHEAD: usize = 4;
+/// Segments of a chunk list that are read at the same time.
+const SEGMENTS_AHEAD: usize = 8;
 /// 64 digits, sealed to at most 100 recipients.
 const MAX_KEY_BYTES: u64 = 64 << 10;
 
@@ -73,10 +75,15 @@ impl Repository {
         let (policy, run) = (&manifest.policy, manifest.run);
         let mut chunking = None;
         let mut streams: Vec<Vec<ChunkLine>> = vec![Vec::new(); entry.streams.len()];
-        for list in &entry.chunk_lists {
+        // Together, since a store far away lets each be waited for.
+        let reads = entry.chunk_lists.iter().map(async |list| {
             let key = layout::chunk_list(policy, run, &entry.name, entry.attempt, list.n);
             let object = ObjectRef { bytes: list.bytes, sha256: list.sha256, version: list.version.clone() };
-            let (header, lines) = self.read_segment(&key, &object).await?;
+            self.read_segment(&key, &object).await.map(|(header, lines)| (list, key, header, lines))
+        });
+        let reads: Vec<_> = reads.collect();
+        let mut segments = futures::stream::iter(reads).buffered(SEGMENTS_AHEAD);
+        while let Some((list, key, header, lines)) = segments.try_next().await? {
             // A copy keeps neither the origin's repository nor its attempt here: its lists are its own.
             let fits = header.format == FORMAT
                 && header.segment == list.n

@@ -18,7 +18,7 @@ use crate::repository::read::{CaptureReader, Fetched, as_failure};
 use crate::repository::stream_hash::StreamHash;
 
 /// Objects on the way at once, so that a store far away is not waited for once per chunk.
-const FETCH_AHEAD: usize = 16;
+const FETCH_AHEAD: usize = 32;
 /// Memory for them, whatever their number.
 const FETCH_AHEAD_BYTES: u64 = 16 << 20;
 /// One is hashed and delivered while the others are opened.

@@ -62,10 +62,10 @@ measured() {
     client-get) echo '"$objects" get "127.0.0.1:$port" client' ;;
     local-backup) echo '"$stream" backup local.repository one' ;;
     local-read) echo '"$stream" cat local.repository' ;;
-    minio-backup) echo '"$stream" backup "minio+http://127.0.0.1:$port/minio/repo" one' ;;
-    minio-read) echo '"$stream" cat "minio+http://127.0.0.1:$port/minio/repo"' ;;
-    s3-backup) echo '"$stream" backup "s3://s3/repo?endpoint=http://127.0.0.1:$port&region=us-east-1" one' ;;
-    s3-read) echo '"$stream" cat "s3://s3/repo?endpoint=http://127.0.0.1:$port&region=us-east-1"' ;;
+    minio-backup) echo '"$stream" backup "minio+http://127.0.0.1:$port/near/repo" one' ;;
+    minio-read) echo '"$stream" cat "minio+http://127.0.0.1:$port/near/repo"' ;;
+    s3-backup) echo '"$stream" backup "s3://near-s3/repo?endpoint=http://127.0.0.1:$port&region=us-east-1" one' ;;
+    s3-read) echo '"$stream" cat "s3://near-s3/repo?endpoint=http://127.0.0.1:$port&region=us-east-1"' ;;
     far-backup) echo '"$stream" backup "minio+http://127.0.0.1:$far/far/repo" one' ;;
     far-read) echo '"$stream" cat "minio+http://127.0.0.1:$far/far/repo"' ;;
     restic-backup) echo '"$restic" -r "s3:http://127.0.0.1:$port/restic" backup -q --stdin <one' ;;
@@ -82,7 +82,10 @@ timed() {
 say "$runs rounds with $size_mb MB in $memory, $(nproc) processors"
 for ((round = 1; round <= runs; round++)); do
   for pair in local minio s3 restic far restic-far; do
-    fresh "$pair"
+    # `minio` is a name that no bucket may have.
+    bucket=${pair/minio/near}
+    bucket=${bucket/#s3/near-s3}
+    fresh "$bucket"
     rm -rf restic.cache bucket.*
     case $pair in
       restic) "$restic" -r "s3:http://127.0.0.1:$port/restic" init -q ;;
@@ -99,7 +102,7 @@ for ((round = 1; round <= runs; round++)); do
       timed client-get
       rm -rf pieces local.repository* server/client
     fi
-    rm -rf "server/$pair"
+    rm -rf "server/$bucket"
   done
   printf '    round %s of %s\n' "$round" "$runs" >&2
 done
