@@ -6,6 +6,7 @@
 # LIFEBOAT_STREAM=FILE uses an `examples/stream` that is already built.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/measure.sh"
 
 runs=${RUNS:-5}
 size_mb=${SIZE_MB:-2048}
@@ -60,7 +61,6 @@ for part in {0..99}; do
 done
 
 export RESTIC_PASSWORD=bench RESTIC_REPOSITORY=$work/restic.repository RESTIC_CACHE_DIR=$work/restic.cache
-# Each is one process tree for GNU time; its max RSS is that of the largest process.
 # shellcheck disable=SC2016
 measured() {
   case $1 in
@@ -81,8 +81,7 @@ for ((round = 1; round <= runs; round++)); do
   rm -rf restic.repository restic.cache lifeboat.repository*
   "$restic" init -q
   for name in $order; do
-    /usr/bin/time -o time.txt -f '%e %M' bash -c "$(measured "$name")" >/dev/null 2>errors.txt || { cat errors.txt >&2; die "$name failed"; }
-    echo "$name $(cat time.txt)" >>results.txt
+    timed "$name"
   done
   if [ "$round" = 1 ]; then # outside the clock: both read back what went in
     bash -c "$(measured restic-read)" | cmp - two || die "restic returned other bytes"
@@ -92,12 +91,6 @@ for ((round = 1; round <= runs; round++)); do
 done
 du -sm restic.repository lifeboat.repository | awk '{print $2, $1}' >sizes.txt
 
-# median NAME COLUMN
-median() { awk -v n="$1" -v c="$2" '$1 == n {print $c}' results.txt | sort -n | awk '{v[NR] = $1} END {print (v[int((NR + 1) / 2)] + v[int(NR / 2) + 1]) / 2}'; }
-line() { # NAME TEXT
-  awk -v t="$2" -v s="$(median "$1" 2)" -v k="$(median "$1" 3)" -v mb="$size_mb" \
-    'BEGIN {printf "%-44s %8.2f %8.0f %12.0f\n", t, s, mb / s, k / 1024}'
-}
 # wanted TEXT A B LIMIT least|most: is the ratio of two medians as it should be?
 wanted() {
   awk -v t="$1" -v a="$(median "$2" 2)" -v b="$(median "$3" 2)" -v l="$4" -v w="$5" \
@@ -115,6 +108,5 @@ echo
 wanted 'backup: restic / lifeboat' restic-backup lifeboat-backup 2 least
 wanted 'backup: lifeboat / floor' lifeboat-backup floor 1.8 most
 wanted 'read: restic / lifeboat' restic-read lifeboat-read 1.8 least
-for name in lifeboat-backup lifeboat-second lifeboat-read; do median "$name" 3; done | sort -n | tail -1 |
-  awk '{printf "%-52s %5.0f   wanted: at most 200   %s\n", "memory: lifeboat at its largest, MB", $1 / 1024, ($1 / 1024 <= 200) ? "ok" : "MISSED"}'
+peak lifeboat-backup lifeboat-second lifeboat-read
 awk '{printf "%-52s %5d MB\n", "size of two backups: " $1, $2}' sizes.txt

@@ -6,6 +6,7 @@
 # LIFEBOAT_STREAM=FILE and LIFEBOAT_DELAY=FILE use examples that are already built.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/measure.sh"
 
 runs=${RUNS:-5}
 size_mb=${SIZE_MB:-2048}
@@ -74,10 +75,6 @@ measured() {
     restic-far-read) echo '"$restic" -r "s3:http://127.0.0.1:$far/restic-far" dump -q latest stdin' ;;
   esac
 }
-timed() {
-  /usr/bin/time -o time.txt -f '%e %M' bash -c "$(measured "$1")" >/dev/null 2>errors.txt || { cat errors.txt >&2; die "$1 failed"; }
-  echo "$1 $(cat time.txt)" >>results.txt
-}
 
 say "$runs rounds with $size_mb MB in $memory, $(nproc) processors"
 for ((round = 1; round <= runs; round++)); do
@@ -107,12 +104,6 @@ for ((round = 1; round <= runs; round++)); do
   printf '    round %s of %s\n' "$round" "$runs" >&2
 done
 
-# median NAME COLUMN
-median() { awk -v n="$1" -v c="$2" '$1 == n {print $c}' results.txt | sort -n | awk '{v[NR] = $1} END {print (v[int((NR + 1) / 2)] + v[int(NR / 2) + 1]) / 2}'; }
-line() { # NAME TEXT
-  awk -v t="$2" -v s="$(median "$1" 2)" -v k="$(median "$1" 3)" -v mb="$size_mb" \
-    'BEGIN {printf "%-44s %8.2f %8.0f %12.0f\n", t, s, mb / s, k / 1024}'
-}
 # wanted TEXT SLOWEST_OF_TWO NAME PERCENT: is NAME at least so fast as PERCENT of the slower of two?
 wanted() {
   awk -v t="$1" -v a="$(median "$2" 2)" -v b="$(median "$3" 2)" -v own="$(median "$4" 2)" -v l="$5" \
@@ -135,5 +126,4 @@ for driver in minio s3; do
 done
 wanted 'backup, 50 ms away: to the same without' minio-backup minio-backup far-backup 60
 wanted 'read, 50 ms away: to the same without' minio-read minio-read far-read 60
-awk '$1 !~ /restic|client/ {print $3}' results.txt | sort -n | tail -1 |
-  awk '{printf "%-52s %5.0f   wanted: at most 200   %s\n", "memory: lifeboat at its largest, MB", $1 / 1024, ($1 / 1024 <= 200) ? "ok" : "MISSED"}'
+peak {local,minio,s3,far}-{backup,read}
