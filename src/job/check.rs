@@ -20,14 +20,15 @@ pub async fn run(request: CheckRequest, cx: &Context) -> Result<CheckReport, Job
     let mut listed = None;
     match open_pinned(place, Acting::Writer, cx).await {
         Ok(repository) => {
-            listed = catalog(&repository, place).await.ok();
             let (mut findings, features) = store_findings(&repository, place, cx).await;
-            findings.extend(backup_findings(&repository, place, policy, cx).await);
+            let (found, now) = (catalog(&repository, place).await, now(&repository).await);
+            findings.extend(backup_findings(&found, &now, policy, cx));
+            listed = found.ok();
             stores.extend(features);
             groups.push(group("repository", findings));
             groups.push(group("keys", key_findings(&repository, place, policy)));
         }
-        Err(error) => groups.push(group("repository", vec![problem("repository", &error)])),
+        Err(error) => groups.push(group("repository", vec![error.problem("repository")])),
     }
     for source in &policy.sources {
         let findings: Vec<Finding> = match sources::source(source, None).probe(cx).await {
@@ -60,10 +61,6 @@ fn group(about: &str, findings: Vec<Finding>) -> FindingGroup {
     FindingGroup { about: about.into(), findings }
 }
 
-fn problem(subject: &str, error: &JobError) -> Finding {
-    Finding { cure: error.hint.clone(), ..Finding::problem(subject, error.with_causes()) }
-}
-
 /// A machine whose clock differs by more than this from the store's says wrong ages.
 const CLOCK_SECONDS: i64 = 300;
 
@@ -77,28 +74,28 @@ async fn store_findings(repository: &Repository, place: &Place, cx: &Context) ->
             let checked = CheckedStore { url: place.url.clone(), features: found };
             ([address].into_iter().chain(all).collect(), Some(checked))
         }
-        Err(error) => (vec![address, problem("store", &from_store(&error).because(error))], None),
+        Err(error) => (vec![address, from_store(&error).because(error).problem("store")], None),
     }
 }
 
-async fn backup_findings(
-    repository: &Repository,
-    place: &Place,
+fn backup_findings(
+    listed: &Result<Catalog, JobError>,
+    now: &Result<Timestamp, JobError>,
     policy: &config::Policy,
     cx: &Context,
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
-    match (catalog(repository, place).await, now(repository).await) {
+    match (listed, now) {
         (Ok(catalog), Ok(now)) => {
-            findings.extend(clock(now, cx.clock.now()));
+            findings.extend(clock(*now, cx.clock.now()));
             findings.push(match catalog.backups.first() {
-                Some(newest) => newest_backup(catalog.backups.len(), age(now, newest.committed()), policy),
+                Some(newest) => newest_backup(catalog.backups.len(), age(*now, newest.committed()), policy),
                 None => Finding::warning("backups", "none yet")
                     .cure(format!("lifeboat backup -f {}", policy.file.display())),
             });
-            findings.extend(list::findings(&catalog).into_iter().filter(|f| f.severity > Severity::Ok));
+            findings.extend(list::findings(catalog).into_iter().filter(|f| f.severity > Severity::Ok));
         }
-        (Err(error), _) | (_, Err(error)) => findings.push(problem("backups", &error)),
+        (Err(error), _) | (_, Err(error)) => findings.push(error.problem("backups")),
     }
     findings
 }
@@ -108,7 +105,7 @@ async fn backup_findings(
 async fn copy_findings(place: &Place, listed: Option<&Catalog>, cx: &Context) -> (Vec<Finding>, Option<CheckedStore>) {
     let repository = match open_pinned(place, Acting::Writer, cx).await {
         Ok(repository) => repository,
-        Err(error) => return (vec![weaker(problem("repository", &error))], None),
+        Err(error) => return (vec![weaker(error.problem("repository"))], None),
     };
     let (mut findings, features) = store_findings(&repository, place, cx).await;
     findings.push(writer_finding(&repository, place));
@@ -167,7 +164,7 @@ fn coverage(source: &config::Source) -> Vec<Finding> {
 fn writer_finding(repository: &Repository, place: &Place) -> Finding {
     match writer(repository, place) {
         Ok(_) => Finding::ok("writer", "the writer's key and the dedup key are those of the repository"),
-        Err(error) => problem("writer", &error),
+        Err(error) => error.problem("writer"),
     }
 }
 
@@ -177,7 +174,7 @@ fn key_findings(repository: &Repository, place: &Place, policy: &config::Policy)
         Ok(Some(_)) => Finding::ok("prover", "verify will write signed proofs"),
         Ok(None) => Finding::warning("prover", "no key: verify will prove nothing that lasts")
             .cure("keys.signing.prover in the policy where backups are verified"),
-        Err(error) => problem("prover", &error),
+        Err(error) => error.problem("prover"),
     };
     let recipients = repository.config().recipients.len();
     let recipients = match recipients {

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use futures::future::{Either, join_all, select};
+use futures::future::join_all;
 
 use crate::context::Context;
 use crate::job::JobError;
 use crate::job::acting::Acting;
-use crate::job::open::{age, catalog, now, open_pinned};
+use crate::job::open::{age, catalog, now, open_pinned, within};
 use crate::job::types::{CopiesIn, CopyHeld, Place};
 use crate::model::{Finding, RunId};
 use crate::repository::{Backup, Catalog};
@@ -44,10 +44,7 @@ pub(in crate::job) async fn copies(places: &[Place], acting: Acting, listed: &Ca
 
 async fn copies_in(place: &Place, acting: Acting, listed: &Catalog, cx: &Context) -> CopiesIn {
     let url = place.url.clone();
-    let looked = match select(std::pin::pin!(look(place, acting, listed, cx)), cx.clock.pause(LIMIT)).await {
-        Either::Left((looked, _)) => looked,
-        Either::Right(_) => Err(JobError::failed(format!("no answer within {} s", LIMIT.as_secs()))),
-    };
+    let looked = within(LIMIT, look(place, acting, listed, cx), cx).await;
     looked.unwrap_or_else(|error| CopiesIn {
         url,
         repository: None,

@@ -4,7 +4,7 @@ use std::error::Error;
 
 use serde::Serialize;
 
-use crate::model::{FailureClass, SourceFailure};
+use crate::model::{FailureClass, Finding, SourceFailure};
 use crate::repository::with_causes;
 
 /// How a run of the program ended. The numbers are part of the interface.
@@ -164,6 +164,11 @@ impl JobError {
     /// The message and all that it came from, on one line.
     pub fn with_causes(&self) -> String {
         with_causes(self.to_string(), self)
+    }
+
+    /// The same as one line of a diagnosis.
+    pub fn problem(&self, subject: impl Into<String>) -> Finding {
+        Finding { cure: self.hint.clone(), ..Finding::problem(subject, self.with_causes()) }
     }
 
     pub fn exit_code(&self) -> u8 {

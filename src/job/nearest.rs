@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::{Either, join_all, select};
+use futures::future::join_all;
 
 use crate::context::Context;
 use crate::job::acting::Acting;
 use crate::job::cat::source_of;
 use crate::job::list::is_damaged;
-use crate::job::open::{catalog, from_repository, not_selected, open_pinned, required_identities};
+use crate::job::open::{catalog, from_repository, not_selected, open_pinned, required_identities, within};
 use crate::job::types::{BackupRef, Place};
 use crate::job::{Exit, JobError};
 use crate::model::{Finding, Level, Name, Origin, RunId, Severity, SourceEntry, StoreUrl};
@@ -136,8 +136,8 @@ async fn ask<'a>(wanted: &Wanted<'a>, cx: &Context) -> Result<Vec<Asked<'a>>, Jo
     if wanted.copies.is_empty() {
         return open(wanted.place, cx).await.map(|opened| vec![Asked::Opened(Box::new(opened))]);
     }
-    let further = join_all(wanted.copies.iter().map(|place| open_within(FURTHER_LIMIT, place, cx)));
-    let (first, further) = tokio::join!(open_within(FIRST_LIMIT, wanted.place, cx), further);
+    let further = join_all(wanted.copies.iter().map(|place| within(FURTHER_LIMIT, open(place, cx), cx)));
+    let (first, further) = tokio::join!(within(FIRST_LIMIT, open(wanted.place, cx), cx), further);
     let places = std::iter::once(wanted.place).chain(wanted.copies);
     let asked = std::iter::once(first).chain(further).zip(places);
     Ok(asked
@@ -152,13 +152,6 @@ async fn open<'a>(place: &'a Place, cx: &Context) -> Result<Opened<'a>, JobError
     let repository = open_pinned(place, Acting::Restorer, cx).await?;
     let catalog = catalog(&repository, place).await?;
     Ok(Opened { place, repository, catalog })
-}
-
-async fn open_within<'a>(limit: Duration, place: &'a Place, cx: &Context) -> Result<Opened<'a>, JobError> {
-    match select(std::pin::pin!(open(place, cx)), cx.clock.pause(limit)).await {
-        Either::Left((answer, _)) => answer,
-        Either::Right(_) => Err(JobError::failed(format!("no answer within {} s", limit.as_secs()))),
-    }
 }
 
 /// The backup that is meant, among those of all repositories that answered.

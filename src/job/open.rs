@@ -2,6 +2,9 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::{self, Either};
 
 use crate::config::Policy;
 use crate::context::Context;
@@ -40,6 +43,18 @@ pub(in crate::job) async fn open_pinned(place: &Place, acting: Acting, cx: &Cont
             .hint("-f POLICY with repositories[].id and keys.trusted, or --trust FILE (init wrote trust.yaml)"));
     }
     open(place, acting, cx).await
+}
+
+/// What the work comes to, or that nothing came in time.
+pub(in crate::job) async fn within<T>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, JobError>>,
+    cx: &Context,
+) -> Result<T, JobError> {
+    match future::select(std::pin::pin!(work), cx.clock.pause(limit)).await {
+        Either::Left((done, _)) => done,
+        Either::Right(_) => Err(JobError::failed(format!("no answer within {} s", limit.as_secs()))),
+    }
 }
 
 fn missing(url: &str, pinned: bool) -> JobError {

@@ -43,7 +43,7 @@ async fn renew(request: &RenewRequest, cx: &Context) -> Result<RenewReport, JobE
             && let Err(error) = one(place, &mut row, request.dry_run, cx).await
         {
             row.exit = if row.exit == Exit::Damaged { row.exit } else { error.exit };
-            row.findings.push(problem(place.url.to_string(), error));
+            row.findings.push(error.problem(place.url.to_string()));
         }
         repositories.push(row);
     }
@@ -68,7 +68,7 @@ async fn one(place: &Place, row: &mut RenewRow, dry_run: bool, cx: &Context) -> 
             Ok(()) => row.backups += 1,
             Err(error) if error.exit == Exit::Damaged => {
                 row.exit = Exit::Damaged;
-                row.findings.push(problem(format!("backup {}", backup.manifest.run), error));
+                row.findings.push(error.problem(format!("backup {}", backup.manifest.run)));
             }
             Err(error) => return Err(error),
         }
@@ -86,12 +86,4 @@ async fn one(place: &Place, row: &mut RenewRow, dry_run: bool, cx: &Context) -> 
             .push(Finding::problem(key.as_str(), "is missing, so it cannot be locked").cure("lifeboat verify all"));
     }
     Ok(())
-}
-
-fn problem(subject: String, error: JobError) -> Finding {
-    let finding = Finding::problem(subject, error.with_causes());
-    match error.hint {
-        Some(cure) => finding.cure(cure),
-        None => finding,
-    }
 }

@@ -69,6 +69,11 @@ pub(in crate::store) fn rows(
     stream::once(list).map_ok(|rows| stream::iter(rows.into_iter().map(Ok))).try_flatten().boxed()
 }
 
+/// What `Retry-After` says in seconds.
+pub(in crate::store) fn seconds(header: &str) -> Option<Duration> {
+    header.trim().parse().ok().map(Duration::from_secs)
+}
+
 /// The whole body, if it has at most `max_bytes`. Of a longer one no more is read than that.
 pub(in crate::store) async fn whole(
     announced_bytes: Option<u64>,

@@ -80,7 +80,7 @@ pub(in crate::store) fn no_answer(error: reqwest::Error) -> DriverError {
 
 /// How long the server asks to be left alone.
 pub(in crate::store) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok()).map(Duration::from_secs)
+    headers.get(RETRY_AFTER).and_then(|value| bucket::seconds(value.to_str().ok()?))
 }
 
 /// The whole body, if it has at most `max_bytes`. Of a longer one no more is read than that.
