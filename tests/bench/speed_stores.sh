@@ -63,30 +63,27 @@ measured() {
     client-get) echo '"$objects" get "127.0.0.1:$port" client' ;;
     local-backup) echo '"$stream" backup local.repository one' ;;
     local-read) echo '"$stream" cat local.repository' ;;
-    minio-backup) echo '"$stream" backup "minio+http://127.0.0.1:$port/near/repo" one' ;;
-    minio-read) echo '"$stream" cat "minio+http://127.0.0.1:$port/near/repo"' ;;
-    s3-backup) echo '"$stream" backup "s3://near-s3/repo?endpoint=http://127.0.0.1:$port&region=us-east-1" one' ;;
-    s3-read) echo '"$stream" cat "s3://near-s3/repo?endpoint=http://127.0.0.1:$port&region=us-east-1"' ;;
-    far-backup) echo '"$stream" backup "minio+http://127.0.0.1:$far/far/repo" one' ;;
-    far-read) echo '"$stream" cat "minio+http://127.0.0.1:$far/far/repo"' ;;
-    restic-backup) echo '"$restic" -r "s3:http://127.0.0.1:$port/restic" backup -q --stdin <one' ;;
-    restic-read) echo '"$restic" -r "s3:http://127.0.0.1:$port/restic" dump -q latest stdin' ;;
-    restic-far-backup) echo '"$restic" -r "s3:http://127.0.0.1:$far/restic-far" backup -q --stdin <one' ;;
-    restic-far-read) echo '"$restic" -r "s3:http://127.0.0.1:$far/restic-far" dump -q latest stdin' ;;
+    minio-backup) echo '"$stream" backup "minio+http://127.0.0.1:$port/b-minio/repo" one' ;;
+    minio-read) echo '"$stream" cat "minio+http://127.0.0.1:$port/b-minio/repo"' ;;
+    s3-backup) echo '"$stream" backup "s3://b-s3/repo?endpoint=http://127.0.0.1:$port&region=us-east-1" one' ;;
+    s3-read) echo '"$stream" cat "s3://b-s3/repo?endpoint=http://127.0.0.1:$port&region=us-east-1"' ;;
+    far-backup) echo '"$stream" backup "minio+http://127.0.0.1:$far/b-far/repo" one' ;;
+    far-read) echo '"$stream" cat "minio+http://127.0.0.1:$far/b-far/repo"' ;;
+    restic-backup) echo '"$restic" -r "s3:http://127.0.0.1:$port/b-restic" backup -q --stdin <one' ;;
+    restic-read) echo '"$restic" -r "s3:http://127.0.0.1:$port/b-restic" dump -q latest stdin' ;;
+    restic-far-backup) echo '"$restic" -r "s3:http://127.0.0.1:$far/b-restic-far" backup -q --stdin <one' ;;
+    restic-far-read) echo '"$restic" -r "s3:http://127.0.0.1:$far/b-restic-far" dump -q latest stdin' ;;
   esac
 }
 
 say "$runs rounds with $size_mb MB in $memory, $(nproc) processors"
 for ((round = 1; round <= runs; round++)); do
   for pair in local minio s3 restic far restic-far; do
-    # `minio` is a name that no bucket may have.
-    bucket=${pair/minio/near}
-    bucket=${bucket/#s3/near-s3}
-    fresh "$bucket"
+    fresh "b-$pair" # the plain name `minio` is one that no bucket may have
     rm -rf restic.cache bucket.*
     case $pair in
-      restic) "$restic" -r "s3:http://127.0.0.1:$port/restic" init -q ;;
-      restic-far) "$restic" -r "s3:http://127.0.0.1:$far/restic-far" init -q ;;
+      restic) "$restic" -r "s3:http://127.0.0.1:$port/b-restic" init -q ;;
+      restic-far) "$restic" -r "s3:http://127.0.0.1:$far/b-restic-far" init -q ;;
     esac
     timed "$pair-backup"
     timed "$pair-read"
@@ -99,7 +96,7 @@ for ((round = 1; round <= runs; round++)); do
       timed client-get
       rm -rf pieces local.repository* server/client
     fi
-    rm -rf "server/$bucket"
+    rm -rf "server/b-$pair"
   done
   printf '    round %s of %s\n' "$round" "$runs" >&2
 done
