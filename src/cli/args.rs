@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::cli::{
-    backup, cat, check, completion, copy, init, list, plan, proof, prune, renew, restore, schema, show, verify,
+    backup, cat, check, completion, copy, init, keys, list, plan, proof, prune, renew, restore, schema, show, verify,
 };
 
 /// Backs a whole self-hosted platform up, proves every copy, and brings it back.
@@ -81,6 +81,8 @@ pub enum Verb {
     Prune(prune::Prune),
     #[command(subcommand)]
     Proof(proof::Proof),
+    #[command(subcommand)]
+    Keys(keys::Keys),
     Schema(schema::Schema),
     Completion(completion::Completion),
 }

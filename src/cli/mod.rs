@@ -12,6 +12,7 @@ mod copy;
 mod exits;
 mod human;
 mod init;
+mod keys;
 mod list;
 mod output;
 mod place;
@@ -74,7 +75,13 @@ fn run(cli: Cli) -> Result<Exit, JobError> {
         signal::watch(cx.cancel.clone())?;
         let looks = matches!(
             cli.verb,
-            Verb::Check(_) | Verb::Plan(_) | Verb::List(_) | Verb::Show(_) | Verb::Prune(_) | Verb::Proof(_)
+            Verb::Check(_)
+                | Verb::Plan(_)
+                | Verb::List(_)
+                | Verb::Show(_)
+                | Verb::Prune(_)
+                | Verb::Proof(_)
+                | Verb::Keys(keys::Keys::List(_))
         );
         let outcome = tokio::select! {
             biased;
@@ -112,6 +119,7 @@ async fn verb(verb: Verb, global: &Global, cx: &Context) -> Result<Exit, JobErro
         Verb::Renew(verb) => verb.run(global, cx).await,
         Verb::Prune(verb) => verb.run(global, cx).await,
         Verb::Proof(verb) => verb.run(global, cx).await,
+        Verb::Keys(verb) => verb.run(global, cx).await,
         Verb::Schema(verb) => verb.run(),
         Verb::Completion(verb) => verb.run(),
     }

@@ -11,6 +11,8 @@ pub mod copy;
 mod error;
 mod features;
 pub mod init;
+mod key_files;
+pub mod keys;
 pub mod list;
 mod nearest;
 mod open;

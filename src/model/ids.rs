@@ -30,6 +30,12 @@ macro_rules! ulid_id {
             }
         }
 
+        impl From<$name> for Ulid {
+            fn from(id: $name) -> Ulid {
+                id.0
+            }
+        }
+
         impl FromStr for $name {
             type Err = IdError;
             /// Only the canonical spelling is taken, so that one id has one key in a repository.

@@ -10,7 +10,9 @@ use crate::model::{
     Digest, DocumentId, Finding, Key, Level, Manifest, Name, ObjectInfo, Origin, Proof, Role, RunId, Statement,
     Timestamp, Tombstone,
 };
+use crate::repository::base::LATE;
 use crate::repository::document::damaged;
+use crate::repository::envelope::Signed;
 use crate::repository::error::During as _;
 use crate::repository::layout::RunObject;
 use crate::repository::versions::{self, Found};
@@ -191,6 +193,7 @@ impl Repository {
         let Some((_, run, _)) = layout::parse_tombstone(&object.key) else { return Ok(None) };
         let Some(bytes) = self.get_small(&object.key).await? else { return Ok(None) };
         let signed = self.open_document::<Tombstone>(&object.key, &bytes, Role::Collector).ok();
+        let signed = signed.filter(|signed| self.signed_in_time(Role::Collector, &signed.signer, object.created));
         let day = SignedDuration::from_hours(24);
         Ok(signed.map(|signed| signed.document).filter(|tombstone| {
             tombstone.policy == *policy
@@ -232,6 +235,10 @@ impl Repository {
                 return Ok(ReadBackup::Invalid(InvalidBackup { policy, run, created, class, problem }));
             }
         };
+        if !self.signed_in_time(Role::Writer, &signed.signer, created) {
+            let (class, problem) = (ErrorClass::Refused, format!("{} is not believed: {LATE}", object.key));
+            return Ok(ReadBackup::Invalid(InvalidBackup { policy, run, created, class, problem }));
+        }
         let mut backup = Backup { manifest: signed.document, sha256: signed.sha256, created, proofs: Vec::new() };
         if tombstones.iter().any(|tombstone| tombstone.manifest_sha256 == backup.sha256) {
             return Ok(ReadBackup::Expired(Box::new(backup)));
@@ -291,11 +298,18 @@ impl Repository {
         says: impl Fn(&Statement) -> bool,
     ) -> Result<Option<(Timestamp, Statement)>, RepositoryError> {
         let check = |bytes: &bytes::Bytes| {
-            let statement = self.open_document::<Statement>(&object.key, bytes, Role::Prover)?.document;
-            if says(&statement) { Ok(statement) } else { Err(damaged(&object.key, "it is a proof of something else")) }
+            let Signed { document: statement, signer, .. } =
+                self.open_document::<Statement>(&object.key, bytes, Role::Prover)?;
+            if says(&statement) {
+                Ok((statement, signer))
+            } else {
+                Err(damaged(&object.key, "it is a proof of something else"))
+            }
         };
         match self.oldest(object, check).await {
-            Ok(found) => Ok(Some(found)),
+            Ok((created, (statement, signer))) => {
+                Ok(self.signed_in_time(Role::Prover, &signer, created).then_some((created, statement)))
+            }
             Err(error) if error.class() == ErrorClass::Failed => Err(error),
             Err(_) => Ok(None),
         }

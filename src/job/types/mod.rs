@@ -10,6 +10,7 @@ mod cat;
 mod check;
 mod copy;
 mod init;
+mod keys;
 mod list;
 mod place;
 mod plan;
@@ -27,6 +28,10 @@ pub use cat::{CatRequest, CatStream};
 pub use check::{CheckReport, CheckRequest, CheckedStore, FindingGroup};
 pub use copy::{CopiesIn, CopyFailure, CopyHeld, CopyReceiver, CopyReport, CopyRequest, CopyRow};
 pub use init::{InitFile, InitKeys, InitReport, InitRequest};
+pub use keys::{
+    ChangedRow, ConfigRow, DedupRow, KeysChange, KeysChangeReport, KeysChangeRequest, KeysListReport, KeysListRequest,
+    KeysPlace, KeysRow, NewKey, PinAction, PinFile, PinLine, Pinned, RecipientRow, RoleKeyRow,
+};
 pub use list::{ListReport, ListRequest, ListRow, ListSource};
 pub use place::Place;
 pub use plan::{PlanBackupReport, PlanBackupRequest, PlanSource};

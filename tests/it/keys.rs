@@ -1,0 +1,5 @@
+//! Keys come and go, and everything that was ever backed up stays readable.
+
+mod chain;
+mod orders;
+mod verbs;
