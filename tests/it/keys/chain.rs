@@ -269,6 +269,41 @@ async fn a_retired_key_says_nothing_new() {
     assert!(bed.fixture.runs().await.contains(&forged));
 }
 
+/// What began with the old keys ends with them, whatever is rotated meanwhile.
+#[tokio::test]
+async fn a_backup_under_way_is_not_hindered() {
+    let mut bed = Bed::new().await;
+    bed.backup(1).await;
+    let (repository, writer) = bed.fixture.open(&bed.fixture.store).await.unwrap();
+    let run = repository.start_run(&name("shop"), bed.fixture.cx.clock.ulid().into()).await.unwrap();
+    bed.rotate_dedup().await;
+    let recipient = bed.fixture.trust.recipients[1].clone();
+    bed.change(&KeyChange::RemoveRecipient { recipient }, None).await;
+    bed.fixture.capture(&repository, &run, &writer, &[("globals", noise(2, 100))]).await.unwrap();
+    bed.fixture.commit(&repository, &run, &writer).await.unwrap();
+    bed.backup(3).await;
+    let backups = bed.fixture.backups().await;
+    for (backup, n) in backups.iter().zip([3, 2, 1]) {
+        assert_eq!(bed.fixture.read(backup, 0).await.unwrap(), noise(n, 100), "backup {n}");
+    }
+}
+
+/// Until a new key is pinned, what it signs does not count, and what was there still does.
+#[tokio::test]
+async fn a_key_that_is_not_pinned_is_no_damage() {
+    let mut bed = Bed::new().await;
+    let old = bed.backup(1).await;
+    let pins = bed.fixture.trust.clone();
+    bed.rotate_writer().await;
+    let new = bed.backup(2).await;
+    bed.fixture.trust = pins;
+    let catalog = bed.repository().await.catalog(None).await.unwrap();
+    assert_eq!(catalog.backups.iter().map(|backup| backup.manifest.run).collect::<Vec<_>>(), [old]);
+    let invalid = &catalog.invalid[0];
+    assert_eq!((invalid.run, invalid.class), (new, ErrorClass::Refused));
+    assert!(invalid.problem.contains("which is not pinned and signed backups/shop/"), "{}", invalid.problem);
+}
+
 /// Neither who writes, nor who wrote, nor who proves.
 #[tokio::test]
 async fn a_configuration_by_anybody_but_the_operator_is_refused() {

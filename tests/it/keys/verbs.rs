@@ -1,12 +1,14 @@
 //! `lifeboat keys` as a person types it.
 
 use lifeboat::config::load_trust;
-use lifeboat::model::{Role, RunId};
-use lifeboat::repository::{SigningKey, generate_identity};
+use lifeboat::model::{Level, Role, RunId, Statement};
+use lifeboat::repository::{SigningKey, generate_identity, peek};
 
+use super::chain::HOUR;
 use crate::support::forge::Forge;
-use crate::support::local::Said;
+use crate::support::local::{Said, objects};
 use crate::support::person::Person;
+use crate::support::play::set_time;
 use crate::support::repository::noise;
 
 /// A repository in a folder, pins in `trust.yaml`, the operator's key beside it.
@@ -197,6 +199,64 @@ async fn a_key_with_a_date_is_warned_of_and_then_signs_nothing() {
     desk.say("verify latest --level hashed --signing-key new.key").exits(12).says("it is retired");
     // What they signed still counts.
     desk.say("list").exits(0).says("hashed");
+}
+
+/// The thief of a retired prover's key proves nothing; what it proved in its time stays proved.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_late_proof_raises_no_level() {
+    let mut desk = Desk::new().await;
+    let run = desk.backup(0).await;
+    desk.say("verify latest --level present --signing-key prover.key").exits(0);
+    desk.change("rotate prover --generate-keys p");
+    let proofs = |desk: &Desk| -> Vec<String> {
+        objects(&desk.forge.path("repo")).into_iter().filter(|key| key.contains("/proofs/")).collect()
+    };
+    let stored = peek::<Statement>(&desk.forge.read(&proofs(&desk)[0])).unwrap().document;
+    let mut forged = stored.clone();
+    forged.predicate.id = lifeboat::clock::system().ulid().into();
+    for capture in &mut forged.predicate.captures {
+        capture.reached = Some(Level::Restored);
+    }
+    let name = format!("backups/shop/{run}/proofs/{}.json", forged.predicate.id);
+    desk.forge.write(&name, &desk.forge.sign(&forged, Role::Prover));
+    let now = lifeboat::clock::system().now();
+    set_time(&desk.forge.object(&name), now + 80 * HOUR);
+    desk.say("list").exits(0).says("present").says("is no valid proof of this backup");
+    // In time, by the store's clock, it cannot be told from one that was being made when the key was retired.
+    set_time(&desk.forge.object(&name), now + 70 * HOUR);
+    desk.say("list").exits(0).says("restored");
+}
+
+/// A policy that pins, and a person who changes it first.
+#[test]
+fn the_policy_may_be_changed_first_and_dates_are_told_where_backups_run() {
+    let person = Person::new(Vec::new());
+    person.say("init one --generate-keys keys").exits(0);
+    // The policy alone pins: no dedup pin, which could only follow.
+    std::fs::remove_file(person.path("keys/trust.yaml")).unwrap();
+    let new = generate_identity().recipient;
+    let policy = person.read("keys/policy.yaml");
+    person
+        .write("keys/policy.yaml", policy.replacen("    recipients:\n", &format!("    recipients:\n    - {new}\n"), 1));
+    person.say("backup -f keys").exits(12).says(&format!("it lacks {new}"));
+    let operator = "-f keys --signing-key keys/operator.key";
+    person.say(&format!("keys add recipient {new} {operator} --expires 2026-01-31")).exits(0);
+    let check = person.say("check -f keys");
+    assert!(check.out.contains("the writer's key and the dedup key are those"), "{}", check.out);
+    assert!(check.out.contains(&format!("{new} expired on 2026-01-31")), "{}", check.out);
+    let backup = person.say("backup -f keys");
+    assert!(backup.out.contains("expired on 2026-01-31"), "{}{}", backup.out, backup.err);
+
+    person.say(&format!("keys rotate writer --generate-keys w --expires 2026-02-01 {operator}")).exits(0);
+    let policy = person.read("keys/policy.yaml").replace("{file: writer.key}", "{file: ../w/writer.key}");
+    let report = person.say("keys list -f keys --json");
+    let report: serde_json::Value = serde_json::from_str(&report.out).unwrap();
+    let keys = report["repositories"][0]["keys"].as_array().unwrap();
+    let current = keys.iter().find(|one| one["role"] == "writer" && one["status"] == "current").unwrap();
+    let policy = policy.replacen("      writer: [", &format!("      writer: [{}, ", current["key"]), 1);
+    person.write("keys/policy.yaml", policy);
+    let said = person.say("backup -f keys").exits(12);
+    said.says("this writer's key expired on 2026-02-01").says("lifeboat keys rotate writer");
 }
 
 /// A policy's repositories change together: one dedup pin serves all of them.
