@@ -173,7 +173,7 @@ impl Repository {
 pub(in crate::repository) const LATE: &str = "it was stored long after the key that signed it was retired";
 
 /// The store's time of a manifest that was listed.
-fn committed(objects: &[ObjectInfo], policy: &Name, run: RunId) -> Timestamp {
+pub(in crate::repository) fn committed(objects: &[ObjectInfo], policy: &Name, run: RunId) -> Timestamp {
     let key = layout::manifest(policy, run);
     objects.iter().find(|object| object.key == key).map_or(Timestamp::MAX, |object| object.created)
 }

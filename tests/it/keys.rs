@@ -1,5 +1,6 @@
 //! Keys come and go, and everything that was ever backed up stays readable.
 
 mod chain;
+mod guide;
 mod orders;
 mod verbs;

@@ -263,6 +263,7 @@ async fn a_retired_key_says_nothing_new() {
     let next = bed.backup(4).await;
     assert!(!bed.fixture.backups().await[0].manifest.sources[0].base.contains(&forged), "and nothing builds on it");
     assert_eq!(bed.fixture.runs().await[0], next);
+    assert_eq!(bed.fixture.backups().await[0].manifest.previous.as_ref().unwrap().run, expected[0]);
 
     // Retired by mistake: the operator takes it back.
     bed.change(&KeyChange::AddKey { role: Role::Writer, key: former.public(), expires: None }, None).await;
