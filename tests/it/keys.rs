@@ -3,4 +3,5 @@
 mod chain;
 mod guide;
 mod orders;
+mod stores;
 mod verbs;

@@ -36,7 +36,7 @@ impl Bed {
     }
 
     pub async fn backup(&self, n: u64) -> RunId {
-        let streams = [("globals", noise(n, 100)), ("db/shop", noise(1, 300_000))];
+        let streams = [("globals", noise(n, 100)), ("db/shop", noise(1, 30_000))];
         self.fixture.backup(&self.fixture.store, &streams).await.unwrap().manifest.run
     }
 

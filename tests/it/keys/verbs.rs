@@ -50,7 +50,7 @@ impl Desk {
     }
 
     async fn backup(&self, n: u64) -> RunId {
-        let streams = [("globals", noise(n, 100)), ("db/shop", noise(1, 300_000))];
+        let streams = [("globals", noise(n, 100)), ("db/shop", noise(1, 30_000))];
         self.forge.fixture.backup(&self.forge.fixture.store, &streams).await.unwrap().manifest.run
     }
 
