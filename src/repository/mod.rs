@@ -8,6 +8,7 @@ mod base;
 mod buffers;
 mod catalog;
 mod chunker;
+mod collect;
 mod commit;
 mod copy;
 mod create;
@@ -30,6 +31,7 @@ mod segment;
 mod select;
 mod signing;
 mod stream_hash;
+mod tombstones;
 mod unseal;
 mod versions;
 mod writer;
@@ -39,20 +41,23 @@ use crate::store::Store;
 
 pub use attempt::{Attempt, AttemptSpec};
 pub use base::with_causes;
-pub use catalog::{Backup, Catalog, InvalidBackup, ProofEntry};
+pub use catalog::{Backup, Catalog, Expired, InvalidBackup, Lost, ProofEntry, Unfinished};
 pub use chunker::{Chunker, Gear};
+pub use collect::{Collected, Collector, DeadRun, Sweep, Tally, Why};
 pub use commit::{CommitRequest, Committed};
 pub use copy::CopyFrom;
 pub use create::NewRepository;
 pub use envelope::{Document, Envelope, EnvelopeError, Peeked, Signed, open, peek, sign};
 pub use error::{ErrorClass, RepositoryError};
 pub use keys::{DedupKey, DedupKeyError, LineageKeys};
+pub use holds::{Held, Holds};
 pub use lock::{Kept, Renewed};
 pub use read::{CaptureReader, ChunkList, as_failure, documents};
 pub use restore_text::{is_restore_text, restore_text};
 pub use run::Run;
 pub use seal::{ChunkSealer, MAX_RECIPIENTS, SealError, Sealer};
 pub use select::SelectError;
+pub use tombstones::Buried;
 pub use signing::{SigningKey, SigningKeyError, key_id, public_key_pem};
 pub use unseal::{GeneratedIdentity, Identities, generate_identity};
 pub use writer::{Tuning, Writer};
@@ -95,5 +100,16 @@ impl Repository {
     /// them, and it is not signed: a raised one would let a writer take over what the collector is about to delete.
     pub fn constants(&self) -> Constants {
         Constants::FORMAT_1
+    }
+
+    /// The times that the collector waits: the longer of those that are compiled in and those of the file.
+    pub(in crate::repository) fn patience(&self) -> Constants {
+        let (ours, theirs) = (Constants::FORMAT_1, self.marker.constants);
+        Constants {
+            max_run: ours.max_run.max(theirs.max_run),
+            margin: ours.margin.max(theirs.margin),
+            min_age: ours.min_age.max(theirs.min_age),
+            grace: ours.grace.max(theirs.grace),
+        }
     }
 }
