@@ -17,6 +17,7 @@ mod cli;
 mod cli_json;
 mod cli_refusals;
 mod cli_signals;
+mod collect;
 mod copy;
 mod crash;
 mod damage;

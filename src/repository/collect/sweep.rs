@@ -46,7 +46,7 @@ impl Repository {
         let holds = self.holds(policy).await?;
         let held: BTreeSet<RunId> = holds.held.keys().copied().collect();
         let sorted = Sorted::of(&catalog, &held, at, &self.patience());
-        let Named { live, bytes, unread } = self.named(sorted.live.iter().copied()).await?;
+        let Named { live, lists, unread } = self.named(sorted.live.iter().copied()).await?;
         let live_backups = sorted.live.len() as u64;
         let Sorted { runs, mut doubts, .. } = sorted;
         doubts.extend(unread);
@@ -65,7 +65,7 @@ impl Repository {
             findings: catalog.findings.into_iter().chain(holds.findings).collect(),
             digest: Digest([0; 32]),
             live_backups,
-            list_bytes: bytes,
+            lists,
             live,
             began,
         };
