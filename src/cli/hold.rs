@@ -92,8 +92,7 @@ fn list_text(report: &HoldListReport) -> String {
     if report.holds.is_empty() {
         text.line(format!("nothing of policy {} is held", report.policy));
     }
-    let rows: Vec<Vec<String>> =
-        report.holds.iter().map(|row| vec![row.run.to_string(), row.reason.clone()]).collect();
+    let rows: Vec<Vec<String>> = report.holds.iter().map(|row| vec![row.run.to_string(), row.reason.clone()]).collect();
     text.table(0, &rows);
     text.finish()
 }

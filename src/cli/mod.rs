@@ -74,10 +74,8 @@ fn run(cli: Cli) -> Result<Exit, JobError> {
     let outcome = runtime.block_on(async {
         let cx = Context::new(progress::monitor(&cli.global));
         signal::watch(cx.cancel.clone())?;
-        let looks = matches!(
-            cli.verb,
-            Verb::Check(_) | Verb::Plan(_) | Verb::List(_) | Verb::Show(_) | Verb::Proof(_)
-        ) || matches!(&cli.verb, Verb::Prune(prune) if prune.only_looks());
+        let looks = matches!(cli.verb, Verb::Check(_) | Verb::Plan(_) | Verb::List(_) | Verb::Show(_) | Verb::Proof(_))
+            || matches!(&cli.verb, Verb::Prune(prune) if prune.only_looks());
         let outcome = tokio::select! {
             biased;
             // What only looks leaves nothing behind. The others tidy up and end by themselves.

@@ -66,10 +66,10 @@ fn text(report: &UndeleteReport) -> String {
     let UndeleteReport { run, verified, .. } = report;
     let mut text = Text::new();
     text.line(format!("{run} is listed again"));
-    match verified.outcome {
-        Outcome::Passed => text.line("every object of it is there"),
-        _ => text.line(format!("it is NOT whole: lifeboat verify {run}")),
-    };
-    text.findings(0, &verified.findings);
+    if verified.outcome == Outcome::Passed {
+        text.line("every object of it is there");
+    } else {
+        text.line(format!("it is NOT whole: lifeboat verify {run}")).findings(0, &verified.findings);
+    }
     text.finish()
 }

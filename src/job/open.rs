@@ -14,8 +14,8 @@ use crate::job::types::{BackupRef, Place};
 use crate::job::{Exit, JobError};
 use crate::model::{BackupStatus, Name, PublicKey, Role, Timestamp};
 use crate::repository::{
-    Backup, Catalog, Collector, DedupKey, ErrorClass, Identities, Repository, RepositoryError, SelectError, SigningKey, Tuning,
-    Writer,
+    Backup, Catalog, Collector, DedupKey, ErrorClass, Identities, Repository, RepositoryError, SelectError, SigningKey,
+    Tuning, Writer,
 };
 use crate::secret::SecretRef;
 use crate::store::{ErrorKind, Store, StoreError, Trouble};

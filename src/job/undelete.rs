@@ -25,9 +25,8 @@ pub async fn run(request: UndeleteRequest, cx: &Context) -> Result<UndeleteRepor
     // The store asks for the right to delete; who has that and not the key is no collector.
     collector(&repository, place)?;
     let before = catalog(&repository, place).await?;
-    let tombstones = before.tombstones.iter().filter(|((of, run), _)| {
-        *of == policy.name && run.to_string().starts_with(wanted)
-    });
+    let tombstones =
+        before.tombstones.iter().filter(|((of, run), _)| *of == policy.name && run.to_string().starts_with(wanted));
     let found: Vec<(&_, &Vec<Buried>)> = tombstones.collect();
     let [((_, run), tombstones)] = found[..] else {
         let hint = "lifeboat undelete --list -f POLICY shows what has expired";
@@ -44,11 +43,7 @@ pub async fn run(request: UndeleteRequest, cx: &Context) -> Result<UndeleteRepor
             .hint(format!("lifeboat list says why; lifeboat verify {run}")));
     };
     let verified = verify::is_present(&repository, backup, cx).await?;
-    Ok(UndeleteReport {
-        run: *run,
-        tombstones: tombstones.len() as u64,
-        verified,
-    })
+    Ok(UndeleteReport { run: *run, tombstones: tombstones.len() as u64, verified })
 }
 
 fn rows(repository: &Repository, catalog: &Catalog, now: Timestamp) -> Vec<ExpiredRow> {

@@ -12,8 +12,8 @@ use crate::model::{
 use crate::repository::document::damaged;
 use crate::repository::error::During as _;
 use crate::repository::layout::RunObject;
-use crate::repository::versions::{self, Found};
 use crate::repository::tombstones::Buried;
+use crate::repository::versions::{self, Found};
 use crate::repository::{ErrorClass, MAX_DOCUMENT_BYTES, Repository, RepositoryError, layout};
 use crate::store::ErrorKind;
 

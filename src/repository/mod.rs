@@ -49,16 +49,16 @@ pub use copy::CopyFrom;
 pub use create::NewRepository;
 pub use envelope::{Document, Envelope, EnvelopeError, Peeked, Signed, open, peek, sign};
 pub use error::{ErrorClass, RepositoryError};
-pub use keys::{DedupKey, DedupKeyError, LineageKeys};
 pub use holds::{Held, Holds};
+pub use keys::{DedupKey, DedupKeyError, LineageKeys};
 pub use lock::{Kept, Renewed};
 pub use read::{CaptureReader, ChunkList, as_failure, documents};
 pub use restore_text::{is_restore_text, restore_text};
 pub use run::Run;
 pub use seal::{ChunkSealer, MAX_RECIPIENTS, SealError, Sealer};
 pub use select::SelectError;
-pub use tombstones::Buried;
 pub use signing::{SigningKey, SigningKeyError, key_id, public_key_pem};
+pub use tombstones::Buried;
 pub use unseal::{GeneratedIdentity, Identities, generate_identity};
 pub use writer::{Tuning, Writer};
 

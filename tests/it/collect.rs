@@ -61,10 +61,7 @@ impl Scene {
         let catalog = repository.catalog(None).await.unwrap();
         let backup = catalog.backups.iter().find(|backup| backup.manifest.run == run).unwrap();
         let rule = "a test".to_owned();
-        repository
-            .expire(&name("shop"), run, backup.sha256, rule, &collector, &self.fixture.cx)
-            .await
-            .unwrap()
+        repository.expire(&name("shop"), run, backup.sha256, rule, &collector, &self.fixture.cx).await.unwrap()
     }
 
     async fn sweep(&self) -> Sweep {
@@ -259,7 +256,11 @@ async fn it_fails_closed_on_doubt_and_not_on_its_own_half_done_work() {
         for emptied in [true, false] {
             let disk = scene.disk.copy(scene.clock.clone());
             let key = Key::new(key.clone()).unwrap();
-            if emptied { disk.overwrite(&key, "") } else { disk.delete(&key) }
+            if emptied {
+                disk.overwrite(&key, "")
+            } else {
+                disk.delete(&key)
+            }
             let error = scene.collect_in(&disk.store()).await.unwrap_err();
             assert!(matches!(error, RepositoryError::Doubt { .. }), "{key}: {error}");
         }

@@ -52,6 +52,7 @@ mod postgres_restore_undone;
 mod postgres_restorer;
 mod postgres_sandbox;
 mod prune;
+mod prune_apply;
 mod roles;
 mod s3_credentials;
 mod s3_errors;

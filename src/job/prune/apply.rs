@@ -34,10 +34,12 @@ pub async fn apply(request: PruneApplyRequest, cx: &Context) -> Result<PruneAppl
     let planned = planned(&repository, place, ask).await?;
     check_same(&file, &planned.file)?;
     let plan = planned.report(place, false);
-    check_amount(&planned, request.yes_delete)?;
+    let blocked = !plan.doubts.is_empty();
+    if !blocked {
+        check_amount(&planned, request.yes_delete)?;
+    }
     let mut findings = plan.findings.clone();
     let expired = expire(&repository, &planned, &collector, cx).await?;
-    let blocked = !plan.doubts.is_empty();
     let collected = if blocked {
         Collected::default()
     } else {
@@ -85,7 +87,8 @@ fn read(request: &PruneApplyRequest) -> Result<PlanFile, JobError> {
     if file.is_known() {
         Ok(file)
     } else {
-        Err(JobError::usage(format!("{path} is a {} of {}, not a plan of prune", file.kind, file.api_version)).hint(hint))
+        Err(JobError::usage(format!("{path} is a {} of {}, not a plan of prune", file.kind, file.api_version))
+            .hint(hint))
     }
 }
 
@@ -167,7 +170,8 @@ fn refused(collected: &Collected, refusal: &str, locks: bool) -> Finding {
         let cure = "this store does not say whether a lock keeps them: if so, they go with a later prune";
         Finding::warning("collector", message).cure(cure)
     } else {
-        let cure = "give the collector's key the right to delete versions: lifeboat init URL --print-access aws|gcp|minio";
+        let cure =
+            "give the collector's key the right to delete versions: lifeboat init URL --print-access aws|gcp|minio";
         Finding::problem("collector", message).cure(cure)
     }
 }

@@ -60,8 +60,7 @@ pub(super) fn judge(
     limit: Option<u32>,
     at: Timestamp,
 ) -> Decision {
-    let candidates: Vec<Candidate> =
-        listed.backups.iter().map(|backup| candidate(backup, holds, given_up)).collect();
+    let candidates: Vec<Candidate> = listed.backups.iter().map(|backup| candidate(backup, holds, given_up)).collect();
     plan::retention(&candidates, rules, limit, at)
 }
 

@@ -114,9 +114,10 @@ pub(super) async fn planned(repository: &Repository, place: &Place, ask: Ask) ->
 fn wanted(decision: &Decision, listed: &Catalog, at: Timestamp) -> Vec<Expiry> {
     let row = |verdict: &BackupVerdict| {
         let backup = listed.backups.iter().find(|backup| backup.manifest.run == verdict.run)?;
-        let against = verdict.captures.iter().flat_map(|capture| {
-            capture.reasons.iter().map(move |reason| format!("{}: {reason}", capture.source))
-        });
+        let against = verdict
+            .captures
+            .iter()
+            .flat_map(|capture| capture.reasons.iter().map(move |reason| format!("{}: {reason}", capture.source)));
         Some(Expiry {
             run: verdict.run,
             manifest_sha256: backup.sha256,
@@ -130,12 +131,7 @@ fn wanted(decision: &Decision, listed: &Catalog, at: Timestamp) -> Vec<Expiry> {
 }
 
 /// A run that retention does not speak of: its manifest is lost or cannot be believed, or there are no rules.
-async fn given_up(
-    repository: &Repository,
-    listed: &Catalog,
-    run: RunId,
-    at: Timestamp,
-) -> Result<Expiry, JobError> {
+async fn given_up(repository: &Repository, listed: &Catalog, run: RunId, at: Timestamp) -> Result<Expiry, JobError> {
     let reasons = vec![Reason::new(Rule::Asked, "given up by --expire").to_string()];
     let expiry = |manifest_sha256, committed: Option<Timestamp>| Expiry {
         run,

@@ -91,10 +91,7 @@ fn marks(bytes: &[u8]) -> Result<Vec<u64>, String> {
 
 impl Repository {
     /// Every chunk that these backups name. Fails only if the store does; what is wrong with a list is told.
-    pub(super) async fn named<'a>(
-        &self,
-        backups: impl Iterator<Item = &'a Backup>,
-    ) -> Result<Named, RepositoryError> {
+    pub(super) async fn named<'a>(&self, backups: impl Iterator<Item = &'a Backup>) -> Result<Named, RepositoryError> {
         let mut named = Named::default();
         let mut lists = Vec::new();
         for manifest in backups.map(|backup| &backup.manifest) {
