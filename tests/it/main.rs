@@ -18,6 +18,7 @@ mod cli_json;
 mod cli_refusals;
 mod cli_signals;
 mod collect;
+mod collect_buckets;
 mod copy;
 mod crash;
 mod damage;

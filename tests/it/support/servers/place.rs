@@ -35,12 +35,12 @@ impl Pair {
         }
     }
 
-    /// A new bucket on the server that the tests share, and a prefix in it.
     /// Whether the server tells a lock from a missing right.
     pub fn says_locked(self) -> bool {
         !matches!(self, Pair::S3Weed | Pair::MinioWeed)
     }
 
+    /// A new bucket on the server that the tests share, and a prefix in it.
     pub async fn place(self, kind: Kind) -> Place {
         match self {
             Pair::S3Minio | Pair::MinioMinio => self.on(minio::shared().await, kind).await,
