@@ -35,6 +35,7 @@ mod versions;
 mod writer;
 
 use crate::model::{BucketConfig, Constants, Marker, RepositoryId, Trust};
+use crate::mutation::{self, Mutation};
 use crate::store::Store;
 
 pub use attempt::{Attempt, AttemptSpec};
@@ -81,6 +82,12 @@ impl Repository {
         &self.store
     }
 
+    /// The same repository, reached in another way.
+    #[cfg(test)]
+    pub(crate) fn over(&self, store: Store) -> Self {
+        Self { store, ..self.clone() }
+    }
+
     /// The configuration in force.
     pub fn config(&self) -> &BucketConfig {
         &self.config
@@ -94,6 +101,13 @@ impl Repository {
     /// The times of the commit protocol that a writer keeps to: those that are compiled in. The file may only raise
     /// them, and it is not signed: a raised one would let a writer take over what the collector is about to delete.
     pub fn constants(&self) -> Constants {
-        Constants::FORMAT_1
+        let mut constants = Constants::FORMAT_1;
+        if mutation::on(Mutation::ShortGrace) {
+            constants.grace = constants.max_run / 6;
+        }
+        if mutation::on(Mutation::ShortMinAge) {
+            constants.min_age = constants.max_run / 6;
+        }
+        constants
     }
 }

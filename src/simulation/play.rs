@@ -1,0 +1,118 @@
+//! One seed, from an empty pair of repositories to the last call.
+
+use crate::mutation::Mutation;
+use crate::simulation::MUTATION;
+use crate::simulation::actors::{Kind, act};
+use crate::simulation::cast::Cast;
+use crate::simulation::executor::{self, Actor, Executor};
+use crate::simulation::watch::Watch;
+use crate::simulation::world::{Luck, Row, Step, What};
+
+/// What is played.
+#[derive(Debug, Clone)]
+pub struct Script {
+    /// Kinds of actors, each as often as it is likely.
+    pub kinds: Vec<Kind>,
+    pub luck: Luck,
+    /// Actors at the same time.
+    pub together: usize,
+    /// Actors in all.
+    pub actors: u32,
+    pub mutation: Option<Mutation>,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Played {
+    pub operations: u64,
+    pub commits: u64,
+    pub deletes: u64,
+    pub expired: u64,
+    pub restored: u64,
+    pub trace: Vec<Row>,
+    /// The first promise that was not kept.
+    pub broken: Option<String>,
+}
+
+/// The rule is broken until this is dropped.
+struct Broken;
+
+impl Broken {
+    fn new(mutation: Option<Mutation>) -> Self {
+        MUTATION.set(mutation);
+        Self
+    }
+}
+
+impl Drop for Broken {
+    fn drop(&mut self) {
+        MUTATION.set(None);
+    }
+}
+
+pub fn play(seed: u64, script: &Script) -> Played {
+    let executor = Executor::start();
+    let cast = Cast::new(&executor, seed, script.luck);
+    let _broken = Broken::new(script.mutation);
+    let mut watch = Watch::default();
+    let mut alive: Vec<(Actor, &'static str)> = Vec::new();
+    let mut hired: Actor = 0;
+    let mut broken = None;
+    loop {
+        alive.retain(|(actor, _)| executor.is_alive(*actor));
+        let enter = cast.world.random(|random| random.once_in(12));
+        if hired < script.actors && (alive.is_empty() || (alive.len() < script.together && enter)) {
+            hired += 1;
+            let (kind, random) =
+                cast.world.random(|random| (script.kinds[random.below(script.kinds.len())], random.fork()));
+            alive.push((hired, kind.name()));
+            cast.world.note(hired, 0, What::Begins(kind.name()), "");
+            let (of, world) = (cast.clone(), cast.world.clone());
+            let actor = hired;
+            executor::spawn(actor, async move {
+                let (how, why) = match act(of, kind, random).await {
+                    Ok(()) => ("well", String::new()),
+                    Err(error) => ("with an error:", error.to_string()),
+                };
+                world.note(actor, 0, What::Ends(how), &why);
+            });
+        }
+        let actors: Vec<Actor> = alive.iter().map(|(actor, _)| *actor).collect();
+        let step = cast.world.step(&executor, &actors);
+        if let Err(problem) = watch.look(&executor, &cast) {
+            broken = Some(problem);
+            break;
+        }
+        alive.retain(|(actor, _)| executor.is_alive(*actor));
+        if step == Step::Idle && alive.is_empty() && hired == script.actors {
+            break;
+        }
+        assert!(
+            step != Step::Idle || hired < script.actors || alive.is_empty(),
+            "seed {seed}: {alive:?} wait for nothing"
+        );
+    }
+    let restored = match (&broken, watch.restore_all(&executor, &cast)) {
+        (None, Ok(restored)) => restored,
+        (None, Err(problem)) => {
+            broken = Some(problem);
+            0
+        }
+        (Some(_), _) => 0,
+    };
+    Played {
+        operations: cast.world.operations(),
+        commits: watch.commits,
+        deletes: watch.deletes,
+        expired: watch.expired,
+        restored,
+        trace: cast.world.trace(),
+        broken,
+    }
+}
+
+/// The end of a trace, to read.
+pub fn tail(trace: &[Row], rows: usize) -> String {
+    let from = trace.len().saturating_sub(rows);
+    trace[from..].iter().map(|row| format!("{row}\n")).collect()
+}
