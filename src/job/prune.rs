@@ -1,15 +1,13 @@
 //! `lifeboat prune --explain`: what retention would keep and let expire, and why. Reads, and does nothing else.
 
-use std::collections::BTreeSet;
-
 use crate::context::Context;
 use crate::job::acting::Acting;
 use crate::job::open::{age, catalog, from_repository, now, open_pinned, policy};
 use crate::job::types::{PruneReport, PruneRequest, PruneRow};
 use crate::job::{JobError, list};
-use crate::model::{Finding, Name, RunId, Timestamp};
+use crate::model::{Finding, Name, Timestamp};
 use crate::plan::{self, AT_A_TIME, BackupVerdict, Candidate, CaptureState};
-use crate::repository::Backup;
+use crate::repository::{Backup, Holds};
 
 pub async fn explain(request: PruneRequest, cx: &Context) -> Result<PruneReport, JobError> {
     let policy = policy(&request.place)?;
@@ -20,7 +18,7 @@ pub async fn explain(request: PruneRequest, cx: &Context) -> Result<PruneReport,
     // The proofs decide what is safe to give up, so nothing is believed that no pin vouches for.
     let repository = open_pinned(&request.place, Acting::Restorer, cx).await?;
     let mut listed = catalog(&repository, &request.place).await?;
-    let held = repository.held(&policy.name).await.map_err(from_repository)?;
+    let holds = repository.holds(&policy.name).await.map_err(from_repository)?;
     let now = now(&repository).await?;
     let at = request.at.unwrap_or(now);
     let mut findings = list::findings(&listed);
@@ -33,7 +31,7 @@ pub async fn explain(request: PruneRequest, cx: &Context) -> Result<PruneReport,
         let message = "backups that expired since are not shown, and count for nothing";
         findings.push(Finding::warning(format!("retention as of {at}"), message));
     }
-    let candidates: Vec<Candidate> = listed.backups.iter().map(|backup| candidate(backup, &held)).collect();
+    let candidates: Vec<Candidate> = listed.backups.iter().map(|backup| candidate(backup, &holds)).collect();
     let decision = plan::retention(&candidates, rules, Some(AT_A_TIME), at);
     findings.extend(decision.doubts.iter().map(|doubt| {
         Finding::problem(format!("backup {}", doubt.run), doubt.message.clone()).cure(
@@ -60,7 +58,7 @@ fn row(backup: BackupVerdict, at: Timestamp) -> PruneRow {
     PruneRow { run, committed, age_seconds: age(at, committed), fate, reasons, locked_until, captures }
 }
 
-fn candidate(backup: &Backup, held: &BTreeSet<RunId>) -> Candidate {
+fn candidate(backup: &Backup, holds: &Holds) -> Candidate {
     let manifest = &backup.manifest;
     let captures = manifest.sources.iter().map(|entry| CaptureState {
         source: entry.name.clone(),
@@ -73,7 +71,7 @@ fn candidate(backup: &Backup, held: &BTreeSet<RunId>) -> Candidate {
         committed: backup.committed(),
         finished: manifest.finished,
         tags: manifest.tags.clone(),
-        hold: held.contains(&manifest.run).then(|| "there is a document for it below holds/".to_owned()),
+        hold: holds.held.get(&manifest.run).and_then(|held| Some(held.first()?.reason.clone())),
         locked_until: manifest.lock.as_ref().map(|lock| lock.until),
         captures: captures.collect(),
         failed_sources: manifest.failed_sources.iter().map(|failed| failed.name.clone()).collect(),

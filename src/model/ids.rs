@@ -30,6 +30,13 @@ macro_rules! ulid_id {
             }
         }
 
+        impl $name {
+            /// All its 128 bits.
+            pub fn as_u128(&self) -> u128 {
+                self.0.into()
+            }
+        }
+
         impl FromStr for $name {
             type Err = IdError;
             /// Only the canonical spelling is taken, so that one id has one key in a repository.

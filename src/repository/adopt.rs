@@ -47,7 +47,7 @@ impl Repository {
         let mut found = Vec::new();
         for (run, attempt, key) in notes {
             // The collector may have removed it since it was listed; and a note only ever saves work.
-            let bytes = match self.get_small(key).await {
+            let bytes = match self.get_small(key, None).await {
                 Ok(Some(bytes)) => bytes,
                 Ok(None) => continue,
                 Err(error) => {

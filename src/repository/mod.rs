@@ -8,6 +8,7 @@ mod base;
 mod buffers;
 mod catalog;
 mod chunker;
+mod collect;
 mod commit;
 mod copy;
 mod create;
@@ -30,6 +31,7 @@ mod segment;
 mod select;
 mod signing;
 mod stream_hash;
+mod tombstones;
 mod unseal;
 mod versions;
 mod writer;
@@ -40,13 +42,15 @@ use crate::store::Store;
 
 pub use attempt::{Attempt, AttemptSpec};
 pub use base::with_causes;
-pub use catalog::{Backup, Catalog, InvalidBackup, ProofEntry};
+pub use catalog::{Backup, Catalog, Expired, InvalidBackup, Lost, ProofEntry, Unfinished};
 pub use chunker::{Chunker, Gear};
+pub use collect::{Collected, Collector, DeadRun, Sweep, Tally, Why};
 pub use commit::{CommitRequest, Committed};
 pub use copy::CopyFrom;
 pub use create::NewRepository;
 pub use envelope::{Document, Envelope, EnvelopeError, Peeked, Signed, open, peek, sign};
 pub use error::{ErrorClass, RepositoryError};
+pub use holds::{Held, Holds};
 pub use keys::{DedupKey, DedupKeyError, LineageKeys};
 pub use lock::{Kept, Renewed};
 pub use read::{CaptureReader, ChunkList, as_failure, documents};
@@ -55,6 +59,7 @@ pub use run::Run;
 pub use seal::{ChunkSealer, MAX_RECIPIENTS, SealError, Sealer};
 pub use select::SelectError;
 pub use signing::{SigningKey, SigningKeyError, key_id, public_key_pem};
+pub use tombstones::Buried;
 pub use unseal::{GeneratedIdentity, Identities, generate_identity};
 pub use writer::{Tuning, Writer};
 
@@ -101,13 +106,18 @@ impl Repository {
     /// The times of the commit protocol that a writer keeps to: those that are compiled in. The file may only raise
     /// them, and it is not signed: a raised one would let a writer take over what the collector is about to delete.
     pub fn constants(&self) -> Constants {
-        let mut constants = Constants::FORMAT_1;
-        if mutation::on(Mutation::ShortGrace) {
-            constants.grace = constants.max_run / 6;
+        Constants::FORMAT_1
+    }
+
+    /// The times that the collector waits: the longer of those that are compiled in and those of the file.
+    pub(in crate::repository) fn patience(&self) -> Constants {
+        let (ours, theirs) = (Constants::FORMAT_1, self.marker.constants);
+        let short = ours.max_run / 6;
+        Constants {
+            max_run: ours.max_run.max(theirs.max_run),
+            margin: ours.margin.max(theirs.margin),
+            min_age: if mutation::on(Mutation::ShortMinAge) { short } else { ours.min_age.max(theirs.min_age) },
+            grace: if mutation::on(Mutation::ShortGrace) { short } else { ours.grace.max(theirs.grace) },
         }
-        if mutation::on(Mutation::ShortMinAge) {
-            constants.min_age = constants.max_run / 6;
-        }
-        constants
     }
 }

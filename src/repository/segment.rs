@@ -15,6 +15,7 @@ const MAX_PLAIN_BYTES: u64 = 256 << 20;
 const MAX_READ_LINES: usize = 4 * MAX_LINES;
 /// A line has some 300 bytes and a version of at most 1024; the header has up to 100 recipients.
 const MAX_LINE_BYTES: u64 = 16 << 10;
+const READ_BUFFER: usize = 64 << 10;
 /// No level of zstd up to 19 asks for a window of more than 8 MiB.
 const MAX_WINDOW_LOG: u32 = 23;
 
@@ -175,41 +176,59 @@ impl Repository {
     }
 }
 
-/// Line by line, so that what a hostile frame unpacks to is never held as a whole.
 fn decode(bytes: &[u8]) -> Result<(ListHeader, Vec<ChunkLine>), String> {
+    let mut lines = Vec::new();
+    let header = each_line(bytes, |line| {
+        lines.push(serde_json::from_slice(line).map_err(|error| error.to_string())?);
+        Ok(())
+    })?;
+    Ok((header, lines))
+}
+
+/// Takes each line after the header, one by one, so that what a hostile frame unpacks to is never held as a whole.
+pub(in crate::repository) fn each_line(
+    bytes: &[u8],
+    mut take: impl FnMut(&[u8]) -> Result<(), String>,
+) -> Result<ListHeader, String> {
     if work::simulated() {
-        return read_lines(bytes).map(|(header, lines, _)| (header, lines));
+        return each_unpacked(bytes, &mut take).map(|(header, _)| header);
     }
     let zstd = |error: std::io::Error| error.to_string();
     let mut frame = zstd::stream::read::Decoder::with_buffer(bytes).map_err(zstd)?.single_frame();
     frame.window_log_max(MAX_WINDOW_LOG).map_err(zstd)?;
-    let (header, lines, text) = read_lines(BufReader::new(frame.take(MAX_PLAIN_BYTES + 1)))?;
+    let text = BufReader::with_capacity(READ_BUFFER, frame.take(MAX_PLAIN_BYTES + 1));
+    let (header, text) = each_unpacked(text, &mut take)?;
     if !text.into_inner().into_inner().finish().is_empty() {
         return Err("something follows its frame".into());
     }
-    Ok((header, lines))
+    Ok(header)
 }
 
-/// The unpacked lines, and the reader at their end.
-fn read_lines<R: BufRead>(mut text: R) -> Result<(ListHeader, Vec<ChunkLine>, R), String> {
-    let mut read = 0;
+/// The same of the unpacked text. Returns the reader at its end, too.
+fn each_unpacked<R: BufRead>(
+    mut text: R,
+    take: &mut impl FnMut(&[u8]) -> Result<(), String>,
+) -> Result<(ListHeader, R), String> {
+    let (mut read, mut lines) = (0, 0);
     let mut line = Vec::new();
     let mut header: Option<ListHeader> = None;
-    let mut lines = Vec::new();
     loop {
         line.clear();
         let bytes = text.by_ref().take(MAX_LINE_BYTES).read_until(b'\n', &mut line);
         let bytes = bytes.map_err(|error| error.to_string())?;
         read += bytes as u64;
-        if read > MAX_PLAIN_BYTES || bytes as u64 == MAX_LINE_BYTES || lines.len() > MAX_READ_LINES {
+        if read > MAX_PLAIN_BYTES || bytes as u64 == MAX_LINE_BYTES || lines > MAX_READ_LINES {
             return Err("it unpacks to more than any list".into());
         }
         match (bytes, &header) {
             (0, _) => break,
             (1, _) => {}
             (_, None) => header = Some(serde_json::from_slice(&line).map_err(|error| format!("its header: {error}"))?),
-            (_, Some(_)) => lines.push(serde_json::from_slice(&line).map_err(|error| format!("a line: {error}"))?),
+            (_, Some(_)) => {
+                take(&line).map_err(|error| format!("a line: {error}"))?;
+                lines += 1;
+            }
         }
     }
-    Ok((header.ok_or("it is empty")?, lines, text))
+    Ok((header.ok_or("it is empty")?, text))
 }

@@ -12,7 +12,7 @@ use crate::model::{
     AttemptId, CaptureSummary, Consistency, FailureClass, Name, SourceFailure, SourceStream, StreamItem,
 };
 use crate::repository::{AttemptSpec, CommitRequest, CopyFrom, Repository, RepositoryError, Run};
-use crate::simulation::cast::{COPIES, Cast, ORIGIN};
+use crate::simulation::cast::{COPIES, Cast, ORIGIN, collector_key};
 use crate::simulation::random::Random;
 use crate::simulation::world::{DAY, HOUR, Millis, SECOND};
 
@@ -28,6 +28,12 @@ pub enum Kind {
     /// Joins an announced run.
     Worker,
     Copier,
+    /// Puts tombstones on some backups, whatever anybody needs.
+    Retention,
+    /// Looks for what is dead, waits, and deletes it.
+    Collector,
+    /// Takes tombstones away again.
+    Undelete,
 }
 
 impl Kind {
@@ -37,6 +43,9 @@ impl Kind {
             Kind::Leader => "leader",
             Kind::Worker => "worker",
             Kind::Copier => "copier",
+            Kind::Retention => "retention",
+            Kind::Collector => "collector",
+            Kind::Undelete => "undelete",
         }
     }
 }
@@ -49,6 +58,9 @@ pub async fn act(cast: Rc<Cast>, kind: Kind, mut random: Random) -> Result<(), R
         Kind::Leader => leader(&cast, skew, random).await,
         Kind::Worker => worker(&cast, skew, random).await,
         Kind::Copier => copier(&cast, skew, random).await,
+        Kind::Retention => retention(&cast, skew, random).await,
+        Kind::Collector => collector(&cast, skew, random).await,
+        Kind::Undelete => undelete(&cast, skew, random).await,
     }
 }
 
@@ -184,4 +196,46 @@ async fn copier(cast: &Cast, skew: Millis, mut random: Random) -> Result<(), Rep
     let backup = &catalog.backups[random.below(catalog.backups.len())];
     let from = CopyFrom { repository: &origin, backup, reseal: None };
     copies.copy(&from, cast.writer(COPIES), &cx).await.map(drop)
+}
+
+fn anywhere(random: &mut Random) -> u8 {
+    if random.once_in(3) { COPIES } else { ORIGIN }
+}
+
+async fn retention(cast: &Cast, skew: Millis, mut random: Random) -> Result<(), RepositoryError> {
+    let (repository, cx) = cast.enter(anywhere(&mut random), skew);
+    let role = repository.collector(collector_key())?;
+    let mut backups = repository.catalog(Some(&cast.policy)).await?.backups;
+    for _ in 0..=random.below(3) {
+        if backups.is_empty() {
+            break;
+        }
+        let backup = backups.swap_remove(random.below(backups.len()));
+        let rule = "by chance".into();
+        repository.expire(&cast.policy, backup.manifest.run, backup.sha256, rule, &role, &cx).await?;
+    }
+    Ok(())
+}
+
+async fn collector(cast: &Cast, skew: Millis, mut random: Random) -> Result<(), RepositoryError> {
+    let (repository, cx) = cast.enter(anywhere(&mut random), skew);
+    let role = repository.collector(collector_key())?;
+    let sweep = repository.sweep(&cast.policy, &cast.sources, None).await?;
+    match random.below(3) {
+        0 => {}
+        1 => wait(&cx, random.within(HOUR, 3 * DAY)).await,
+        _ => wait(&cx, random.within(DAY, 8 * DAY)).await,
+    }
+    repository.collect(&sweep, &role, &cx).await.map(drop)
+}
+
+async fn undelete(cast: &Cast, skew: Millis, mut random: Random) -> Result<(), RepositoryError> {
+    let (repository, _) = cast.enter(anywhere(&mut random), skew);
+    let catalog = repository.catalog(Some(&cast.policy)).await?;
+    if catalog.expired.is_empty() {
+        return Ok(());
+    }
+    let run = catalog.expired[random.below(catalog.expired.len())].backup.manifest.run;
+    let tombstones = catalog.tombstones.get(&(cast.policy.clone(), run));
+    repository.undelete(run, tombstones.map_or(&[][..], Vec::as_slice)).await
 }

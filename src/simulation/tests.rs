@@ -8,10 +8,24 @@ const LUCK: Luck = Luck { crash: 200, sleep: 90, jump: 50, delay: 60, fail: 80, 
 
 fn script() -> Script {
     Script {
-        kinds: vec![Kind::Backup, Kind::Backup, Kind::Leader, Kind::Worker, Kind::Worker, Kind::Copier],
+        kinds: vec![
+            Kind::Backup,
+            Kind::Backup,
+            Kind::Backup,
+            Kind::Leader,
+            Kind::Leader,
+            Kind::Worker,
+            Kind::Worker,
+            Kind::Copier,
+            Kind::Retention,
+            Kind::Retention,
+            Kind::Collector,
+            Kind::Collector,
+            Kind::Undelete,
+        ],
         luck: LUCK,
-        together: 4,
-        actors: 25,
+        together: 5,
+        actors: 50,
         mutation: None,
     }
 }
@@ -28,7 +42,7 @@ fn the_same_seed_gives_the_same_trace() {
 #[test]
 fn every_listed_backup_restores() {
     let begin = Instant::now();
-    let (mut operations, mut commits, mut restored) = (0, 0, 0);
+    let (mut operations, mut commits, mut restored, mut deletes, mut expired) = (0, 0, 0, 0, 0);
     for seed in 0..100 {
         let played = play(seed, &script());
         if let Some(problem) = played.broken {
@@ -37,7 +51,12 @@ fn every_listed_backup_restores() {
         operations += played.operations;
         commits += played.commits;
         restored += played.restored;
+        deletes += played.deletes;
+        expired += played.expired;
     }
     let seconds = begin.elapsed().as_secs_f64();
-    eprintln!("{operations} operations, {commits} commits, {restored} restored, {:.0}/s", operations as f64 / seconds);
+    eprintln!(
+        "{operations} operations, {commits} commits, {restored} restored, {expired} expired, {deletes} deletes, {:.0}/s",
+        operations as f64 / seconds
+    );
 }

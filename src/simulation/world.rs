@@ -12,6 +12,7 @@ use futures::future::{BoxFuture, FutureExt as _};
 
 use crate::clock::Clock;
 use crate::model::Timestamp;
+use crate::mutation::{self, Mutation};
 use crate::simulation::executor::{self, Actor, Executor};
 use crate::simulation::random::Random;
 use crate::store::{ErrorKind, Keeper, Operation, Verdict};
@@ -25,7 +26,9 @@ pub const DAY: Millis = 24 * HOUR;
 
 /// A process may stand still between its look at the deadline and its manifest for so long, and its request may be on
 /// its way for so long: together less than MARGIN, which is what MARGIN is for.
-const LONGEST_STANDSTILL: Millis = 90 * HOUR;
+const LONGEST_BEFORE_MANIFEST: Millis = 90 * HOUR;
+/// The same between the look at the age of a tombstone and its removal, for which a day is kept free.
+const LONGEST_BEFORE_UNDELETE: Millis = 20 * HOUR;
 const LONGEST_ON_THE_WAY: Millis = HOUR;
 
 /// How often what happens, once in so many steps; 0: never.
@@ -56,7 +59,7 @@ pub struct Row {
 pub enum What {
     Call(Operation, Option<ErrorKind>),
     /// It happened after its sender had given up or crashed.
-    Ghost,
+    Ghost(Operation),
     Crash,
     Sleep(Millis),
     Begins(&'static str),
@@ -70,7 +73,7 @@ impl fmt::Display for Row {
         match self.what {
             What::Call(operation, None) => write!(f, "{operation:?} {}", self.key),
             What::Call(operation, Some(kind)) => write!(f, "{operation:?} {}: {kind}", self.key),
-            What::Ghost => write!(f, "Put {} arrives late", self.key),
+            What::Ghost(operation) => write!(f, "{operation:?} {} arrives late", self.key),
             What::Crash => write!(f, "crashes"),
             What::Sleep(millis) => write!(f, "stands still for {:.1} h", millis as f64 / HOUR as f64),
             What::Begins(kind) => write!(f, "begins: {kind}"),
@@ -99,15 +102,22 @@ struct Waiting {
     place: u8,
     operation: Operation,
     key: Arc<str>,
-    since: Millis,
+    /// When it must have happened, if at all.
+    latest: Option<Millis>,
     not_before: Millis,
     slot: Arc<Mutex<Slot>>,
     ghost: Option<Box<dyn FnOnce() + Send>>,
 }
 
 impl Waiting {
-    fn is_manifest(&self) -> bool {
-        self.operation == Operation::Put && self.key.ends_with("/manifest.json")
+    /// How long after its sender last looked at the time the call must happen, if at all.
+    fn longest(&self) -> Option<Millis> {
+        match self.operation {
+            Operation::Put if mutation::on(Mutation::UnboundedPut) => None,
+            Operation::Put if self.key.ends_with("/manifest.json") => Some(LONGEST_BEFORE_MANIFEST),
+            Operation::Delete if self.key.starts_with("expired/") => Some(LONGEST_BEFORE_UNDELETE),
+            _ => None,
+        }
     }
 }
 
@@ -122,6 +132,7 @@ struct Late {
     until: Millis,
     actor: Actor,
     place: u8,
+    operation: Operation,
     key: Arc<str>,
     act: Box<dyn FnOnce() + Send>,
 }
@@ -134,6 +145,8 @@ struct Inner {
     calls: Vec<Waiting>,
     timers: Vec<Timer>,
     asleep: BTreeMap<Actor, Millis>,
+    /// When each actor last looked at the store's time.
+    looked: BTreeMap<Actor, Millis>,
     late: Vec<Late>,
     changes: Vec<Change>,
     trace: Vec<Row>,
@@ -167,6 +180,7 @@ impl World {
             calls: Vec::new(),
             timers: Vec::new(),
             asleep: BTreeMap::new(),
+            looked: BTreeMap::new(),
             late: Vec::new(),
             changes: Vec::new(),
             trace: Vec::new(),
@@ -233,9 +247,9 @@ impl World {
 
     fn arrive(&self, late: Late) {
         (late.act)();
-        self.note(late.actor, late.place, What::Ghost, &late.key);
+        self.note(late.actor, late.place, What::Ghost(late.operation), &late.key);
         let mut inner = self.inner();
-        inner.changes.push(Change { place: late.place, operation: Operation::Put, key: late.key });
+        inner.changes.push(Change { place: late.place, operation: late.operation, key: late.key });
     }
 
     fn choose(&self, actors: &[Actor]) -> Choice {
@@ -262,7 +276,9 @@ impl World {
         let ready: Vec<usize> = (0..inner.calls.len())
             .filter(|n| inner.calls[*n].not_before <= now && awake(&inner.calls[*n].actor))
             .collect();
-        let jumps = due.is_empty() && inner.random.once_in(inner.luck.jump);
+        // Who must not be late goes on before time does.
+        let latest = ready.iter().filter_map(|n| inner.calls[*n].latest).min().unwrap_or(Millis::MAX);
+        let jumps = due.is_empty() && latest > now && inner.random.once_in(inner.luck.jump);
         if !jumps && !(due.is_empty() && ready.is_empty()) {
             let n = inner.random.below(due.len() + ready.len());
             if let Some(n) = n.checked_sub(due.len()) {
@@ -273,14 +289,15 @@ impl World {
         }
         let timers = inner.timers.iter().filter(|timer| awake(&timer.actor)).map(|timer| timer.at);
         let calls = inner.calls.iter().filter(|call| awake(&call.actor)).map(|call| call.not_before);
-        let next = timers.chain(calls).chain(asleep.values().copied()).filter(|at| *at > now).min();
+        let next =
+            timers.chain(calls).chain(asleep.values().copied()).filter(|at| *at > now && *at < Millis::MAX).min();
         let at = if jumps {
             let by = match inner.random.below(3) {
                 0 => inner.random.within(1, HOUR),
                 1 => inner.random.within(HOUR, 12 * HOUR),
                 _ => inner.random.within(12 * HOUR, 3 * DAY),
             };
-            next.map_or(now + by, |next| next.min(now + by))
+            next.map_or(now + by, |next| next.min(now + by)).min(latest)
         } else {
             match next {
                 Some(next) => next,
@@ -310,10 +327,8 @@ impl Inner {
             1 => self.random.within(HOUR, 3 * DAY),
             _ => self.random.within(2 * DAY, 10 * DAY),
         };
-        let mut until = self.now + millis;
-        for call in self.calls.iter().filter(|call| call.actor == actor && call.is_manifest()) {
-            until = until.min(call.since + LONGEST_STANDSTILL);
-        }
+        let latest = self.calls.iter().filter(|call| call.actor == actor).filter_map(|call| call.latest).min();
+        let until = (self.now + millis).min(latest.unwrap_or(Millis::MAX));
         if until > self.now {
             self.asleep.insert(actor, until);
             self.trace.push(Row { at: self.now, actor, place: 0, what: What::Sleep(until - self.now), key: "".into() });
@@ -323,6 +338,9 @@ impl Inner {
     fn grant(&mut self, n: usize) -> Choice {
         let call = self.calls.remove(n);
         self.operations += 1;
+        if call.operation == Operation::Now {
+            self.looked.insert(call.actor, self.now);
+        }
         self.now += self.random.within(1, 2 * SECOND);
         let lists = matches!(call.operation, Operation::List | Operation::ListVersions);
         let verdict = if self.random.once_in(self.luck.fail) {
@@ -398,7 +416,8 @@ impl Drop for Parked {
         let mut inner = self.world.inner();
         if inner.random.once_in(2) {
             let until = inner.now + LONGEST_ON_THE_WAY;
-            inner.late.push(Late { until, actor: call.actor, place: call.place, key: call.key, act });
+            let Waiting { actor, place, operation, key, .. } = call;
+            inner.late.push(Late { until, actor, place, operation, key, act });
         }
     }
 }
@@ -431,8 +450,16 @@ impl Keeper for Door {
             0
         };
         let actor = executor::current().unwrap_or_default();
-        let (place, key, not_before, slot_here) = (self.place, key.into(), since + delay, slot.clone());
-        inner.calls.push(Waiting { id, actor, place, operation, key, since, not_before, slot: slot_here, ghost });
+        let (place, key, waits) = (self.place, key.into(), slot.clone());
+        let mut call =
+            Waiting { id, actor, place, operation, key, latest: None, not_before: since + delay, slot: waits, ghost };
+        let looked = inner.looked.get(&actor).copied().unwrap_or(since);
+        call.latest = call.longest().map(|longest| looked + longest);
+        // A manifest has a limit of its own, and is left alone when that is over.
+        if operation == Operation::Delete {
+            call.not_before = call.not_before.min(call.latest.unwrap_or(Millis::MAX)).max(since);
+        }
+        inner.calls.push(call);
         drop(guard);
         Parked { world: self.world.clone(), id, slot, told: false }.boxed()
     }
@@ -446,7 +473,7 @@ impl Keeper for Door {
         let (at, actor, place) = (inner.now, executor::current().unwrap_or_default(), self.place);
         let key: Arc<str> = key.into();
         inner.trace.push(Row { at, actor, place, what: What::Call(operation, said), key: key.clone() });
-        if said.is_none() && matches!(operation, Operation::Put) {
+        if said.is_none() && matches!(operation, Operation::Put | Operation::Delete) {
             inner.changes.push(Change { place, operation, key });
         }
     }

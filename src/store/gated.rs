@@ -143,6 +143,12 @@ impl Driver for Gated {
         self.call(Operation::ExtendLock, key.as_str(), None, self.inner.extend_lock(key, version, lock)).await
     }
 
+    async fn delete(&self, key: &Key, version: Option<&Version>) -> Result<(), DriverError> {
+        let (inner, of, named) = (self.inner.clone(), key.clone(), version.cloned());
+        let ghost: Ghost = Box::new(move || _ = inner.delete(&of, named.as_ref()).now_or_never());
+        self.call(Operation::Delete, key.as_str(), Some(ghost), self.inner.delete(key, version)).await
+    }
+
     async fn barrier(&self) -> Result<(), DriverError> {
         self.call(Operation::Barrier, "", None, self.inner.barrier()).await
     }

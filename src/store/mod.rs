@@ -198,6 +198,14 @@ impl Store {
         self.call(Operation::ExtendLock, key.as_str(), extend).await
     }
 
+    /// Deletes one version for good, or, in a store without versions, the object. One that is gone already is no error.
+    ///
+    /// Only the collector does this, and an undelete: see `repository/collect/`.
+    pub async fn delete_version(&self, key: &Key, version: Option<&Version>) -> Result<(), StoreError> {
+        self.admit(key)?;
+        self.call(Operation::Delete, key.as_str(), || self.driver.delete(key, version)).await
+    }
+
     /// Returns when everything that this handle stored, read or listed so far survives a power cut.
     ///
     /// What was only read counts too: a run may build on objects whose writer was killed before its own barrier.
@@ -213,6 +221,11 @@ impl Store {
     /// Whether objects may have older versions here. What is not known for certain counts as yes.
     pub fn keeps_versions(&self) -> bool {
         self.driver.keeps_versions()
+    }
+
+    /// Whether the times of objects are those of the machines that stored them: then a wrong clock is a wrong age.
+    pub fn goes_by_local_clocks(&self) -> bool {
+        self.driver.goes_by_local_clocks()
     }
 
     /// The address, for messages.

@@ -84,7 +84,7 @@ impl Store {
         Ok(Stored { version, sha256, bytes: body.len() as u64, lock: lock.clone() })
     }
 
-    fn admit(&self, key: &Key) -> Result<(), StoreError> {
+    pub(in crate::store) fn admit(&self, key: &Key) -> Result<(), StoreError> {
         match self.access {
             Access::ReadWrite => Ok(()),
             Access::ReadOnly => Err(StoreError::ReadOnly { key: key.clone(), store: self.url.to_string() }),
