@@ -14,7 +14,7 @@ pub enum Mutation {
     AnyOrphan,
     /// Nothing but its content names a chunk, and one that is there counts as stored.
     ContentNames,
-    /// A run looks for backups to build on before it looks for tombstones.
+    /// A run looks for backups to build on before it looks for tombstones, and collectors take tombstones away.
     ManifestsFirst,
     /// Who takes a run over starts its time anew, and keeps its parts.
     RestartedLeader,
@@ -22,6 +22,12 @@ pub enum Mutation {
     UnboundedPut,
     /// A copy uses the names of the original.
     OriginalNames,
+    /// A collector reads the time when it has listed everything else.
+    LateClock,
+    /// A tombstone is taken away however old it is.
+    LateUndelete,
+    /// The folder of a run that has not committed is dead, however young it is.
+    YoungRuns,
 }
 
 /// Whether a test breaks this rule just now.

@@ -193,17 +193,17 @@ async fn copier(cast: &Cast, skew: Millis, mut random: Random) -> Result<(), Rep
     if catalog.backups.is_empty() {
         return Ok(());
     }
-    let backup = &catalog.backups[random.below(catalog.backups.len())];
+    let backup = &catalog.backups[random.below(catalog.backups.len().min(3))];
     let from = CopyFrom { repository: &origin, backup, reseal: None };
     copies.copy(&from, cast.writer(COPIES), &cx).await.map(drop)
 }
 
-fn anywhere(random: &mut Random) -> u8 {
-    if random.once_in(3) { COPIES } else { ORIGIN }
+fn anywhere(copies: u32, random: &mut Random) -> u8 {
+    if random.once_in(copies) { COPIES } else { ORIGIN }
 }
 
 async fn retention(cast: &Cast, skew: Millis, mut random: Random) -> Result<(), RepositoryError> {
-    let (repository, cx) = cast.enter(anywhere(&mut random), skew);
+    let (repository, cx) = cast.enter(anywhere(cast.copies, &mut random), skew);
     let role = repository.collector(collector_key())?;
     let mut backups = repository.catalog(Some(&cast.policy)).await?.backups;
     for _ in 0..=random.below(3) {
@@ -218,7 +218,7 @@ async fn retention(cast: &Cast, skew: Millis, mut random: Random) -> Result<(), 
 }
 
 async fn collector(cast: &Cast, skew: Millis, mut random: Random) -> Result<(), RepositoryError> {
-    let (repository, cx) = cast.enter(anywhere(&mut random), skew);
+    let (repository, cx) = cast.enter(anywhere(cast.copies, &mut random), skew);
     let role = repository.collector(collector_key())?;
     let sweep = repository.sweep(&cast.policy, &cast.sources, None).await?;
     match random.below(3) {
@@ -230,7 +230,7 @@ async fn collector(cast: &Cast, skew: Millis, mut random: Random) -> Result<(), 
 }
 
 async fn undelete(cast: &Cast, skew: Millis, mut random: Random) -> Result<(), RepositoryError> {
-    let (repository, _) = cast.enter(anywhere(&mut random), skew);
+    let (repository, _) = cast.enter(anywhere(cast.copies, &mut random), skew);
     let catalog = repository.catalog(Some(&cast.policy)).await?;
     if catalog.expired.is_empty() {
         return Ok(());

@@ -58,6 +58,8 @@ pub struct Cast {
     pub policy: Name,
     pub sources: Vec<Name>,
     pub identities: Arc<Identities>,
+    /// Once in so many times, retention and collectors work on the copies.
+    pub copies: u32,
     /// Runs that a leader announced, for workers and other leaders.
     pub board: RefCell<Vec<RunId>>,
     /// What each attempt read.
@@ -68,7 +70,7 @@ pub struct Cast {
 
 impl Cast {
     /// An empty pair of repositories. An executor must be running: creating seals and signs.
-    pub fn new(_executor: &Executor, seed: u64, luck: Luck) -> Rc<Self> {
+    pub fn new(_executor: &Executor, seed: u64, luck: Luck, copies: u32) -> Rc<Self> {
         let world = World::new(seed, start(), luck);
         let identity = generate_identity();
         let identities = Arc::new(Identities::parse(identity.file.expose()).expect("an identity"));
@@ -79,6 +81,7 @@ impl Cast {
             policy: name(POLICY),
             sources: SOURCES.map(name).to_vec(),
             identities,
+            copies,
             board: RefCell::default(),
             read: RefCell::default(),
             held: RefCell::default(),

@@ -5,6 +5,7 @@ use crate::simulation::MUTATION;
 use crate::simulation::actors::{Kind, act};
 use crate::simulation::cast::Cast;
 use crate::simulation::executor::{self, Actor, Executor};
+use crate::simulation::random::Random;
 use crate::simulation::watch::Watch;
 use crate::simulation::world::{Luck, Row, Step, What};
 
@@ -18,11 +19,83 @@ pub struct Script {
     pub together: usize,
     /// Actors in all.
     pub actors: u32,
+    /// Once in so many times, retention and collectors work on the copies.
+    pub copies: u32,
     pub mutation: Option<Mutation>,
 }
 
+/// What the actors are mostly busy with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scene {
+    Everybody,
+    /// Few backups are copied again and again.
+    Copies,
+    /// Backups expire as fast as they are made.
+    Expiry,
+}
+
+impl Script {
+    /// Each seed has its own mixture: what is rare in one is common in another.
+    pub fn drawn(seed: u64, scene: Scene, mutation: Option<Mutation>) -> Self {
+        let mut random = Random::new(!seed);
+        let mut one_of = |numbers: [u32; 3]| numbers[random.below(3)];
+        let luck = Luck {
+            crash: one_of([0, 120, 400]),
+            sleep: one_of([25, 80, 300]),
+            jump: one_of([12, 40, 120]),
+            delay: one_of([20, 60, 200]),
+            fail: one_of([0, 80, 300]),
+            lose_reply: one_of([0, 90, 300]),
+            stale: 0,
+        };
+        let often: [(Kind, [u32; 3]); 8] = match scene {
+            Scene::Everybody => [
+                (Kind::Backup, [1, 3, 4]),
+                (Kind::Leader, [0, 1, 3]),
+                (Kind::Worker, [0, 2, 3]),
+                (Kind::Copier, [0, 1, 2]),
+                (Kind::Retention, [1, 2, 3]),
+                (Kind::Collector, [1, 2, 4]),
+                (Kind::Undelete, [0, 1, 1]),
+                (Kind::Backup, [0, 0, 1]),
+            ],
+            Scene::Copies => [
+                (Kind::Backup, [1, 1, 1]),
+                (Kind::Leader, [0, 0, 0]),
+                (Kind::Worker, [0, 0, 0]),
+                (Kind::Copier, [4, 5, 6]),
+                (Kind::Retention, [1, 1, 2]),
+                (Kind::Collector, [3, 4, 5]),
+                (Kind::Undelete, [0, 0, 0]),
+                (Kind::Backup, [0, 0, 1]),
+            ],
+            Scene::Expiry => [
+                (Kind::Backup, [4, 4, 5]),
+                (Kind::Leader, [0, 0, 0]),
+                (Kind::Worker, [0, 0, 0]),
+                (Kind::Copier, [0, 0, 0]),
+                (Kind::Retention, [4, 4, 4]),
+                (Kind::Collector, [5, 6, 6]),
+                (Kind::Undelete, [0, 0, 2]),
+                (Kind::Backup, [0, 0, 1]),
+            ],
+        };
+        let mut kinds = Vec::new();
+        for (kind, numbers) in often {
+            kinds.extend((0..one_of(numbers)).map(|_| kind));
+        }
+        let together = one_of([3, 4, 6]) as usize;
+        let copies = match scene {
+            Scene::Everybody => 3,
+            Scene::Copies => 1,
+            Scene::Expiry => 0,
+        };
+        Self { kinds, luck, together, actors: 50, copies, mutation }
+    }
+}
+
 /// What came of it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Played {
     pub operations: u64,
     pub commits: u64,
@@ -32,6 +105,17 @@ pub struct Played {
     pub trace: Vec<Row>,
     /// The first promise that was not kept.
     pub broken: Option<String>,
+}
+
+impl Played {
+    /// Adds the numbers of another one.
+    pub fn add(&mut self, other: &Self) {
+        self.operations += other.operations;
+        self.commits += other.commits;
+        self.deletes += other.deletes;
+        self.expired += other.expired;
+        self.restored += other.restored;
+    }
 }
 
 /// The rule is broken until this is dropped.
@@ -52,7 +136,7 @@ impl Drop for Broken {
 
 pub fn play(seed: u64, script: &Script) -> Played {
     let executor = Executor::start();
-    let cast = Cast::new(&executor, seed, script.luck);
+    let cast = Cast::new(&executor, seed, script.luck, script.copies);
     let _broken = Broken::new(script.mutation);
     let mut watch = Watch::default();
     let mut alive: Vec<(Actor, &'static str)> = Vec::new();

@@ -149,12 +149,12 @@ impl Watch {
             }
         });
         let Some(known) = read? else { return Ok(()) };
-        let origin = known.backup.original();
         for entry in &known.backup.manifest.sources {
-            let expected = match self.content.get(&(origin.run, entry.name.clone())) {
-                Some(content) => content.clone(),
-                None => cast.read.borrow().get(&entry.attempt).cloned().unwrap_or_default(),
+            let expected = match &known.backup.manifest.origin {
+                Some(origin) => self.content.get(&(origin.run, entry.name.clone())).cloned(),
+                None => cast.read.borrow().get(&entry.attempt).cloned(),
             };
+            let expected = expected.ok_or_else(|| format!("nobody knows what backup {run} read of {}", entry.name))?;
             self.content.insert((run, entry.name.clone()), expected);
         }
         let promised = &mut self.places[usize::from(place)];
