@@ -51,8 +51,16 @@ impl Kind {
 }
 
 /// Runs one actor to its end. Errors are part of life: what counts is what is stored.
-pub async fn act(cast: Rc<Cast>, kind: Kind, mut random: Random) -> Result<(), RepositoryError> {
-    let skew = if random.once_in(3) { random.within(-3 * DAY, 3 * DAY) } else { random.within(-SECOND, SECOND) };
+pub async fn act(cast: Rc<Cast>, kind: Kind, rest: Millis, mut random: Random) -> Result<(), RepositoryError> {
+    let skew = match random.below(20) {
+        // By days: collectors refuse to go on as long as a backup says so.
+        0 => random.within(-3 * DAY, 3 * DAY),
+        1..=6 => random.within(-20 * HOUR, 20 * HOUR),
+        _ => random.within(-SECOND, SECOND),
+    };
+    if rest > 0 {
+        wait(&cast.enter(ORIGIN, 0).1, random.within(0, rest)).await;
+    }
     match kind {
         Kind::Backup => backup(&cast, skew, random).await,
         Kind::Leader => leader(&cast, skew, random).await,

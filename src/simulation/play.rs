@@ -7,7 +7,7 @@ use crate::simulation::cast::Cast;
 use crate::simulation::executor::{self, Actor, Executor};
 use crate::simulation::random::Random;
 use crate::simulation::watch::Watch;
-use crate::simulation::world::{Luck, Row, Step, What};
+use crate::simulation::world::{DAY, Luck, Millis, Row, Step, What};
 
 /// What is played.
 #[derive(Debug, Clone)]
@@ -21,6 +21,8 @@ pub struct Script {
     pub actors: u32,
     /// Once in so many times, retention and collectors work on the copies.
     pub copies: u32,
+    /// Everybody begins at some time within this after they came.
+    pub rest: Millis,
     pub mutation: Option<Mutation>,
 }
 
@@ -32,6 +34,8 @@ pub enum Scene {
     Copies,
     /// Backups expire as fast as they are made.
     Expiry,
+    /// The same, and days pass in which nobody does anything.
+    Seldom,
 }
 
 impl Script {
@@ -48,6 +52,8 @@ impl Script {
             lose_reply: one_of([0, 90, 300]),
             stale: 0,
         };
+        // Time passes by resting, and by waiting for a list of tombstones.
+        let luck = if scene == Scene::Seldom { Luck { delay: 8, jump: 300, sleep: 300, ..luck } } else { luck };
         let often: [(Kind, [u32; 3]); 8] = match scene {
             Scene::Everybody => [
                 (Kind::Backup, [1, 3, 4]),
@@ -69,7 +75,7 @@ impl Script {
                 (Kind::Undelete, [0, 0, 0]),
                 (Kind::Backup, [0, 0, 1]),
             ],
-            Scene::Expiry => [
+            Scene::Expiry | Scene::Seldom => [
                 (Kind::Backup, [4, 4, 5]),
                 (Kind::Leader, [0, 0, 0]),
                 (Kind::Worker, [0, 0, 0]),
@@ -88,9 +94,10 @@ impl Script {
         let copies = match scene {
             Scene::Everybody => 3,
             Scene::Copies => 1,
-            Scene::Expiry => 0,
+            Scene::Expiry | Scene::Seldom => 0,
         };
-        Self { kinds, luck, together, actors: 50, copies, mutation }
+        let rest = if scene == Scene::Seldom { 5 * DAY } else { 0 };
+        Self { kinds, luck, together, actors: 50, copies, rest, mutation }
     }
 }
 
@@ -151,10 +158,10 @@ pub fn play(seed: u64, script: &Script) -> Played {
                 cast.world.random(|random| (script.kinds[random.below(script.kinds.len())], random.fork()));
             alive.push((hired, kind.name()));
             cast.world.note(hired, 0, What::Begins(kind.name()), "");
-            let (of, world) = (cast.clone(), cast.world.clone());
+            let (of, world, rest) = (cast.clone(), cast.world.clone(), script.rest);
             let actor = hired;
             executor::spawn(actor, async move {
-                let (how, why) = match act(of, kind, random).await {
+                let (how, why) = match act(of, kind, rest, random).await {
                     Ok(()) => ("well", String::new()),
                     Err(error) => ("with an error:", error.to_string()),
                 };

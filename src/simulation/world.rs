@@ -335,6 +335,22 @@ impl Inner {
         }
     }
 
+    /// How long a call is on its way: mostly not at all. What everything hangs on is worth more attempts.
+    fn delay_of(&mut self, operation: Operation, key: &str) -> Millis {
+        let (often, longest) = match operation {
+            Operation::Put if key.ends_with("/manifest.json") => (8, 12 * DAY),
+            Operation::List if key.starts_with("expired/") => (6, 3 * DAY),
+            _ => (1, 9 * DAY),
+        };
+        if !self.random.once_in(self.luck.delay.div_ceil(often)) {
+            return 0;
+        }
+        if often == 1 && self.random.once_in(2) {
+            return self.random.within(SECOND, 6 * HOUR);
+        }
+        self.random.within(HOUR, longest)
+    }
+
     fn grant(&mut self, n: usize) -> Choice {
         let call = self.calls.remove(n);
         self.operations += 1;
@@ -441,16 +457,7 @@ impl Keeper for Door {
         let inner = &mut *guard;
         inner.ids += 1;
         let (id, since) = (inner.ids, inner.now);
-        // The moment that everything hangs on is worth more attempts.
-        let often = if key.ends_with("/manifest.json") && operation == Operation::Put { 8 } else { 1 };
-        let delay = if inner.random.once_in(inner.luck.delay.div_ceil(often)) {
-            match inner.random.below(2) {
-                0 if often == 1 => inner.random.within(SECOND, 6 * HOUR),
-                _ => inner.random.within(HOUR, 12 * DAY),
-            }
-        } else {
-            0
-        };
+        let delay = inner.delay_of(operation, key);
         let actor = executor::current().unwrap_or_default();
         let (place, key, waits) = (self.place, key.into(), slot.clone());
         let mut call =

@@ -40,7 +40,7 @@ broken! {
     no_deadline_loses_data: NoDeadline in Everybody,
     adopting_any_orphan_loses_data: AnyOrphan in Everybody,
     names_made_from_content_lose_data: ContentNames in Everybody,
-    manifests_before_tombstones_lose_data: ManifestsFirst in Expiry,
+    manifests_before_tombstones_lose_data: ManifestsFirst in Seldom,
     a_restarted_leader_that_keeps_parts_loses_data: RestartedLeader in Everybody,
     a_manifest_that_may_come_late_loses_data: UnboundedPut in Expiry,
     a_copy_with_the_names_of_the_original_loses_data: OriginalNames in Copies,

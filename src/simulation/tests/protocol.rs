@@ -28,3 +28,8 @@ fn copies_again_and_again_lose_nothing() {
 fn backups_that_expire_at_once_lose_nothing() {
     hold("backups_that_expire_at_once_lose_nothing", Scene::Expiry, 40_000);
 }
+
+#[test]
+fn work_once_in_days_loses_nothing() {
+    hold("work_once_in_days_loses_nothing", Scene::Seldom, 40_000);
+}
