@@ -10,6 +10,7 @@ mod copies;
 pub mod copy;
 mod error;
 mod features;
+pub mod hold;
 pub mod init;
 pub mod list;
 mod nearest;
@@ -23,6 +24,7 @@ pub mod restore;
 pub mod show;
 mod sources;
 pub mod types;
+pub mod undelete;
 pub mod verify;
 
 pub use error::{Exit, JobError};

@@ -44,7 +44,7 @@ pub use attempt::{Attempt, AttemptSpec};
 pub use base::with_causes;
 pub use catalog::{Backup, Catalog, Expired, InvalidBackup, Lost, ProofEntry, Unfinished};
 pub use chunker::{Chunker, Gear};
-pub use collect::{Collected, Collector, DeadRun, Sweep, Tally, Why};
+pub use collect::{Collected, Collector, DeadRun, SourceTally, Sweep, Tally, Why, undelete_until};
 pub use commit::{CommitRequest, Committed};
 pub use copy::CopyFrom;
 pub use create::NewRepository;
@@ -64,7 +64,7 @@ pub use unseal::{GeneratedIdentity, Identities, generate_identity};
 pub use writer::{Tuning, Writer};
 
 /// Largest signed document, list segment or sealed detail that is read into memory.
-const MAX_DOCUMENT_BYTES: u64 = 64 << 20;
+pub const MAX_DOCUMENT_BYTES: u64 = 64 << 20;
 
 /// This program's version, as it is written into documents.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -22,7 +22,7 @@ const FETCH_AHEAD: usize = 32;
 /// Memory for them, whatever their number.
 const FETCH_AHEAD_BYTES: u64 = 16 << 20;
 /// One is hashed and delivered while the others are opened.
-const OPEN_AHEAD: usize = 3;
+const OPEN_AHEAD: usize = 2;
 
 /// Ends cleanly only if length and SHA-256 are those of the capture.
 pub(in crate::repository) fn stream(reader: CaptureReader, lines: &[ChunkLine], expected: StreamDetail) -> ByteStream {

@@ -106,6 +106,12 @@ pub(in crate::repository) async fn oldest_valid<T>(
 
 /// The versions of one object, oldest first.
 pub(in crate::repository) async fn versions_of(store: &Store, key: &Key) -> Result<Vec<ObjectInfo>, StoreError> {
+    if !store.keeps_versions() {
+        return match store.head(key).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+            only => only.map(|row| vec![row]),
+        };
+    }
     let rows = store.list_versions(&Prefix::versions_of(key)).await?;
     Ok(rows.into_iter().filter(|row| row.key == *key).collect())
 }

@@ -2,6 +2,7 @@
 //!
 //! `docs/stores.md` says what each store promises, and what not.
 
+mod ahead;
 #[cfg(any(feature = "s3", feature = "minio", feature = "gcs"))]
 mod bucket;
 mod calls;
@@ -40,6 +41,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
+use jiff::SignedDuration;
 
 use crate::clock::Clock;
 use crate::model::{Key, Lock, ObjectInfo, Prefix, StoreUrl, Timestamp, Version};
@@ -138,6 +140,12 @@ impl Store {
     #[must_use]
     pub fn faulty(&self, plan: FaultPlan) -> Self {
         Self { driver: Arc::new(faulty::Faulty::new(self.driver.clone(), plan)), ..self.clone() }
+    }
+
+    /// The same store at a later time, for tests: what is in it has aged by so much.
+    #[must_use]
+    pub fn ahead(&self, by: SignedDuration) -> Self {
+        Self { driver: Arc::new(ahead::Ahead { inner: self.driver.clone(), by }), ..self.clone() }
     }
 
     /// The same store, which keeps a record of every call from now on, for tests.

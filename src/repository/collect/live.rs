@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use crate::model::{AttemptId, ChunkListRef, Digest, Finding, Key, Name, ObjectRef};
 use crate::repository::base::chain;
+use crate::repository::collect::Tally;
 use crate::repository::document::damaged;
 use crate::repository::segment::each_line;
 use crate::repository::{Backup, ErrorClass, Repository, RepositoryError, layout};
@@ -64,8 +65,8 @@ impl Live {
 #[derive(Debug, Default)]
 pub(super) struct Named {
     pub live: BTreeMap<Name, Live>,
-    /// Bytes of the lists that were read.
-    pub bytes: u64,
+    /// That were read.
+    pub lists: Tally,
     /// Lists that cannot be read or believed.
     pub unread: Vec<Finding>,
 }
@@ -111,7 +112,7 @@ impl Repository {
         while let Some((source, key, bytes, marks)) = reads.next().await {
             match marks {
                 Ok(marks) => {
-                    named.bytes += bytes;
+                    named.lists.add(bytes);
                     named.live.entry(source).or_default().add(&marks);
                 }
                 Err(error) if error.class() == ErrorClass::Failed => return Err(error),

@@ -96,8 +96,8 @@ pub struct Sweep {
     pub digest: Digest,
     /// Backups that are live: listed, held, or with a tombstone that is still in its time of grace.
     pub live_backups: u64,
-    /// Bytes of chunk lists that were read to find out what is live.
-    pub list_bytes: u64,
+    /// Chunk lists that were read to find out what is live, and their bytes.
+    pub lists: Tally,
     live: BTreeMap<Name, Live>,
     /// When the sweep began, on the store's clock and on a clock that nobody sets.
     began: (Timestamp, std::time::Instant),
@@ -112,6 +112,11 @@ impl Sweep {
     /// Everything below `data/`.
     pub fn listed(&self) -> Tally {
         self.sum(|tally| tally.listed)
+    }
+
+    /// Chunks that are live: each has a lock of its own where the store locks.
+    pub fn live_chunks(&self) -> u64 {
+        self.live.values().map(|live| live.len() as u64).sum()
     }
 
     fn sum(&self, of: impl Fn(&SourceTally) -> Tally) -> Tally {
@@ -142,7 +147,13 @@ fn is_old(then: Timestamp, at: Timestamp, seconds: i64) -> bool {
     at.duration_since(then) >= SignedDuration::from_secs(seconds)
 }
 
-/// Time until which an undelete is safe, before the grace of a tombstone ends.
+/// How old a tombstone may be that an undelete takes away: a day less than the time of grace.
 fn undelete_seconds(times: &Constants) -> i64 {
     times.grace - 24 * 3600
+}
+
+/// Until when a backup can be undeleted that expired at that time.
+pub fn undelete_until(repository: &Repository, since: Timestamp) -> Timestamp {
+    let limit = SignedDuration::from_secs(undelete_seconds(&repository.patience()));
+    since.saturating_add(limit).unwrap_or(Timestamp::MAX)
 }

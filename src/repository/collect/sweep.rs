@@ -47,7 +47,7 @@ impl Repository {
         let holds = self.holds(policy).await?;
         let held: BTreeSet<RunId> = holds.held.keys().copied().collect();
         let sorted = Sorted::of(&catalog, &held, at, &self.patience());
-        let Named { live, bytes, unread } = self.named(sorted.live.iter().copied()).await?;
+        let Named { live, lists, unread } = self.named(sorted.live.iter().copied()).await?;
         let late = mutation::on(Mutation::LateClock);
         let at = if late { Some(self.store().now().await.during("read the store's time")?) } else { at };
         let live_backups = sorted.live.len() as u64;
@@ -68,7 +68,7 @@ impl Repository {
             findings: catalog.findings.into_iter().chain(holds.findings).collect(),
             digest: Digest([0; 32]),
             live_backups,
-            list_bytes: bytes,
+            lists,
             live,
             began,
         };

@@ -39,7 +39,7 @@ use self::tree::Tree;
 const TEMPORARY: &str = "tmp";
 
 /// Files that are read at the same time. More would not be faster, and each thread that reads keeps memory of its own.
-const READS: usize = 4;
+const READS: usize = 2;
 
 #[derive(Debug)]
 pub(in crate::store) struct Local {
