@@ -48,12 +48,17 @@ impl Script {
             sleep: one_of([25, 80, 300]),
             jump: one_of([12, 40, 120]),
             delay: one_of([20, 60, 200]),
+            tombstones: one_of([5, 20, 100]),
             fail: one_of([0, 80, 300]),
             lose_reply: one_of([0, 90, 300]),
             stale: 0,
         };
         // Time passes by resting, and by waiting for a list of tombstones.
-        let luck = if scene == Scene::Seldom { Luck { delay: 8, jump: 300, sleep: 300, ..luck } } else { luck };
+        let luck = if scene == Scene::Seldom {
+            Luck { tombstones: 3, delay: 150, jump: 100, sleep: 200, ..luck }
+        } else {
+            luck
+        };
         let often: [(Kind, [u32; 3]); 8] = match scene {
             Scene::Everybody => [
                 (Kind::Backup, [1, 3, 4]),
@@ -90,7 +95,7 @@ impl Script {
         for (kind, numbers) in often {
             kinds.extend((0..one_of(numbers)).map(|_| kind));
         }
-        let together = one_of([3, 4, 6]) as usize;
+        let together = if scene == Scene::Seldom { 6 } else { one_of([3, 4, 6]) as usize };
         let copies = match scene {
             Scene::Everybody => 3,
             Scene::Copies => 1,

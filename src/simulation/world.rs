@@ -39,6 +39,8 @@ pub struct Luck {
     pub jump: u32,
     /// A call that is long on its way.
     pub delay: u32,
+    /// A list of tombstones that is.
+    pub tombstones: u32,
     pub fail: u32,
     pub lose_reply: u32,
     /// A list in which the newest objects are not yet.
@@ -337,18 +339,14 @@ impl Inner {
 
     /// How long a call is on its way: mostly not at all. What everything hangs on is worth more attempts.
     fn delay_of(&mut self, operation: Operation, key: &str) -> Millis {
-        let (often, longest) = match operation {
-            Operation::Put if key.ends_with("/manifest.json") => (8, 12 * DAY),
-            Operation::List if key.starts_with("expired/") => (6, 3 * DAY),
-            _ => (1, 9 * DAY),
+        let delay = self.luck.delay;
+        let (once_in, longest) = match operation {
+            Operation::Put if key.ends_with("/manifest.json") => (delay.div_ceil(8), 12 * DAY),
+            Operation::List if key.starts_with("expired/") => (self.luck.tombstones, 2 * DAY),
+            _ if self.random.once_in(2) => (delay, 6 * HOUR),
+            _ => (delay, 9 * DAY),
         };
-        if !self.random.once_in(self.luck.delay.div_ceil(often)) {
-            return 0;
-        }
-        if often == 1 && self.random.once_in(2) {
-            return self.random.within(SECOND, 6 * HOUR);
-        }
-        self.random.within(HOUR, longest)
+        if self.random.once_in(once_in) { self.random.within(SECOND, longest) } else { 0 }
     }
 
     fn grant(&mut self, n: usize) -> Choice {
