@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use jiff::SignedDuration;
 
 use crate::model::{AttemptId, Chunking, Encryption, Name, ObjectInfo, Progress, Role, RunId};
+use crate::mutation::{self, Mutation};
 use crate::repository::base::{Base, Listed, stored_chunk};
 use crate::repository::error::During as _;
 use crate::repository::layout::RunObject;
@@ -68,6 +69,9 @@ impl Repository {
     }
 
     fn adoptable_age(&self) -> SignedDuration {
+        if mutation::on(Mutation::AnyOrphan) {
+            return SignedDuration::MAX;
+        }
         SignedDuration::from_secs(self.constants().margin) - SAFETY
     }
 

@@ -1,6 +1,7 @@
 //! The name of every object of format 1, and the way back from a listed name.
 
 use crate::model::{AttemptId, Digest, DocumentId, Key, KeyError, Name, Prefix, RunId};
+use crate::mutation::{self, Mutation};
 
 fn key(text: String) -> Key {
     Key::from_parts(text)
@@ -39,6 +40,9 @@ pub fn dedup_key(id: &str) -> Result<Key, KeyError> {
 /// One chunk. The attempt in its name makes sure that no name is ever used twice.
 pub fn chunk(policy: &Name, source: &Name, id: &Digest, attempt: AttemptId) -> Key {
     let id = id.to_string();
+    if mutation::on(Mutation::ContentNames) {
+        return key(format!("data/{policy}.{source}/{}/{id}.{}", &id[..2], AttemptId::from(ulid::Ulid::nil())));
+    }
     key(format!("data/{policy}.{source}/{}/{id}.{attempt}", &id[..2]))
 }
 

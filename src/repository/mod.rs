@@ -37,6 +37,7 @@ mod versions;
 mod writer;
 
 use crate::model::{BucketConfig, Constants, Marker, RepositoryId, Trust};
+use crate::mutation::{self, Mutation};
 use crate::store::Store;
 
 pub use attempt::{Attempt, AttemptSpec};
@@ -86,6 +87,12 @@ impl Repository {
         &self.store
     }
 
+    /// The same repository, reached in another way.
+    #[cfg(test)]
+    pub(crate) fn over(&self, store: Store) -> Self {
+        Self { store, ..self.clone() }
+    }
+
     /// The configuration in force.
     pub fn config(&self) -> &BucketConfig {
         &self.config
@@ -105,11 +112,12 @@ impl Repository {
     /// The times that the collector waits: the longer of those that are compiled in and those of the file.
     pub(in crate::repository) fn patience(&self) -> Constants {
         let (ours, theirs) = (Constants::FORMAT_1, self.marker.constants);
+        let short = ours.max_run / 6;
         Constants {
             max_run: ours.max_run.max(theirs.max_run),
             margin: ours.margin.max(theirs.margin),
-            min_age: ours.min_age.max(theirs.min_age),
-            grace: ours.grace.max(theirs.grace),
+            min_age: if mutation::on(Mutation::ShortMinAge) { short } else { ours.min_age.max(theirs.min_age) },
+            grace: if mutation::on(Mutation::ShortGrace) { short } else { ours.grace.max(theirs.grace) },
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::model::{Digest, Finding, Key, ObjectInfo, Prefix, Timestamp, Version,
 use crate::repository::error::During as _;
 use crate::repository::{MAX_DOCUMENT_BYTES, Repository, RepositoryError};
 use crate::store::{ErrorKind, Store, StoreError};
+use crate::work;
 
 /// One object of a listing, with what the store keeps of it.
 #[derive(Debug, Clone)]
@@ -164,7 +165,7 @@ impl Repository {
             match store.get_version(key, row.version.as_ref(), bytes).await {
                 Ok(body) => {
                     let hashed = body.clone();
-                    let found = tokio::task::spawn_blocking(move || sha256(&hashed)).await;
+                    let found = work::blocking(move || sha256(&hashed)).await;
                     if found.is_ok_and(|found| found == digest) {
                         return Ok(Some(body));
                     }

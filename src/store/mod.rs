@@ -11,6 +11,8 @@ mod driver;
 mod error;
 mod faulty;
 mod features;
+#[cfg(test)]
+mod gated;
 #[cfg(feature = "gcs")]
 mod gcs;
 mod hold;
@@ -55,6 +57,8 @@ pub use self::driver::{ErrorKind, Operation};
 pub use self::error::StoreError;
 pub use self::faulty::{Fault, FaultPlan, Gate, When};
 pub use self::features::{Answer, Features};
+#[cfg(test)]
+pub(crate) use self::gated::{Keeper, Verdict};
 pub use self::memory::MemoryDisk;
 pub use self::probe::Trial;
 pub use self::put::Stored;

@@ -8,6 +8,7 @@ use jiff::SignedDuration;
 use crate::context::Context;
 use crate::event::Event;
 use crate::model::{Key, Name, ObjectInfo, RunId};
+use crate::mutation::{self, Mutation};
 use crate::repository::collect::live::Named;
 use crate::repository::collect::sweep::Dead;
 use crate::repository::collect::{Collected, Collector, Sweep, Tally};
@@ -139,6 +140,13 @@ impl Repository {
             }
             // A power cut must not bring back lists without the manifest that they belong to.
             self.store().barrier().await.during("make the deletion durable")?;
+        }
+        if mutation::on(Mutation::ManifestsFirst) {
+            for tombstone in self.store().list_all(&layout::tombstones(policy)).await.during("list expired/")? {
+                if layout::parse_tombstone(&tombstone.key).is_some_and(|(_, of, _)| of == run) {
+                    self.delete_one(&tombstone).await?;
+                }
+            }
         }
         Ok(true)
     }

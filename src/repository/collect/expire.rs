@@ -4,6 +4,7 @@ use jiff::SignedDuration;
 
 use crate::context::Context;
 use crate::model::{Digest, DocumentId, FORMAT, Key, Name, RunId, Tombstone};
+use crate::mutation::{self, Mutation};
 use crate::repository::collect::{is_old, undelete_seconds};
 use crate::repository::error::During as _;
 use crate::repository::{Buried, Collector, Repository, RepositoryError, layout};
@@ -46,7 +47,8 @@ impl Repository {
             found.extend(self.versions(&buried.key).await?);
         }
         let now = self.store().now().await.during("read the store's time")?;
-        if found.iter().any(|row| is_old(row.created, now, limit)) {
+        let old = found.iter().any(|row| is_old(row.created, now, limit));
+        if old && !mutation::on(Mutation::LateUndelete) {
             return Err(RepositoryError::TooLate { run, days: limit / 86_400 });
         }
         for row in found {

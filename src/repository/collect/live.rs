@@ -11,6 +11,7 @@ use crate::repository::collect::Tally;
 use crate::repository::document::damaged;
 use crate::repository::segment::each_line;
 use crate::repository::{Backup, ErrorClass, Repository, RepositoryError, layout};
+use crate::work;
 
 /// Chunk lists that are read and unpacked at the same time.
 const READS: usize = 4;
@@ -125,7 +126,7 @@ impl Repository {
     async fn read_marks(&self, key: &Key, list: &ChunkListRef) -> Result<Vec<u64>, RepositoryError> {
         let object = ObjectRef { bytes: list.bytes, sha256: list.sha256, version: list.version.clone() };
         let bytes = self.read_referenced(key, &object).await?;
-        let unpacked = tokio::task::spawn_blocking(move || marks(&bytes)).await;
+        let unpacked = work::blocking(move || marks(&bytes)).await;
         let marks = unpacked.map_err(|_| RepositoryError::Worker("chunk list"))?;
         let marks = marks.map_err(|problem| damaged(key, &problem))?;
         if marks.len() as u64 != list.count {

@@ -8,6 +8,7 @@ use jiff::SignedDuration;
 use sha2::Digest as _;
 
 use crate::model::{Digest, Finding, Name, ObjectInfo, Prefix, RunId, Timestamp};
+use crate::mutation::{self, Mutation};
 use crate::repository::collect::live::{Live, Named, mark};
 use crate::repository::collect::{DeadRun, SourceTally, Sweep, Why, is_old};
 use crate::repository::error::During as _;
@@ -47,6 +48,8 @@ impl Repository {
         let held: BTreeSet<RunId> = holds.held.keys().copied().collect();
         let sorted = Sorted::of(&catalog, &held, at, &self.patience());
         let Named { live, lists, unread } = self.named(sorted.live.iter().copied()).await?;
+        let late = mutation::on(Mutation::LateClock);
+        let at = if late { Some(self.store().now().await.during("read the store's time")?) } else { at };
         let live_backups = sorted.live.len() as u64;
         let Sorted { runs, mut doubts, .. } = sorted;
         doubts.extend(unread);
@@ -182,7 +185,8 @@ impl<'c> Sorted<'c> {
         }
         for unfinished in &catalog.unfinished {
             let run = unfinished.run;
-            let old = at.is_some_and(|at| is_old(unfinished.newest, at, times.min_age));
+            let old =
+                at.is_some_and(|at| is_old(unfinished.newest, at, times.min_age)) || mutation::on(Mutation::YoungRuns);
             match buried(&unfinished.policy, run) {
                 Some(_) if gone(&unfinished.policy, run) => sorted.runs.push(DeadRun { run, why: Why::Expired }),
                 // Its manifest may come back from another copy until the grace is over.
