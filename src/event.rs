@@ -77,6 +77,12 @@ pub enum Event {
         target: String,
         seconds: f64,
     },
+    /// How far a prune is with deleting chunks. Sent at most once for each part of a list.
+    Deleted {
+        objects: u64,
+        of: u64,
+        bytes: u64,
+    },
     /// Something found on the way that a person should read.
     Found {
         finding: Finding,

@@ -20,4 +20,10 @@ pub mod clock;
 pub mod context;
 pub mod event;
 pub mod exec;
+#[doc(hidden)]
+pub mod mutation;
 pub mod secret;
+pub mod work;
+
+#[cfg(test)]
+mod simulation;

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::cli::{
-    backup, cat, check, completion, copy, init, keys, list, plan, proof, prune, renew, restore, schema, show, verify,
+    backup, cat, check, completion, copy, hold, init, keys, list, plan, proof, prune, renew, restore, schema, show,
+    undelete, verify,
 };
 
 /// Backs a whole self-hosted platform up, proves every copy, and brings it back.
@@ -79,6 +80,9 @@ pub enum Verb {
     Copy(copy::Copy),
     Renew(renew::Renew),
     Prune(prune::Prune),
+    Undelete(undelete::Undelete),
+    #[command(subcommand)]
+    Hold(hold::Hold),
     #[command(subcommand)]
     Proof(proof::Proof),
     #[command(subcommand)]

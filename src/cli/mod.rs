@@ -10,6 +10,7 @@ mod completion;
 mod confirm;
 mod copy;
 mod exits;
+mod hold;
 mod human;
 mod init;
 mod keys;
@@ -27,6 +28,7 @@ mod schema;
 mod show;
 mod signal;
 mod text;
+mod undelete;
 mod verify;
 
 use std::process::ExitCode;
@@ -73,16 +75,9 @@ fn run(cli: Cli) -> Result<Exit, JobError> {
     let outcome = runtime.block_on(async {
         let cx = Context::new(progress::monitor(&cli.global));
         signal::watch(cx.cancel.clone())?;
-        let looks = matches!(
-            cli.verb,
-            Verb::Check(_)
-                | Verb::Plan(_)
-                | Verb::List(_)
-                | Verb::Show(_)
-                | Verb::Prune(_)
-                | Verb::Proof(_)
-                | Verb::Keys(keys::Keys::List(_))
-        );
+        let looks = matches!(cli.verb, Verb::Check(_) | Verb::Plan(_) | Verb::List(_) | Verb::Show(_) | Verb::Proof(_))
+            || matches!(cli.verb, Verb::Keys(keys::Keys::List(_)))
+            || matches!(&cli.verb, Verb::Prune(prune) if prune.only_looks());
         let outcome = tokio::select! {
             biased;
             // What only looks leaves nothing behind. The others tidy up and end by themselves.
@@ -118,6 +113,8 @@ async fn verb(verb: Verb, global: &Global, cx: &Context) -> Result<Exit, JobErro
         Verb::Copy(verb) => verb.run(global, cx).await,
         Verb::Renew(verb) => verb.run(global, cx).await,
         Verb::Prune(verb) => verb.run(global, cx).await,
+        Verb::Undelete(verb) => verb.run(global, cx).await,
+        Verb::Hold(verb) => verb.run(global, cx).await,
         Verb::Proof(verb) => verb.run(global, cx).await,
         Verb::Keys(verb) => verb.run(global, cx).await,
         Verb::Schema(verb) => verb.run(),

@@ -193,6 +193,9 @@ fn line(event: &Event) -> Option<String> {
         Event::RestoreFinished { source, target, seconds, .. } => {
             format!("{source}: loaded into {target}, {}", human::seconds(*seconds))
         }
+        Event::Deleted { objects, of, bytes } => {
+            format!("deleted {objects} of {}, {}", human::count(*of, "object"), human::bytes(*bytes))
+        }
         Event::Found { finding } if finding.severity == Severity::Ok => return None,
         Event::Found { finding } => {
             let line = format!("{}  {}: {}", mark(finding.severity), finding.subject, finding.message);

@@ -1,34 +1,80 @@
 //! `lifeboat prune`
 
-use clap::Args;
+mod explain;
+mod plan;
 
-use crate::cli::args::Global;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use crate::cli::args::{Global, SigningKey};
 use crate::cli::exits::after_help;
-use crate::cli::text::Text;
-use crate::cli::{human, output};
+use crate::cli::output;
 use crate::context::Context;
-use crate::job::types::{PruneReport, PruneRequest, PruneRow};
+use crate::job::types::{PruneApplyRequest, PrunePlanRequest, PruneRequest};
 use crate::job::{self, Exit, JobError};
-use crate::model::Timestamp;
-use crate::plan::{CaptureVerdict, Fate, Reason, SourceVerdict};
+use crate::model::{RunId, Timestamp};
+use crate::plan::AT_A_TIME;
 
-/// Explain which backups the policy's retention would keep, and why; DELETES NOTHING
+/// Plan what expires and what is deleted; `prune apply` does it
 ///
-/// This version only explains: it has no command that expires or deletes a backup, and everything that was ever stored
-/// stays. Reads the catalog with the restorer's credentials, and judges every capture by the policy's `retention`:
-/// which rule keeps it, or what each rule says against it. A backup is kept while any capture in it is.
+/// Without `apply` nothing is changed. Says which backups the policy's `retention` gives up, and what can be deleted of
+/// those that it gave up a week ago or earlier, and of runs that committed nothing: how many objects, bytes, requests
+/// and dollars. `--out` writes the plan, `prune apply` makes it again and does it if it comes out the same.
 #[derive(Debug, Args)]
-#[command(after_help = after_help(
-    "lifeboat prune --explain -f policy.yaml",
-    &[Exit::Blocked, Exit::Missing, Exit::Refused],
-))]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = after_help(
+        "lifeboat prune -f policy.yaml --out plan.json; lifeboat prune apply plan.json -f policy.yaml",
+        &[Exit::Damaged, Exit::Blocked, Exit::Missing, Exit::Refused],
+    )
+)]
 pub struct Prune {
-    /// Say what would be kept and what would expire, and do nothing. Required: this version does nothing else
-    #[arg(long)]
+    #[command(subcommand)]
+    apply: Option<Command>,
+    /// For each backup and source: which rule keeps it, or what each rule says against it
+    #[arg(long, conflicts_with_all = ["out", "expire", "limit", "all"])]
     explain: bool,
     /// Explain as of that time: of one gone by with the backups and proofs of then, of one to come with those of now
-    #[arg(long, value_name = "TIME", value_parser = moment)]
+    #[arg(long, value_name = "TIME", value_parser = moment, requires = "explain")]
     at: Option<Timestamp>,
+    /// Write the plan to this file
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Give this backup up, whatever the rules say; only a hold is stronger. May be given more than once
+    #[arg(long, value_name = "RUN")]
+    expire: Vec<RunId>,
+    /// Captures of one source that expire in one go
+    #[arg(long, value_name = "N", default_value_t = AT_A_TIME)]
+    limit: u32,
+    /// Everything that no rule keeps expires in one go
+    #[arg(long, conflicts_with = "limit")]
+    all: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Do what a plan says: put the tombstones, then delete what is dead. DELETES
+    ///
+    /// Needs the collector's credentials and key, which neither writers nor readers have. A plan of 12 h or more, or one
+    /// that would come out otherwise now, is refused. What it is stopped at, the next one goes on with.
+    #[command(after_help = after_help(
+        "lifeboat prune apply plan.json -f policy.yaml",
+        &[Exit::Problems, Exit::Damaged, Exit::Blocked, Exit::Missing, Exit::Refused],
+    ))]
+    Apply(Apply),
+}
+
+#[derive(Debug, Args)]
+struct Apply {
+    /// As written by `lifeboat prune --out`
+    #[arg(value_name = "PLANFILE")]
+    plan: PathBuf,
+    /// Delete even if it is more than half of all bytes
+    #[arg(long)]
+    yes_delete: bool,
+    #[command(flatten)]
+    signing: SigningKey,
 }
 
 fn moment(text: &str) -> Result<Timestamp, String> {
@@ -36,98 +82,28 @@ fn moment(text: &str) -> Result<Timestamp, String> {
 }
 
 impl Prune {
+    /// Whether it changes nothing in the repository.
+    pub fn only_looks(&self) -> bool {
+        self.apply.is_none()
+    }
+
     pub async fn run(self, global: &Global, cx: &Context) -> Result<Exit, JobError> {
-        if !self.explain {
-            return Err(JobError::usage("this version does not delete: it only explains what retention would do")
-                .hint("lifeboat prune --explain -f POLICY"));
+        if let Some(Command::Apply(Apply { plan, yes_delete, signing })) = self.apply {
+            let place = global.policy_place(true, signing.signing_key)?;
+            let report = job::prune::apply(PruneApplyRequest { place, plan, yes_delete }, cx).await?;
+            output::report(global.json, &report, plan::applied)?;
+            return Ok(report.exit);
         }
         let place = global.policy_place(true, None)?;
-        let report = job::prune::explain(PruneRequest { place, at: self.at }, cx).await?;
-        output::report(global.json, &report, text)?;
+        if self.explain {
+            let report = job::prune::explain(PruneRequest { place, at: self.at }, cx).await?;
+            output::report(global.json, &report, explain::text)?;
+            return Ok(report.exit());
+        }
+        let limit = (!self.all).then_some(self.limit);
+        let request = PrunePlanRequest { place, limit, expire: self.expire, out: self.out };
+        let report = job::prune::plan(request, cx).await?;
+        output::report(global.json, &report, plan::text)?;
         Ok(report.exit())
     }
-}
-
-fn text(report: &PruneReport) -> String {
-    let PruneReport { policy, url, at, time_zone, .. } = report;
-    let mut text = Text::new();
-    text.line(format!("what retention of policy {policy} says of {url}"));
-    text.line(format!("as of {}; days are those of {time_zone}", human::time(*at)));
-    text.line("NOTHING IS DELETED: this version only explains, and has no command that expires or deletes a backup");
-    text.findings(0, &report.findings);
-    if report.blocked {
-        text.line("BLOCKED: clocks disagree, so nothing would expire");
-    }
-    if report.backups.is_empty() {
-        text.blank().line("no backups: nothing to keep");
-        return text.finish();
-    }
-    let head = ["source", "captures", "proved", "kept by a rule", "would expire", "would expire later"];
-    let mut rows = vec![head.map(str::to_owned).to_vec()];
-    rows.extend(report.sources.iter().map(source));
-    text.blank().table(0, &rows);
-    for source in &report.sources {
-        for reason in &source.stays {
-            text.line(format!("{} STAYS: {reason}", source.source));
-        }
-    }
-    for backup in &report.backups {
-        let PruneRow { run, committed, age_seconds, .. } = backup;
-        let when = format!("{}, {}", human::time(*committed), human::age(*age_seconds));
-        text.blank().line(format!("{run}  {when}: {}", fate(backup)));
-        because(&mut text, "", &backup.reasons);
-        for capture in &backup.captures {
-            because(&mut text, &says(capture), &capture.reasons);
-        }
-    }
-    text.blank().line(sum(report));
-    text.finish()
-}
-
-fn source(source: &SourceVerdict) -> Vec<String> {
-    let SourceVerdict { source, captures, proved, wanted, expire, later, .. } = source;
-    let mut row = vec![source.to_string()];
-    row.extend([captures, proved, wanted, expire, later].map(ToString::to_string));
-    row
-}
-
-fn fate(backup: &PruneRow) -> String {
-    let mut fate = match backup.fate {
-        Fate::Keep => return "kept".to_owned(),
-        Fate::Expire => "WOULD EXPIRE".to_owned(),
-        Fate::Later => "would expire later".to_owned(),
-    };
-    if let Some(until) = backup.locked_until {
-        fate.push_str(&format!(", but is locked until at least {}", human::time(until)));
-    }
-    fate
-}
-
-fn says(capture: &CaptureVerdict) -> String {
-    let level = match (capture.failed, capture.level) {
-        (true, _) => "FAILED its newest proof".to_owned(),
-        (false, Some(level)) => level.to_string(),
-        (false, None) => "nothing proved".to_owned(),
-    };
-    let keep = if capture.keep { "kept" } else { "kept by no rule" };
-    format!("{} ({level}): {keep}; ", capture.source)
-}
-
-fn because(text: &mut Text, what: &str, reasons: &[Reason]) {
-    if !reasons.is_empty() {
-        let reasons: Vec<String> = reasons.iter().map(ToString::to_string).collect();
-        text.line(format!("  {what}{}", reasons.join("; ")));
-    }
-}
-
-fn sum(report: &PruneReport) -> String {
-    let of = |fate: Fate| report.backups.iter().filter(|backup| backup.fate == fate).count() as u64;
-    let (keep, expire, later) = (of(Fate::Keep), of(Fate::Expire), of(Fate::Later));
-    let mut text =
-        format!("of {}: {keep} kept, {expire} would expire", human::count(report.backups.len() as u64, "backup"));
-    if later > 0 {
-        let most = human::count(report.at_a_time.into(), "capture");
-        text.push_str(&format!(", {later} more later (at most {most} of a source at a time)"));
-    }
-    text + "; nothing was deleted"
 }

@@ -50,7 +50,9 @@ fn section(text: &mut String, name: &str, command: &Command) {
         for verb in verbs(command) {
             section(text, &format!("{name} {}", verb.get_name()), verb);
         }
-        return;
+        if command.is_subcommand_required_set() {
+            return;
+        }
     }
     let own: Vec<&Arg> = command
         .get_arguments()

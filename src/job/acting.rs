@@ -16,13 +16,14 @@ pub(in crate::job) enum Acting {
     Copier,
     Restorer,
     Prover,
+    Collector,
 }
 
 impl Acting {
     pub fn access(self) -> Access {
         match self {
             Acting::Copier | Acting::Restorer => Access::ReadOnly,
-            Acting::Operator | Acting::Writer | Acting::Prover => Access::ReadWrite,
+            Acting::Operator | Acting::Writer | Acting::Prover | Acting::Collector => Access::ReadWrite,
         }
     }
 
@@ -37,6 +38,7 @@ impl Acting {
             Acting::Writer | Acting::Copier => roles.writer.as_ref(),
             Acting::Restorer => roles.restorer.as_ref(),
             Acting::Prover => roles.prover.as_ref(),
+            Acting::Collector => roles.collector.as_ref(),
         };
         let lock = repository.lock.map(|lock| LockRule { mode: lock.mode, duration: lock.period.duration() });
         let ca_pem = repository.ca.as_ref().map(|ca| resolve(ca, "the store's authority")).transpose()?;

@@ -30,7 +30,7 @@ pub(in crate::job) fn standing(backup: &Backup, theirs: &Catalog) -> Standing {
     let holds = |copy: &&Backup| copy.original().same(&original) && copy.damaged().is_empty();
     if theirs.backups.iter().any(|copy| holds(&copy)) {
         Standing::Held
-    } else if theirs.expired.iter().any(|expired| expired.same(&original)) {
+    } else if theirs.expired.iter().any(|expired| expired.backup.original().same(&original)) {
         Standing::Expired
     } else {
         Standing::Lacking

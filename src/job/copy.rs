@@ -156,7 +156,8 @@ impl From<'_> {
         let id = self.repository.id();
         let held = |run: RunId| {
             let of_run = |origin: Origin| origin.repository == id && origin.run == run;
-            theirs.backups.iter().any(|copy| of_run(copy.original())) || theirs.expired.iter().cloned().any(of_run)
+            theirs.backups.iter().any(|copy| of_run(copy.original()))
+                || theirs.expired.iter().map(|expired| expired.backup.original()).any(of_run)
         };
         let lost = self.invalid.iter().filter(|invalid| !held(invalid.run));
         lost.map(|invalid| CopyFailure {

@@ -7,7 +7,7 @@ use crate::job::copies;
 use crate::job::open::{age, catalog, now, open};
 use crate::job::types::{ListReport, ListRequest, ListRow, ListSource, Place};
 use crate::model::{Finding, Timestamp};
-use crate::repository::{Backup, Catalog};
+use crate::repository::{Backup, Catalog, Unfinished};
 
 pub async fn run(request: ListRequest, cx: &Context) -> Result<ListReport, JobError> {
     let elsewhere = |error: JobError| match request.copies.first() {
@@ -44,7 +44,7 @@ pub(in crate::job) fn findings(catalog: &Catalog) -> Vec<Finding> {
         Finding::problem(invalid.key().as_str(), format!("cannot be believed: {}", invalid.problem))
             .cure("find out who wrote it; `lifeboat restore` will not use it")
     });
-    let unfinished = catalog.unfinished.iter().map(|(policy, run)| {
+    let unfinished = catalog.unfinished.iter().map(|Unfinished { policy, run, .. }| {
         let of_policy = catalog.backups.iter().filter(|backup| backup.manifest.policy == *policy);
         let since = of_policy.map(|backup| backup.manifest.run).max().is_none_or(|newest| newest < *run);
         let (subject, message) =

@@ -10,6 +10,7 @@ mod copies;
 pub mod copy;
 mod error;
 mod features;
+pub mod hold;
 pub mod init;
 mod key_files;
 pub mod keys;
@@ -25,6 +26,7 @@ pub mod restore;
 pub mod show;
 mod sources;
 pub mod types;
+pub mod undelete;
 pub mod verify;
 
 pub use error::{Exit, JobError};

@@ -298,7 +298,7 @@ fn reason(wanted: &Wanted<'_>, opened: &Opened<'_>, original: &Origin, refused: 
     if let Some(invalid) = catalog.invalid.iter().find(|invalid| invalid.run == original.run) {
         return heal(say(format!("its backup {} cannot be believed: {}", original.run, invalid.problem)));
     }
-    if catalog.expired.iter().any(|expired| expired.same(original)) {
+    if catalog.expired.iter().any(|expired| expired.backup.original().same(original)) {
         return say(format!("backup {} expired there", original.run));
     }
     say(format!("it does not hold backup {}", original.run))

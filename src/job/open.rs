@@ -14,8 +14,8 @@ use crate::job::types::{BackupRef, Place};
 use crate::job::{Exit, JobError};
 use crate::model::{BackupStatus, KeyStatus, Name, PublicKey, Role, RoleKey, Timestamp, Trust};
 use crate::repository::{
-    Backup, Catalog, Configs, DedupKey, ErrorClass, Identities, Repository, RepositoryError, SelectError, SigningKey,
-    Tuning, Writer,
+    Backup, Catalog, Collector, Configs, DedupKey, ErrorClass, Identities, Repository, RepositoryError, SelectError,
+    SigningKey, Tuning, Writer,
 };
 use crate::secret::SecretRef;
 use crate::store::{ErrorKind, Store, StoreError, Trouble};
@@ -303,6 +303,16 @@ pub(in crate::job) async fn prover(repository: &Repository, place: &Place) -> Re
     let Some(key) = signing_key(place, Role::Prover)? else { return Ok(None) };
     known_as(repository, Role::Prover, &key.public()).await?;
     Ok(Some(key))
+}
+
+/// Takes up the collector's role with the policy's key.
+pub(in crate::job) async fn collector(repository: &Repository, place: &Place) -> Result<Collector, JobError> {
+    let signing = signing_key(place, Role::Collector)?.ok_or_else(|| {
+        JobError::refused("the policy names no signing key for the collector, who alone may expire and delete")
+            .hint("keys.signing.collector: {file: collector.key}, or --signing-key FILE; keep it where no writer runs")
+    })?;
+    known_as(repository, Role::Collector, &signing.public()).await?;
+    repository.collector(signing).map_err(from_repository)
 }
 
 /// Everything that the place means: of its policy, if it has one.

@@ -103,6 +103,13 @@ pub async fn after_backup(
     checker.check(backup, cx).await
 }
 
+/// Whether every object is there of a backup that is listed again. No proof: whoever undeletes is no prover.
+pub async fn is_present(repository: &Repository, backup: &Backup, cx: &Context) -> Result<VerifyBackup, JobError> {
+    let level = Level::Present;
+    let checker = Checker { repository, level, sample: None, identities: None, rehearsal: None, prover: None };
+    checker.check(backup, cx).await
+}
+
 async fn sandbox(options: &SandboxOptions, cx: &Context) -> Result<Sandbox, JobError> {
     let SandboxOptions { user, weak, timeout } = options.clone();
     let made = Sandbox::prepare(&sandbox::Options { user, weak, timeout }, cx).await;

@@ -30,9 +30,10 @@ macro_rules! ulid_id {
             }
         }
 
-        impl From<$name> for Ulid {
-            fn from(id: $name) -> Ulid {
-                id.0
+        impl $name {
+            /// All its 128 bits.
+            pub fn as_u128(&self) -> u128 {
+                self.0.into()
             }
         }
 

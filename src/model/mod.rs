@@ -41,7 +41,7 @@ pub use proof::{
 pub use recorder::{PartRecorder, PartsOverlap};
 pub use selector::{BackupRef, BackupRefError};
 pub use stream::{ByteStream, CaptureItem, CaptureSummary, MEDIA_PG_ARCHIVE, MEDIA_SQL, SourceStream, StreamItem};
-pub use tombstone::Tombstone;
+pub use tombstone::{Hold, SweepNote, Tombstone};
 pub use trust::{
     BucketConfig, Constants, DedupPin, KeyStatus, Marker, Predecessor, PublicKey, PublicKeyError, Role, RoleKey, Trust,
 };

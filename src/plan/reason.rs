@@ -25,6 +25,8 @@ pub enum Rule {
     Failed,
     /// A hold lies on the backup.
     Hold,
+    /// A person asked for it to expire.
+    Asked,
     /// As long as the newest backups of a source fail, nothing of it expires.
     Failing,
     /// Clocks disagree: nothing expires.
@@ -49,6 +51,7 @@ impl fmt::Display for Rule {
             Rule::Newest => "newest",
             Rule::Failed => "failed",
             Rule::Hold => "hold",
+            Rule::Asked => "asked",
             Rule::Failing => "failing",
             Rule::Clocks => "clocks",
             Rule::Limit => "limit",

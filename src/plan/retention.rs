@@ -36,6 +36,8 @@ pub struct Candidate {
     pub tags: BTreeMap<String, String>,
     /// Why it may not expire whatever the rules say.
     pub hold: Option<String>,
+    /// A person wants it gone whatever the rules say. Only a hold is stronger.
+    pub given_up: bool,
     /// The end of the lock that it was written with.
     pub locked_until: Option<Timestamp>,
     pub captures: Vec<CaptureState>,
@@ -124,8 +126,10 @@ pub struct CaptureVerdict {
 pub fn retention(backups: &[Candidate], rules: &Retention, limit: Option<u32>, now: Timestamp) -> Decision {
     let mut backups: Vec<&Candidate> = backups.iter().collect();
     backups.sort_by_key(|backup| std::cmp::Reverse((backup.committed, backup.run)));
-    let doubts = doubts(&backups, now);
-    let lineages = lineages(&backups);
+    // What is given up counts for nothing: neither as the newest, nor as proved, nor for what its times say.
+    let counted: Vec<&Candidate> = backups.iter().copied().filter(|backup| !backup.is_given_up()).collect();
+    let doubts = doubts(&counted, now);
+    let lineages = lineages(&counted);
     let mut sources = Vec::new();
     let mut judged: BTreeMap<(RunId, &Name), Judged> = BTreeMap::new();
     let mut evidence: BTreeMap<RunId, Vec<Reason>> = BTreeMap::new();
@@ -154,6 +158,10 @@ pub fn retention(backups: &[Candidate], rules: &Retention, limit: Option<u32>, n
     }
     let mut verdicts = Vec::new();
     for backup in &backups {
+        if backup.is_given_up() {
+            verdicts.push(backup.gone(now));
+            continue;
+        }
         let mut reasons = evidence.remove(&backup.run).unwrap_or_default();
         reasons.extend(backup.hold.iter().map(|why| Reason::new(Rule::Hold, why)));
         if !doubts.is_empty() {
@@ -181,6 +189,23 @@ pub fn retention(backups: &[Candidate], rules: &Retention, limit: Option<u32>, n
     }
     few_at_a_time(&mut verdicts, &mut sources, limit);
     Decision { doubts, sources, backups: verdicts }
+}
+
+impl Candidate {
+    fn is_given_up(&self) -> bool {
+        self.given_up && self.hold.is_none()
+    }
+
+    fn gone(&self, now: Timestamp) -> BackupVerdict {
+        BackupVerdict {
+            run: self.run,
+            committed: self.committed,
+            fate: Fate::Expire,
+            reasons: vec![Reason::new(Rule::Asked, "given up by --expire")],
+            locked_until: self.locked_until.filter(|until| *until > now),
+            captures: Vec::new(),
+        }
+    }
 }
 
 /// Times that contradict each other.

@@ -11,6 +11,7 @@ use crate::model::{
     ChunkLine, Chunking, Digest, Encryption, Finding, Key, Name, ObjectInfo, ObjectRef, RepositoryId, Role, RunId,
     SourceEntry, Timestamp,
 };
+use crate::mutation::{self, Mutation};
 use crate::repository::error::During as _;
 use crate::repository::layout::RunObject;
 use crate::repository::pipeline::StoredChunk;
@@ -54,7 +55,8 @@ impl Repository {
         encryption: &Encryption,
         cx: &Context,
     ) -> Result<Base, RepositoryError> {
-        let expired = self.runs_with_tombstone(policy).await?;
+        let late = mutation::on(Mutation::ManifestsFirst);
+        let expired = if late { BTreeSet::new() } else { self.runs_with_tombstone(policy).await? };
         let objects = self.store().list_all(&layout::runs(policy)).await.during("list backups")?;
         let mut candidates = self.read_candidates(salt, policy, source, &objects, &expired, cx).await;
         let unfinished = self.read_unfinished(policy, source, &objects).await?;
@@ -88,6 +90,12 @@ impl Repository {
                     Finding::warning(format!("backup {run}"), format!("cannot serve as a base: {}", chain(&error)))
                         .cure(format!("lifeboat verify {run}")),
                 ),
+            }
+        }
+        if late {
+            let expired = self.runs_with_tombstone(policy).await?;
+            if base.runs.iter().any(|run| expired.contains(run)) {
+                base = Base::default();
             }
         }
         self.adopt(policy, source, unfinished, &listed, encryption, &mut base).await?;

@@ -3,18 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use futures::{StreamExt as _, TryStreamExt as _};
-use jiff::SignedDuration;
 use tokio::sync::Semaphore;
 
 use crate::model::{
     Digest, DocumentId, Finding, Key, Level, Manifest, Name, ObjectInfo, Origin, Proof, Role, RunId, Statement,
-    Timestamp, Tombstone,
+    Timestamp, Version,
 };
 use crate::repository::base::LATE;
 use crate::repository::document::damaged;
 use crate::repository::envelope::Signed;
 use crate::repository::error::During as _;
 use crate::repository::layout::RunObject;
+use crate::repository::tombstones::Buried;
 use crate::repository::versions::{self, Found};
 use crate::repository::{ErrorClass, MAX_DOCUMENT_BYTES, Repository, RepositoryError, layout};
 use crate::store::ErrorKind;
@@ -104,6 +104,32 @@ impl InvalidBackup {
     }
 }
 
+/// A backup that is no longer kept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Expired {
+    pub backup: Backup,
+    /// The store's time of its first tombstone.
+    pub since: Timestamp,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Unfinished {
+    pub policy: Name,
+    pub run: RunId,
+    /// The store's time of the newest object of the run, in any version.
+    pub newest: Timestamp,
+}
+
+/// A backup of which only its successor knows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Lost {
+    pub policy: Name,
+    pub run: RunId,
+    /// Of its manifest, as the successor saw it.
+    pub manifest_sha256: Digest,
+    pub problem: &'static str,
+}
+
 /// Everything that was found below `backups/`.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Catalog {
@@ -111,9 +137,15 @@ pub struct Catalog {
     pub backups: Vec<Backup>,
     pub invalid: Vec<InvalidBackup>,
     /// Runs that were announced and have no manifest: under way, crashed, or without a whole source.
-    pub unfinished: Vec<(Name, RunId)>,
-    /// What the expired backups were copies of, or themselves, as long as their manifests are there.
-    pub expired: Vec<Origin>,
+    pub unfinished: Vec<Unfinished>,
+    /// As long as their manifests are there.
+    pub expired: Vec<Expired>,
+    /// Every tombstone that counts, also of backups that are gone long since.
+    pub tombstones: BTreeMap<(Name, RunId), Vec<Buried>>,
+    /// Backups that a later one names and that are not there, though no tombstone explains it.
+    pub lost: Vec<Lost>,
+    /// Sources that any object of a run is of, by policy; also of runs that never committed.
+    pub sources: BTreeSet<(Name, Name)>,
     /// Gaps in the chain of backups, tombstones that do not count, proofs that do not count.
     pub findings: Vec<Finding>,
 }
@@ -128,7 +160,9 @@ impl Repository {
         for object in objects {
             let Some((policy, run, kind)) = RunObject::parse(&object.key) else { continue };
             catalog.findings.extend(object.finding());
+            catalog.sources.extend(kind.source().map(|source| (policy.clone(), source.clone())));
             let of_run = runs.entry((policy, run)).or_default();
+            of_run.newest = of_run.newest.max(object.versions.iter().map(|row| row.created).max());
             match kind {
                 RunObject::Manifest => of_run.manifest = Some(object),
                 RunObject::Proof(id) => of_run.proofs.push((id, object)),
@@ -136,17 +170,15 @@ impl Repository {
             }
         }
         let policies: BTreeSet<Name> = runs.keys().map(|(policy, _)| policy.clone()).collect();
-        let mut expired = BTreeMap::new();
         for policy in policies {
-            self.read_tombstones(&policy, &mut expired, &mut catalog.findings).await?;
+            self.read_tombstones(&policy, &mut catalog.tombstones, &mut catalog.findings).await?;
         }
         let memory = Semaphore::new(READ_MEMORY);
         let reads = runs.into_iter().map(|(of, objects)| {
-            let tombstones = expired.get(&of).map_or(&[][..], Vec::as_slice);
+            let tombstones = catalog.tombstones.get(&of).map_or(&[][..], Vec::as_slice);
             self.read_backup(of.0, of.1, objects, tombstones, &memory)
         });
         let read: Vec<ReadBackup> = futures::stream::iter(reads).buffered(READS).try_collect().await?;
-        let mut gone = BTreeSet::new();
         for row in read {
             match row {
                 ReadBackup::Listed(backup, findings) => {
@@ -154,57 +186,27 @@ impl Repository {
                     catalog.findings.extend(findings);
                 }
                 ReadBackup::Invalid(invalid) => catalog.invalid.push(invalid),
-                ReadBackup::Unfinished(policy, run) => catalog.unfinished.push((policy, run)),
-                ReadBackup::Expired(backup) => {
-                    catalog.expired.push(backup.original());
-                    gone.insert((backup.manifest.policy, backup.manifest.run));
-                }
+                ReadBackup::Unfinished(unfinished) => catalog.unfinished.push(unfinished),
+                ReadBackup::Expired(expired) => catalog.expired.push(*expired),
             }
         }
-        gone.extend(expired.into_keys());
+        let mut gone: BTreeSet<(Name, RunId)> = catalog.tombstones.keys().cloned().collect();
         // Each of these is a finding of its own already.
         gone.extend(catalog.invalid.iter().map(|invalid| (invalid.policy.clone(), invalid.run)));
         catalog.backups.sort_by_key(|backup| std::cmp::Reverse((backup.committed(), backup.manifest.run)));
-        let gaps = find_gaps(&catalog, &gone);
+        catalog.lost = find_lost(&catalog, &gone);
+        let gaps = catalog.lost.iter().map(|lost| Finding::problem(format!("backup {}", lost.run), lost.problem));
         catalog.findings.extend(gaps);
         Ok(catalog)
     }
 
-    /// Tombstones that count: signed by the collector for this place, and stored within a day of their signing.
-    async fn read_tombstones(
-        &self,
-        policy: &Name,
-        expired: &mut BTreeMap<(Name, RunId), Vec<Tombstone>>,
-        findings: &mut Vec<Finding>,
-    ) -> Result<(), RepositoryError> {
-        for object in self.store().list_all(&layout::tombstones(policy)).await.during("list expired/")? {
-            match self.read_tombstone(policy, &object).await? {
-                Some(tombstone) => expired.entry((policy.clone(), tombstone.run)).or_default().push(tombstone),
-                None => findings.push(
-                    Finding::problem(object.key.as_str(), "is no valid tombstone and is ignored")
-                        .cure("find out who can write below expired/"),
-                ),
-            }
-        }
-        Ok(())
-    }
-
-    async fn read_tombstone(&self, policy: &Name, object: &ObjectInfo) -> Result<Option<Tombstone>, RepositoryError> {
-        let Some((_, run, _)) = layout::parse_tombstone(&object.key) else { return Ok(None) };
-        let Some(bytes) = self.get_small(&object.key).await? else { return Ok(None) };
-        let signed = self.open_document::<Tombstone>(&object.key, &bytes, Role::Collector).ok();
-        let signed = signed.filter(|signed| self.signed_in_time(Role::Collector, &signed.signer, object.created));
-        let day = SignedDuration::from_hours(24);
-        Ok(signed.map(|signed| signed.document).filter(|tombstone| {
-            tombstone.policy == *policy
-                && tombstone.run == run
-                && object.created.duration_since(tombstone.signed).abs() <= day
-        }))
-    }
-
     /// A document of which one too many, or one too large, must not keep anybody from reading the others: None then.
-    pub(in crate::repository) async fn get_small(&self, key: &Key) -> Result<Option<bytes::Bytes>, RepositoryError> {
-        match self.store().get(key, MAX_DOCUMENT_BYTES).await {
+    pub(in crate::repository) async fn get_small(
+        &self,
+        key: &Key,
+        version: Option<&Version>,
+    ) -> Result<Option<bytes::Bytes>, RepositoryError> {
+        match self.store().get_version(key, version, MAX_DOCUMENT_BYTES).await {
             Ok(bytes) => Ok(Some(bytes)),
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::TooLarge) => Ok(None),
             Err(source) => Err(RepositoryError::Store { operation: format!("read {key}"), source }),
@@ -216,10 +218,13 @@ impl Repository {
         policy: Name,
         run: RunId,
         objects: Objects,
-        tombstones: &[Tombstone],
+        tombstones: &[Buried],
         memory: &Semaphore,
     ) -> Result<ReadBackup, RepositoryError> {
-        let Some(object) = objects.manifest else { return self.without_manifest(policy, run, &objects.proofs).await };
+        let Some(object) = objects.manifest else {
+            let newest = objects.newest.unwrap_or(Timestamp::UNIX_EPOCH);
+            return self.without_manifest(Unfinished { policy, run, newest }, &objects.proofs).await;
+        };
         let largest = object.versions.iter().map(|row| row.bytes).max().unwrap_or_default();
         // What a document unpacks to is some multiple of its size; a forger must not choose the multiple of READS too.
         let mebibytes = u32::try_from(largest >> 20).unwrap_or(u32::MAX).clamp(1, READ_MEMORY as u32);
@@ -240,8 +245,9 @@ impl Repository {
             return Ok(ReadBackup::Invalid(InvalidBackup { policy, run, created, class, problem }));
         }
         let mut backup = Backup { manifest: signed.document, sha256: signed.sha256, created, proofs: Vec::new() };
-        if tombstones.iter().any(|tombstone| tombstone.manifest_sha256 == backup.sha256) {
-            return Ok(ReadBackup::Expired(Box::new(backup)));
+        let of_it = tombstones.iter().filter(|buried| buried.tombstone.manifest_sha256 == backup.sha256);
+        if let Some(since) = of_it.map(|buried| buried.created).min() {
+            return Ok(ReadBackup::Expired(Box::new(Expired { backup, since })));
         }
         let mut findings = Vec::new();
         if !tombstones.is_empty() {
@@ -266,10 +272,10 @@ impl Repository {
     /// A run that never committed, unless a prover has seen its manifest.
     async fn without_manifest(
         &self,
-        policy: Name,
-        run: RunId,
+        unfinished: Unfinished,
         proofs: &[(DocumentId, Found)],
     ) -> Result<ReadBackup, RepositoryError> {
+        let (policy, run) = (unfinished.policy.clone(), unfinished.run);
         for (_, object) in proofs {
             let of_it = |statement: &Statement| statement.predicate.run == run && statement.predicate.policy == policy;
             if let Some((created, _)) = self.oldest_proof(object, of_it).await? {
@@ -278,7 +284,7 @@ impl Repository {
                 return Ok(ReadBackup::Invalid(InvalidBackup { policy, run, created, class, problem }));
             }
         }
-        Ok(ReadBackup::Unfinished(policy, run))
+        Ok(ReadBackup::Unfinished(unfinished))
     }
 
     /// The oldest version that is valid, and the store's time of it.
@@ -324,7 +330,7 @@ impl Repository {
         let keys: Vec<Key> = proofs.map(|object| object.key.clone()).collect();
         let read = keys.into_iter().map(|key| async move {
             // Removed since it was listed, too large, or signed by nobody we believe: it names nothing.
-            let bytes = self.get_small(&key).await?;
+            let bytes = self.get_small(&key, None).await?;
             Ok::<_, RepositoryError>(bytes.and_then(|b| self.open_document::<Statement>(&key, &b, Role::Prover).ok()))
         });
         let signed: Vec<_> = futures::stream::iter(read).buffer_unordered(READS).try_collect().await?;
@@ -336,13 +342,14 @@ impl Repository {
 struct Objects {
     manifest: Option<Found>,
     proofs: Vec<(DocumentId, Found)>,
+    newest: Option<Timestamp>,
 }
 
 enum ReadBackup {
     Listed(Box<Backup>, Vec<Finding>),
     Invalid(InvalidBackup),
-    Unfinished(Name, RunId),
-    Expired(Box<Backup>),
+    Unfinished(Unfinished),
+    Expired(Box<Expired>),
 }
 
 /// A proof counts only for the very manifest that it names by hash.
@@ -352,11 +359,11 @@ fn proves(statement: &Statement, backup: &Backup, id: DocumentId) -> bool {
     subject && proof.run == backup.manifest.run && proof.policy == backup.manifest.policy && proof.id == id
 }
 
-/// A backup that names a previous one which is neither there nor expired: somebody removed it.
-fn find_gaps(catalog: &Catalog, gone: &BTreeSet<(Name, RunId)>) -> Vec<Finding> {
+/// Backups that name a previous one which is neither there nor expired: somebody removed it.
+fn find_lost(catalog: &Catalog, gone: &BTreeSet<(Name, RunId)>) -> Vec<Lost> {
     let there: BTreeMap<_, _> =
         catalog.backups.iter().map(|b| ((&b.manifest.policy, b.manifest.run), b.sha256)).collect();
-    let mut findings = Vec::new();
+    let mut lost = Vec::new();
     for backup in &catalog.backups {
         let Some(previous) = &backup.manifest.previous else { continue };
         let policy = &backup.manifest.policy;
@@ -366,7 +373,7 @@ fn find_gaps(catalog: &Catalog, gone: &BTreeSet<(Name, RunId)>) -> Vec<Finding> 
             None if gone.contains(&(policy.clone(), previous.run)) => continue,
             None => "is missing, and no tombstone explains it",
         };
-        findings.push(Finding::problem(format!("backup {}", previous.run), problem));
+        lost.push(Lost { policy: policy.clone(), run: previous.run, manifest_sha256: previous.sha256, problem });
     }
-    findings
+    lost
 }

@@ -42,7 +42,7 @@ impl ConfigLink {
     /// What the next configuration is called, whoever writes it. Its time is one millisecond after this one's, so that
     /// names sort as the chain goes; it is nobody's clock.
     pub fn next_id(&self) -> DocumentId {
-        let this = ulid::Ulid::from(self.document.id);
+        let this = ulid::Ulid::from(self.document.id.as_u128());
         let seed = sha256(&[&b"lifeboat/1/next-config/"[..], &self.sha256.0].concat());
         let random = seed.0.iter().take(10).fold(0, |bits, byte| bits << 8 | u128::from(*byte));
         ulid::Ulid::from_parts(this.timestamp_ms() + 1, random).into()

@@ -13,6 +13,7 @@ use futures::StreamExt as _;
 use crate::context::Context;
 use crate::event::Event;
 use crate::model::{ChunkLine, FailedSource, Finding, Key, ObjectRef, SourceEntry, StreamEntry, Timestamp};
+use crate::mutation::{self, Mutation};
 use crate::repository::attempt::Attempt;
 use crate::repository::catalog::Backup;
 use crate::repository::commit::{CommitRequest, Committed};
@@ -93,11 +94,12 @@ impl Repository {
     ) -> Result<(), RepositoryError> {
         let carrier = from.carrier(entry, writer).await?;
         let estimate_bytes = entry.streams.iter().map(|stream| stream.bytes).sum();
+        let original = mutation::on(Mutation::OriginalNames);
         let spec = AttemptSpec {
             source: entry.name.clone(),
             kind: entry.kind.clone(),
             method: entry.method.clone(),
-            attempt: cx.clock.ulid().into(),
+            attempt: if original { entry.attempt } else { cx.clock.ulid().into() },
             estimate_bytes,
             files: Default::default(),
         };

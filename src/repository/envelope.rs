@@ -11,7 +11,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    BucketConfig, Digest, FORMAT, Manifest, Part, Progress, PublicKey, RepositoryId, Role, Statement, Tombstone, sha256,
+    BucketConfig, Digest, FORMAT, Hold, Manifest, Part, Progress, PublicKey, RepositoryId, Role, Statement, SweepNote,
+    Tombstone, sha256,
 };
 
 use super::plausible::{MAX_VALUES, has_few_values};
@@ -45,6 +46,8 @@ document!(Part, "application/vnd.lifeboat.part.v1+json", Writer);
 document!(Progress, "application/vnd.lifeboat.progress.v1+json", Writer);
 document!(Manifest, "application/vnd.lifeboat.manifest.v1+json", Writer);
 document!(Tombstone, "application/vnd.lifeboat.tombstone.v1+json", Collector);
+document!(Hold, "application/vnd.lifeboat.hold.v1+json", Collector);
+document!(SweepNote, "application/vnd.lifeboat.sweep.v1+json", Collector);
 
 impl Document for Statement {
     const PAYLOAD_TYPE: &'static str = "application/vnd.in-toto+json";

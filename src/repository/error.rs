@@ -1,6 +1,8 @@
 //! What can go wrong between a repository and its store.
 
-use crate::model::{Name, RunId, SourceFailure};
+use jiff::SignedDuration;
+
+use crate::model::{Name, RunId, SourceFailure, Timestamp};
 use crate::repository::envelope::EnvelopeError;
 use crate::repository::seal::SealError;
 use crate::store::{ErrorKind, StoreError};
@@ -54,6 +56,15 @@ pub enum RepositoryError {
     Origin { source: Box<RepositoryError> },
     #[error("backup {run} can not be copied as it is sealed: {difference}")]
     OtherKeys { run: RunId, difference: String },
+    #[error("this machine's clock says {ours}, and the store's {theirs}: a tombstone signed now would not count")]
+    Clock { ours: Timestamp, theirs: Timestamp },
+    /// While a sweep went on.
+    #[error("the clock was moved by {by:#} since this began: no age can be believed, so nothing was deleted")]
+    ClockMoved { by: SignedDuration },
+    #[error("nothing may be deleted: {subject} {doubt}")]
+    Doubt { subject: String, doubt: String },
+    #[error("the tombstone of {run} is more than {days} days old: what it needs may be gone already")]
+    TooLate { run: RunId, days: i64 },
     #[error("backup {run} expired before it was copied")]
     Expired { run: RunId },
     #[error("{0} of the repository's worker threads ended early")]

@@ -1,16 +1,92 @@
-//! Backups that are held back from expiring.
+//! Legal holds: backups that are held back from expiring, whatever the rules say.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{Name, RunId};
+use crate::context::Context;
+use crate::model::{DocumentId, FORMAT, Finding, Hold, Key, Name, Role, RunId};
 use crate::repository::error::During as _;
-use crate::repository::{Repository, RepositoryError, layout};
+use crate::repository::versions::{self, Found};
+use crate::repository::{Collector, Repository, RepositoryError, layout};
+
+/// One hold that has not ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    pub id: DocumentId,
+    /// Why, in the words of who held it back; for a document that cannot be believed, that it is one.
+    pub reason: String,
+}
+
+/// The holds of a policy.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Holds {
+    pub held: BTreeMap<RunId, Vec<Held>>,
+    pub findings: Vec<Finding>,
+}
 
 impl Repository {
-    /// Runs that any object below `holds/<policy>/` names. What it says is for a later version to read: until then each
-    /// is taken for a hold that has not ended, whoever wrote it, since keeping too much loses nothing.
-    pub async fn held(&self, policy: &Name) -> Result<BTreeSet<RunId>, RepositoryError> {
-        let objects = self.store().list_all(&layout::holds(policy)).await.during("list holds/")?;
-        Ok(objects.iter().filter_map(|object| layout::held_run(policy, &object.key)).collect())
+    /// Holds that have not ended. A document that cannot be believed is taken for a hold, whoever wrote it: keeping too
+    /// much loses nothing. Only a valid document ends one.
+    pub async fn holds(&self, policy: &Name) -> Result<Holds, RepositoryError> {
+        let found = versions::list(self.store(), &layout::holds(policy)).await.during("list holds/")?;
+        let mut holds = Holds::default();
+        let mut ended = BTreeSet::<(RunId, DocumentId)>::new();
+        for object in found {
+            let Some((_, run, id)) = layout::parse_hold(&object.key) else {
+                let finding = Finding::warning(object.key.as_str(), "is no hold by its name, and is ignored");
+                holds.findings.push(finding.cure("find out who can write below holds/"));
+                continue;
+            };
+            match self.read_hold(policy, &object).await? {
+                Some(hold) if !hold.ends.is_empty() => ended.extend(hold.ends.iter().map(|id| (run, *id))),
+                Some(hold) => holds.held.entry(run).or_default().push(Held { id, reason: hold.reason }),
+                None => {
+                    let reason = "a document below holds/ that cannot be believed".to_owned();
+                    holds.held.entry(run).or_default().push(Held { id, reason });
+                    let message = "is no valid hold; the backup is kept all the same";
+                    let cure = format!("find out who can write below holds/; lifeboat hold remove {run} ends it");
+                    holds.findings.push(Finding::problem(object.key.as_str(), message).cure(cure));
+                }
+            }
+        }
+        for (run, held) in &mut holds.held {
+            held.retain(|held| !ended.contains(&(*run, held.id)));
+        }
+        holds.held.retain(|_, held| !held.is_empty());
+        Ok(holds)
+    }
+
+    async fn read_hold(&self, policy: &Name, object: &Found) -> Result<Option<Hold>, RepositoryError> {
+        let Some((_, run, id)) = layout::parse_hold(&object.key) else { return Ok(None) };
+        for (version, row) in object.names().into_iter().zip(&object.versions) {
+            let Some(bytes) = self.get_small(&object.key, version.as_ref()).await? else { continue };
+            let Ok(signed) = self.open_document::<Hold>(&object.key, &bytes, Role::Collector) else { continue };
+            if !self.signed_in_time(Role::Collector, &signed.signer, row.created) {
+                continue;
+            }
+            let hold = signed.document;
+            if hold.policy == *policy && hold.run == run && hold.id == id {
+                return Ok(Some(hold));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Writes a hold, or, with `ends`, the end of those. Returns where.
+    pub async fn put_hold(
+        &self,
+        policy: &Name,
+        run: RunId,
+        ends: Vec<DocumentId>,
+        reason: String,
+        collector: &Collector,
+        cx: &Context,
+    ) -> Result<Key, RepositoryError> {
+        let id: DocumentId = cx.clock.ulid().into();
+        let (repository, policy, signed) = (self.id(), policy.clone(), cx.clock.now());
+        let key = layout::hold(&policy, run, id);
+        let hold = Hold { format: FORMAT, repository, policy, run, id, ends, reason, signed };
+        self.put(&key, self.sign(&hold, &collector.signing)?).await?;
+        self.store().barrier().await.during(format!("make {key} durable"))?;
+        Ok(key)
     }
 }

@@ -1,6 +1,7 @@
 //! The name of every object of format 1, and the way back from a listed name.
 
 use crate::model::{AttemptId, Digest, DocumentId, Key, KeyError, Name, Prefix, RunId};
+use crate::mutation::{self, Mutation};
 
 fn key(text: String) -> Key {
     Key::from_parts(text)
@@ -39,12 +40,20 @@ pub fn dedup_key(id: &str) -> Result<Key, KeyError> {
 /// One chunk. The attempt in its name makes sure that no name is ever used twice.
 pub fn chunk(policy: &Name, source: &Name, id: &Digest, attempt: AttemptId) -> Key {
     let id = id.to_string();
+    if mutation::on(Mutation::ContentNames) {
+        return key(format!("data/{policy}.{source}/{}/{id}.{}", &id[..2], AttemptId::from(ulid::Ulid::nil())));
+    }
     key(format!("data/{policy}.{source}/{}/{id}.{attempt}", &id[..2]))
 }
 
 /// Every chunk of one source of one policy.
 pub fn chunks(policy: &Name, source: &Name) -> Prefix {
     folder(format!("data/{policy}.{source}"))
+}
+
+/// The 256th part of a source's chunks whose ids begin with that byte.
+pub fn chunks_with(policy: &Name, source: &Name, first: u8) -> Prefix {
+    folder(format!("data/{policy}.{source}/{first:02x}"))
 }
 
 pub fn all_runs() -> Prefix {
@@ -107,10 +116,17 @@ pub fn holds(policy: &Name) -> Prefix {
     folder(format!("holds/{policy}"))
 }
 
-/// The run that an object below `holds/<policy>/` is about, by the beginning of its name.
-pub fn held_run(policy: &Name, key: &Key) -> Option<RunId> {
-    let file = key.as_str().strip_prefix("holds/")?.strip_prefix(policy.to_string().as_str())?.strip_prefix('/')?;
-    file.split('.').next()?.parse().ok()
+pub fn hold(policy: &Name, run: RunId, id: DocumentId) -> Key {
+    key(format!("holds/{policy}/{run}.{id}.json"))
+}
+
+/// Every object below this was put there by a collector that looked for what is dead.
+pub fn sweeps(policy: &Name) -> Prefix {
+    folder(format!("expired/{policy}/sweeps"))
+}
+
+pub fn sweep(policy: &Name, id: DocumentId) -> Key {
+    key(format!("expired/{policy}/sweeps/{id}.json"))
 }
 
 /// One audit line, in the folder of its day.
@@ -165,6 +181,17 @@ impl RunObject {
         })
     }
 
+    /// The source that it is of; none for what is of the whole run.
+    pub fn source(&self) -> Option<&Name> {
+        match self {
+            Self::ChunkList { source, .. }
+            | Self::Progress { source, .. }
+            | Self::Detail { source, .. }
+            | Self::Part { source, .. } => Some(source),
+            Self::Started | Self::Manifest | Self::Proof(_) => None,
+        }
+    }
+
     /// The name of this object of that run.
     pub fn key(&self, policy: &Name, run: RunId) -> Key {
         match self {
@@ -194,6 +221,19 @@ pub fn parse_tombstone(key: &Key) -> Option<(Name, RunId, DocumentId)> {
     let (policy, file) = key.as_str().strip_prefix("expired/")?.split_once('/')?;
     let (run, id) = file.strip_suffix(".json")?.split_once('.')?;
     Some((policy.parse().ok()?, run.parse().ok()?, id.parse().ok()?))
+}
+
+/// Policy, run and id of a hold or of its end, from its name.
+pub fn parse_hold(key: &Key) -> Option<(Name, RunId, DocumentId)> {
+    let (policy, file) = key.as_str().strip_prefix("holds/")?.split_once('/')?;
+    let (run, id) = file.strip_suffix(".json")?.split_once('.')?;
+    Some((policy.parse().ok()?, run.parse().ok()?, id.parse().ok()?))
+}
+
+/// Policy and id of a note of the collector, from its name.
+pub fn parse_sweep(key: &Key) -> Option<(Name, DocumentId)> {
+    let (policy, file) = key.as_str().strip_prefix("expired/")?.split_once("/sweeps/")?;
+    Some((policy.parse().ok()?, file.strip_suffix(".json")?.parse().ok()?))
 }
 
 /// Id of a configuration, from its name.

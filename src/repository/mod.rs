@@ -9,6 +9,7 @@ mod buffers;
 mod catalog;
 mod change;
 mod chunker;
+mod collect;
 mod commit;
 mod configs;
 mod copy;
@@ -32,6 +33,7 @@ mod segment;
 mod select;
 mod signing;
 mod stream_hash;
+mod tombstones;
 mod unseal;
 mod versions;
 mod writer;
@@ -39,19 +41,22 @@ mod writer;
 use std::sync::Arc;
 
 use crate::model::{BucketConfig, Constants, Marker, RepositoryId, Trust};
+use crate::mutation::{self, Mutation};
 use crate::store::Store;
 
 pub use attempt::{Attempt, AttemptSpec};
 pub use base::with_causes;
-pub use catalog::{Backup, Catalog, InvalidBackup, ProofEntry};
+pub use catalog::{Backup, Catalog, Expired, InvalidBackup, Lost, ProofEntry, Unfinished};
 pub use change::{ChangeError, KeyChange};
 pub use chunker::{Chunker, Gear};
+pub use collect::{Collected, Collector, DeadRun, SourceTally, Sweep, Tally, Why, undelete_until};
 pub use commit::{CommitRequest, Committed};
 pub use configs::{ConfigLink, Configs};
 pub use copy::CopyFrom;
 pub use create::NewRepository;
 pub use envelope::{Document, Envelope, EnvelopeError, Peeked, Signed, open, peek, sign};
 pub use error::{ErrorClass, RepositoryError};
+pub use holds::{Held, Holds};
 pub use keys::{DedupKey, DedupKeyError, LineageKeys};
 pub use lock::{Kept, Renewed};
 pub use open::check_pins;
@@ -61,11 +66,12 @@ pub use run::Run;
 pub use seal::{ChunkSealer, MAX_RECIPIENTS, SealError, Sealer};
 pub use select::SelectError;
 pub use signing::{SigningKey, SigningKeyError, key_id, public_key_pem};
+pub use tombstones::Buried;
 pub use unseal::{GeneratedIdentity, Identities, generate_identity};
 pub use writer::{Tuning, Writer};
 
 /// Largest signed document, list segment or sealed detail that is read into memory.
-const MAX_DOCUMENT_BYTES: u64 = 64 << 20;
+pub const MAX_DOCUMENT_BYTES: u64 = 64 << 20;
 
 /// This program's version, as it is written into documents.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -90,6 +96,12 @@ impl Repository {
         &self.store
     }
 
+    /// The same repository, reached in another way.
+    #[cfg(test)]
+    pub(crate) fn over(&self, store: Store) -> Self {
+        Self { store, ..self.clone() }
+    }
+
     /// The configuration in force.
     pub fn config(&self) -> &BucketConfig {
         &self.config
@@ -104,5 +116,17 @@ impl Repository {
     /// them, and it is not signed: a raised one would let a writer take over what the collector is about to delete.
     pub fn constants(&self) -> Constants {
         Constants::FORMAT_1
+    }
+
+    /// The times that the collector waits: the longer of those that are compiled in and those of the file.
+    pub(in crate::repository) fn patience(&self) -> Constants {
+        let (ours, theirs) = (Constants::FORMAT_1, self.marker.constants);
+        let short = ours.max_run / 6;
+        Constants {
+            max_run: ours.max_run.max(theirs.max_run),
+            margin: ours.margin.max(theirs.margin),
+            min_age: if mutation::on(Mutation::ShortMinAge) { short } else { ours.min_age.max(theirs.min_age) },
+            grace: if mutation::on(Mutation::ShortGrace) { short } else { ours.grace.max(theirs.grace) },
+        }
     }
 }

@@ -13,6 +13,7 @@ use jiff::SignedDuration;
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::model::{AttemptId, Chunking, Digest, Key, Name, Timestamp, Version, sha256};
+use crate::mutation::{self, Mutation};
 use crate::repository::buffers::Buffers;
 use crate::repository::chunker::Chunker;
 use crate::repository::error::During as _;
@@ -20,6 +21,8 @@ use crate::repository::keys::LineageKeys;
 use crate::repository::seal::{ChunkSealer, SealError, Sealer};
 use crate::repository::stream_hash::StreamHash;
 use crate::repository::{AttemptSpec, Repository, RepositoryError, Writer, layout, lock};
+use crate::store::ErrorKind;
+use crate::work::{self, Work};
 
 /// Chunks that are in memory at the same time while they are read back.
 const READ_BACK_AT_ONCE: usize = 4;
@@ -50,7 +53,7 @@ pub(in crate::repository) struct PlacedChunk {
 pub(in crate::repository) struct Cutter {
     pub input: mpsc::Sender<Bytes>,
     pub chunks: mpsc::Receiver<(Digest, Bytes)>,
-    pub hash: tokio::task::JoinHandle<Digest>,
+    pub hash: Work<Digest>,
 }
 
 impl Cutter {
@@ -58,21 +61,25 @@ impl Cutter {
     pub(in crate::repository) fn start(chunking: Chunking, keys: Arc<LineageKeys>, buffers: Arc<Buffers>) -> Self {
         let (input, mut from_source) = mpsc::channel::<Bytes>(4);
         let (to_workers, chunks) = mpsc::channel(2);
-        let hash = tokio::task::spawn_blocking(move || {
+        let hash = work::thread(async move {
             let mut hash = StreamHash::default();
             let mut chunker = Chunker::with_buffers(chunking, Arc::new(keys.gear()), buffers);
             let mut cut = Vec::new();
-            while let Some(bytes) = from_source.blocking_recv() {
-                chunker.push(&bytes, &mut cut);
+            while let Some(bytes) = from_source.recv().await {
+                if work::simulated() {
+                    cut.push(bytes);
+                } else {
+                    chunker.push(&bytes, &mut cut);
+                }
                 for chunk in cut.drain(..) {
                     // A closed channel means that the attempt failed elsewhere: nobody will ask for the hash.
-                    if to_workers.blocking_send((hash.chunk(&chunk, &keys), chunk)).is_err() {
+                    if to_workers.send((hash.chunk(&chunk, &keys), chunk)).await.is_err() {
                         return Digest([0; 32]);
                     }
                 }
             }
             if let Some(last) = chunker.finish() {
-                let _ = to_workers.blocking_send((hash.chunk(&last, &keys), last));
+                let _ = to_workers.send((hash.chunk(&last, &keys), last)).await;
             }
             hash.finish()
         });
@@ -250,7 +257,7 @@ impl Placer {
             let sha256 = sha256(&sealed);
             Ok((sealed, sha256))
         };
-        let sealed = tokio::task::spawn_blocking(seal).await.map_err(|_| RepositoryError::Worker("sealing"))?;
+        let sealed = work::blocking(seal).await.map_err(|_| RepositoryError::Worker("sealing"))?;
         sealed.map_err(|source| RepositoryError::Seal { what: "chunk".into(), source })
     }
 
@@ -258,6 +265,10 @@ impl Placer {
         let size = u32::try_from(sealed.len()).map_err(|_| RepositoryError::Worker("sealer"))?;
         let key: Key = layout::chunk(&self.policy, &self.source, &id, self.attempt);
         let stored = lock::for_new(self.repository.store(), &key).put_hashed(&key, sealed, sha256).await;
+        let taken = mutation::on(Mutation::ContentNames) || mutation::on(Mutation::OriginalNames);
+        if taken && stored.as_ref().is_err_and(|error| error.kind() == ErrorKind::AlreadyExists) {
+            return Ok(StoredChunk { attempt: self.attempt, len, size, sha256, version: None, until: None });
+        }
         let stored = stored.during(format!("write {key}"))?;
         let until = stored.lock.map(|lock| lock.until);
         Ok(StoredChunk { attempt: self.attempt, len, size, sha256, version: stored.version, until })

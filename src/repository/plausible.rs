@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::model::{Chunking, Detail, Manifest, SourceEntry, StreamDetail};
 use crate::repository::MAX_DOCUMENT_BYTES;
+use crate::work;
 
 /// Plain bytes of the largest chunk of format 1.
 pub(in crate::repository) const MAX_CHUNK_BYTES: u32 = Chunking::LARGE.max;
@@ -51,7 +52,7 @@ pub(in crate::repository) fn check_entry(entry: &SourceEntry) -> Result<(), Stri
         return wrong("its totals are impossible");
     }
     // Only the last chunk of a stream may be shorter than the minimum.
-    let min = u64::from(Chunking::SMALL.min);
+    let min = if work::simulated() { 1 } else { u64::from(Chunking::SMALL.min) };
     if entry.streams.iter().any(|stream| stream.chunks > stream.bytes / min + 1) {
         return wrong("it has more chunks than its bytes can be cut into");
     }

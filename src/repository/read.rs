@@ -21,6 +21,7 @@ use crate::repository::plausible::{
 use crate::repository::unseal::Identities;
 use crate::repository::{ErrorClass, MAX_DOCUMENT_BYTES, Repository, RepositoryError, layout, reading};
 use crate::store::ErrorKind;
+use crate::work;
 
 /// Chunks fetched and opened ahead of the one that is being delivered.
 const AHEAD: usize = 4;
@@ -288,7 +289,7 @@ impl CaptureReader {
         fetched: Fetched,
     ) -> impl Future<Output = Result<Bytes, RepositoryError>> + Send + use<> {
         let identities = self.identities.clone();
-        let opened = tokio::task::spawn_blocking(move || {
+        let opened = work::blocking(move || {
             let Fetched { key, line, sealed } = fetched;
             let plain = identities.open_chunk(&sealed, line.len);
             plain.map(Bytes::from).map_err(|source| RepositoryError::Open { key: key.to_string(), source })
@@ -315,7 +316,7 @@ impl Repository {
             Ok(sealed) => {
                 let (of, line) = (key.clone(), line.clone());
                 let check = move || check_sealed(&of, &line, &sealed).map(|()| sealed);
-                let checked = tokio::task::spawn_blocking(check).await;
+                let checked = work::blocking(check).await;
                 checked.map_err(|_| RepositoryError::Worker("hashing"))?
             }
             Err(error) => Err(error),

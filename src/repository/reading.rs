@@ -10,19 +10,19 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::FuturesOrdered;
 use futures::{FutureExt as _, StreamExt as _};
-use tokio_util::task::AbortOnDropHandle;
 
 use crate::model::{ByteStream, ChunkLine, Digest, FailureClass, SourceFailure, StreamDetail};
 use crate::repository::RepositoryError;
 use crate::repository::read::{CaptureReader, Fetched, as_failure};
 use crate::repository::stream_hash::StreamHash;
+use crate::work::{self, Task};
 
 /// Objects on the way at once, so that a store far away is not waited for once per chunk.
 const FETCH_AHEAD: usize = 32;
 /// Memory for them, whatever their number.
 const FETCH_AHEAD_BYTES: u64 = 16 << 20;
 /// One is hashed and delivered while the others are opened.
-const OPEN_AHEAD: usize = 3;
+const OPEN_AHEAD: usize = 2;
 
 /// Ends cleanly only if length and SHA-256 are those of the capture.
 pub(in crate::repository) fn stream(reader: CaptureReader, lines: &[ChunkLine], expected: StreamDetail) -> ByteStream {
@@ -49,7 +49,7 @@ pub(in crate::repository) fn stream(reader: CaptureReader, lines: &[ChunkLine], 
 struct Reading {
     reader: CaptureReader,
     lines: VecDeque<ChunkLine>,
-    fetching: VecDeque<(u64, AbortOnDropHandle<Result<Fetched, RepositoryError>>)>,
+    fetching: VecDeque<(u64, Task<Result<Fetched, RepositoryError>>)>,
     opening: FuturesOrdered<BoxFuture<'static, Result<Bytes, RepositoryError>>>,
     /// What comes after the chunks that are being opened.
     failed: Option<RepositoryError>,
@@ -89,8 +89,7 @@ impl Reading {
             let Some(line) = self.lines.pop_front() else { break };
             let (bytes, reader) = (u64::from(line.size), self.reader.clone());
             on_the_way += bytes;
-            let fetch = tokio::spawn(async move { reader.fetch(line).await });
-            self.fetching.push_back((bytes, AbortOnDropHandle::new(fetch)));
+            self.fetching.push_back((bytes, work::task(async move { reader.fetch(line).await })));
         }
         let (_, next) = self.fetching.pop_front()?;
         match next.await.unwrap_or(Err(RepositoryError::Worker("fetching"))) {

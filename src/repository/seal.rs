@@ -9,6 +9,7 @@ use zstd::bulk::Compressor;
 use zstd::zstd_safe::compress_bound;
 
 use crate::repository::buffers::Buffers;
+use crate::work;
 
 /// More would not fit into the largest header that a reader takes.
 pub const MAX_RECIPIENTS: usize = 100;
@@ -88,6 +89,9 @@ impl Sealer {
     }
 
     fn seal_into(&self, plain: &[u8], sealed: BytesMut) -> Result<Bytes, SealError> {
+        if work::simulated() {
+            return Ok(Bytes::copy_from_slice(plain));
+        }
         let recipients = self.recipients.iter().map(|recipient| recipient as &dyn age::Recipient);
         let encryptor = age::Encryptor::with_recipients(recipients).map_err(SealError::Encrypt)?;
         let in_memory = |error| SealError::Encrypt(age::EncryptError::Io(error));
@@ -130,6 +134,9 @@ impl ChunkSealer {
         plain: &[u8],
         buffers: &Buffers,
     ) -> Result<Bytes, SealError> {
+        if work::simulated() {
+            return Ok(Bytes::copy_from_slice(plain));
+        }
         self.frame.clear();
         self.frame.reserve(compress_bound(plain.len()));
         self.compressor.compress_to_buffer(plain, &mut self.frame).map_err(SealError::Compress)?;

@@ -1,13 +1,12 @@
 //! The chunk list: lines gathered into segments, written as the capture goes on, and read back.
 
-use std::io::{BufRead as _, BufReader, Read as _};
-
-use tokio_util::task::AbortOnDropHandle;
+use std::io::{BufRead, BufReader, Read as _};
 
 use crate::model::{ChunkLine, ChunkListRef, FORMAT, Key, ListHeader, ObjectRef, Progress, sha256};
 use crate::repository::error::During as _;
 use crate::repository::{ErrorClass, MAX_DOCUMENT_BYTES, Repository, RepositoryError, Run, SigningKey, Writer, layout};
 use crate::store::ErrorKind;
+use crate::work::{self, Task};
 
 /// Keeps a compressed segment far below 8 MiB at about 100 bytes a line.
 const MAX_LINES: usize = 32_768;
@@ -16,6 +15,7 @@ const MAX_PLAIN_BYTES: u64 = 256 << 20;
 const MAX_READ_LINES: usize = 4 * MAX_LINES;
 /// A line has some 300 bytes and a version of at most 1024; the header has up to 100 recipients.
 const MAX_LINE_BYTES: u64 = 16 << 10;
+const READ_BUFFER: usize = 64 << 10;
 /// No level of zstd up to 19 asks for a window of more than 8 MiB.
 const MAX_WINDOW_LOG: u32 = 23;
 
@@ -26,7 +26,7 @@ pub(in crate::repository) struct SegmentWriter {
     lines: Vec<ChunkLine>,
     /// Durable, in order.
     written: Vec<ChunkListRef>,
-    on_its_way: Option<AbortOnDropHandle<Result<ChunkListRef, RepositoryError>>>,
+    on_its_way: Option<Task<Result<ChunkListRef, RepositoryError>>>,
     segment_bytes: u64,
     stored_since: u64,
     stored_total: u64,
@@ -63,8 +63,7 @@ impl SegmentWriter {
         }
         let segment = Segment { header: self.header.clone(), lines: std::mem::take(&mut self.lines) };
         let (repository, run, signing) = (repository.clone(), run.clone(), writer.signing.clone());
-        let write = tokio::spawn(async move { segment.write(&repository, &run, &signing).await });
-        self.on_its_way = Some(AbortOnDropHandle::new(write));
+        self.on_its_way = Some(work::task(async move { segment.write(&repository, &run, &signing).await }));
         self.stored_since = 0;
         self.header.segment += 1;
         Ok(())
@@ -139,6 +138,9 @@ fn encode(header: &ListHeader, lines: &[ChunkLine]) -> Result<Vec<u8>, Repositor
         serde_json::to_writer(&mut text, line).map_err(failed)?;
     }
     text.push(b'\n');
+    if work::simulated() {
+        return Ok(text);
+    }
     // Compression into memory cannot fail for want of input; an error here is zstd's own.
     zstd::bulk::compress(&text, 3).map_err(|error| RepositoryError::Damaged {
         key: "chunk list".into(),
@@ -174,32 +176,59 @@ impl Repository {
     }
 }
 
-/// Line by line, so that what a hostile frame unpacks to is never held as a whole.
 fn decode(bytes: &[u8]) -> Result<(ListHeader, Vec<ChunkLine>), String> {
+    let mut lines = Vec::new();
+    let header = each_line(bytes, |line| {
+        lines.push(serde_json::from_slice(line).map_err(|error| error.to_string())?);
+        Ok(())
+    })?;
+    Ok((header, lines))
+}
+
+/// Takes each line after the header, one by one, so that what a hostile frame unpacks to is never held as a whole.
+pub(in crate::repository) fn each_line(
+    bytes: &[u8],
+    mut take: impl FnMut(&[u8]) -> Result<(), String>,
+) -> Result<ListHeader, String> {
+    if work::simulated() {
+        return each_unpacked(bytes, &mut take).map(|(header, _)| header);
+    }
     let zstd = |error: std::io::Error| error.to_string();
     let mut frame = zstd::stream::read::Decoder::with_buffer(bytes).map_err(zstd)?.single_frame();
     frame.window_log_max(MAX_WINDOW_LOG).map_err(zstd)?;
-    let mut text = BufReader::new(frame.take(MAX_PLAIN_BYTES + 1));
-    let mut read = 0;
+    let text = BufReader::with_capacity(READ_BUFFER, frame.take(MAX_PLAIN_BYTES + 1));
+    let (header, text) = each_unpacked(text, &mut take)?;
+    if !text.into_inner().into_inner().finish().is_empty() {
+        return Err("something follows its frame".into());
+    }
+    Ok(header)
+}
+
+/// The same of the unpacked text. Returns the reader at its end, too.
+fn each_unpacked<R: BufRead>(
+    mut text: R,
+    take: &mut impl FnMut(&[u8]) -> Result<(), String>,
+) -> Result<(ListHeader, R), String> {
+    let (mut read, mut lines) = (0, 0);
     let mut line = Vec::new();
     let mut header: Option<ListHeader> = None;
-    let mut lines = Vec::new();
     loop {
         line.clear();
-        let bytes = text.by_ref().take(MAX_LINE_BYTES).read_until(b'\n', &mut line).map_err(zstd)?;
+        let bytes = text.by_ref().take(MAX_LINE_BYTES).read_until(b'\n', &mut line);
+        let bytes = bytes.map_err(|error| error.to_string())?;
         read += bytes as u64;
-        if read > MAX_PLAIN_BYTES || bytes as u64 == MAX_LINE_BYTES || lines.len() > MAX_READ_LINES {
+        if read > MAX_PLAIN_BYTES || bytes as u64 == MAX_LINE_BYTES || lines > MAX_READ_LINES {
             return Err("it unpacks to more than any list".into());
         }
         match (bytes, &header) {
             (0, _) => break,
             (1, _) => {}
             (_, None) => header = Some(serde_json::from_slice(&line).map_err(|error| format!("its header: {error}"))?),
-            (_, Some(_)) => lines.push(serde_json::from_slice(&line).map_err(|error| format!("a line: {error}"))?),
+            (_, Some(_)) => {
+                take(&line).map_err(|error| format!("a line: {error}"))?;
+                lines += 1;
+            }
         }
     }
-    if !text.into_inner().into_inner().finish().is_empty() {
-        return Err("something follows its frame".into());
-    }
-    Ok((header.ok_or("it is empty")?, lines))
+    Ok((header.ok_or("it is empty")?, text))
 }

@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::model::{Digest, PublicKey, sha256};
 use crate::secret::Secret;
+use crate::work;
 
 /// What stands before the 32 secret bytes in the DER of PKCS#8 version 1 (RFC 8410, section 7).
 ///
@@ -52,6 +53,9 @@ impl SigningKey {
     }
 
     pub(super) fn sign(&self, message: &[u8]) -> [u8; 64] {
+        if work::simulated() {
+            return simulated(&self.public(), message);
+        }
         self.0.sign(message).to_bytes()
     }
 }
@@ -75,8 +79,19 @@ pub fn key_id(key: &PublicKey) -> Digest {
 /// Strict: neither a key nor a signature of small order passes, so that nobody can find a second document or key
 /// that fits the same signature.
 pub(super) fn verify(key: &PublicKey, message: &[u8], signature: &[u8; 64]) -> bool {
+    if work::simulated() {
+        return simulated(key, message) == *signature;
+    }
     VerifyingKey::from_bytes(&key.0)
         .is_ok_and(|key| key.verify_strict(message, &Signature::from_bytes(signature)).is_ok())
+}
+
+/// What stands for a signature in a simulation, where nobody forges one: half a millisecond each would be most of it.
+fn simulated(key: &PublicKey, message: &[u8]) -> [u8; 64] {
+    let mut signature = [0; 64];
+    let hash = sha256(message);
+    signature.iter_mut().zip(key.0.iter().chain(&hash.0)).for_each(|(to, from)| *to = *from);
+    signature
 }
 
 /// Both DER forms here are short enough for one line of base64.

@@ -12,6 +12,7 @@ use crate::model::{Digest, Finding, Key, ObjectInfo, Prefix, Timestamp, Version,
 use crate::repository::error::During as _;
 use crate::repository::{MAX_DOCUMENT_BYTES, Repository, RepositoryError};
 use crate::store::{ErrorKind, Store, StoreError};
+use crate::work;
 
 /// One object of a listing, with what the store keeps of it.
 #[derive(Debug, Clone)]
@@ -105,6 +106,12 @@ pub(in crate::repository) async fn oldest_valid<T>(
 
 /// The versions of one object, oldest first.
 pub(in crate::repository) async fn versions_of(store: &Store, key: &Key) -> Result<Vec<ObjectInfo>, StoreError> {
+    if !store.keeps_versions() {
+        return match store.head(key).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+            only => only.map(|row| vec![row]),
+        };
+    }
     let rows = store.list_versions(&Prefix::versions_of(key)).await?;
     Ok(rows.into_iter().filter(|row| row.key == *key).collect())
 }
@@ -158,7 +165,7 @@ impl Repository {
             match store.get_version(key, row.version.as_ref(), bytes).await {
                 Ok(body) => {
                     let hashed = body.clone();
-                    let found = tokio::task::spawn_blocking(move || sha256(&hashed)).await;
+                    let found = work::blocking(move || sha256(&hashed)).await;
                     if found.is_ok_and(|found| found == digest) {
                         return Ok(Some(body));
                     }

@@ -69,6 +69,11 @@ pub(in crate::store) fn rows(
     stream::once(list).map_ok(|rows| stream::iter(rows.into_iter().map(Ok))).try_flatten().boxed()
 }
 
+/// What is not there need not be deleted: an earlier try whose answer was lost, or another collector, did it.
+pub(in crate::store) fn gone(deleted: Result<(), DriverError>) -> Result<(), DriverError> {
+    deleted.or_else(|error| if error.kind == ErrorKind::NotFound { Ok(()) } else { Err(error) })
+}
+
 /// What `Retry-After` says in seconds.
 pub(in crate::store) fn seconds(header: &str) -> Option<Duration> {
     header.trim().parse().ok().map(Duration::from_secs)

@@ -30,12 +30,19 @@ pub(in crate::store) trait Driver: Debug + Send + Sync + 'static {
     fn list_versions(self: Arc<Self>, prefix: Prefix) -> BoxStream<'static, Result<ObjectInfo, DriverError>>;
     /// Makes a version's lock last at least until then; never shorter. Stores without locks refuse.
     async fn extend_lock(&self, key: &Key, version: &Version, lock: Lock) -> Result<(), DriverError>;
+    /// Deletes one version for good; of a store without versions, the object. What is not there is deleted already.
+    /// `Denied` where a lock keeps it.
+    async fn delete(&self, key: &Key, version: Option<&Version>) -> Result<(), DriverError>;
     /// Returns when everything acknowledged so far survives a power cut and is in every later listing.
     async fn barrier(&self) -> Result<(), DriverError>;
     /// The store's clock.
     async fn now(&self) -> Result<Timestamp, DriverError>;
     /// What the store says of itself; changes nothing.
     async fn inspect(&self) -> Result<Nature, DriverError>;
+    /// Whether objects carry the time of the machine that stored them, and no server's.
+    fn goes_by_local_clocks(&self) -> bool {
+        false
+    }
     /// Whether an object may have older versions. What is not known for certain counts as yes.
     fn keeps_versions(&self) -> bool;
 }
@@ -62,6 +69,7 @@ pub enum Operation {
     List,
     ListVersions,
     ExtendLock,
+    Delete,
     Barrier,
     Now,
     Inspect,

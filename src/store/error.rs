@@ -137,6 +137,7 @@ impl fmt::Display for Sentence<'_> {
             Operation::List if key.is_empty() => write!(f, "cannot list {store}"),
             Operation::List => write!(f, "cannot list `{key}` in {store}"),
             Operation::ListVersions => write!(f, "cannot list the versions of `{key}` in {store}"),
+            Operation::Delete => write!(f, "cannot delete `{key}` in {store}"),
             Operation::ExtendLock => write!(f, "cannot extend the lock of `{key}` in {store}"),
             Operation::Barrier => write!(f, "cannot make sure that {store} keeps what was stored"),
             Operation::Now => write!(f, "cannot learn the time of {store}"),

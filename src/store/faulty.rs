@@ -215,6 +215,11 @@ impl Driver for Faulty {
         damage.reply(self.inner.extend_lock(key, version, lock).await)
     }
 
+    async fn delete(&self, key: &Key, version: Option<&Version>) -> Result<(), DriverError> {
+        let damage = self.begin(Operation::Delete).await?;
+        damage.reply(self.inner.delete(key, version).await)
+    }
+
     async fn barrier(&self) -> Result<(), DriverError> {
         let damage = self.begin(Operation::Barrier).await?;
         damage.reply(self.inner.barrier().await)
@@ -228,6 +233,10 @@ impl Driver for Faulty {
     /// No fault: no disk has a part in it, and the number of a call stays what it was.
     async fn inspect(&self) -> Result<Nature, DriverError> {
         self.inner.inspect().await
+    }
+
+    fn goes_by_local_clocks(&self) -> bool {
+        self.inner.goes_by_local_clocks()
     }
 
     fn keeps_versions(&self) -> bool {

@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::model::{Key, Lock, ObjectInfo, Prefix, Timestamp, Version};
 use crate::store::driver::{Driver, DriverError, ErrorKind, NO_LOCKS, Put};
 use crate::store::features::{Answer, Features, Nature};
+use crate::store::trouble::Trouble;
 use crate::store::{Access, LockRule, Store};
 
 type Objects = BTreeMap<Key, Object>;
@@ -237,6 +238,21 @@ impl Driver for Memory {
         let kept = kept.ok_or(ErrorKind::NotFound)?;
         if kept.lock.as_ref().is_none_or(|held| held.until < lock.until) {
             kept.lock = Some(lock);
+        }
+        Ok(())
+    }
+
+    async fn delete(&self, key: &Key, version: Option<&Version>) -> Result<(), DriverError> {
+        let now = self.disk.clock.now();
+        let mut objects = self.disk.objects();
+        let Some(object) = objects.get_mut(key) else { return Ok(()) };
+        let meant = |kept: &Kept| kept.version.as_ref() == version;
+        if object.versions.iter().any(|kept| meant(kept) && kept.lock.as_ref().is_some_and(|lock| lock.until > now)) {
+            return Err(Trouble::Locked.because(ErrorKind::Denied, "the lock has not ended"));
+        }
+        object.versions.retain(|kept| !meant(kept));
+        if object.versions.is_empty() {
+            objects.remove(key);
         }
         Ok(())
     }

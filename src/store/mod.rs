@@ -2,6 +2,7 @@
 //!
 //! `docs/stores.md` says what each store promises, and what not.
 
+mod ahead;
 #[cfg(any(feature = "s3", feature = "minio", feature = "gcs"))]
 mod bucket;
 mod calls;
@@ -10,6 +11,8 @@ mod driver;
 mod error;
 mod faulty;
 mod features;
+#[cfg(test)]
+mod gated;
 #[cfg(feature = "gcs")]
 mod gcs;
 mod hold;
@@ -38,6 +41,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
+use jiff::SignedDuration;
 
 use crate::clock::Clock;
 use crate::model::{Key, Lock, ObjectInfo, Prefix, StoreUrl, Timestamp, Version};
@@ -53,6 +57,8 @@ pub use self::driver::{ErrorKind, Operation};
 pub use self::error::StoreError;
 pub use self::faulty::{Fault, FaultPlan, Gate, When};
 pub use self::features::{Answer, Features};
+#[cfg(test)]
+pub(crate) use self::gated::{Keeper, Verdict};
 pub use self::memory::MemoryDisk;
 pub use self::probe::Trial;
 pub use self::put::Stored;
@@ -136,6 +142,12 @@ impl Store {
         Self { driver: Arc::new(faulty::Faulty::new(self.driver.clone(), plan)), ..self.clone() }
     }
 
+    /// The same store at a later time, for tests: what is in it has aged by so much.
+    #[must_use]
+    pub fn ahead(&self, by: SignedDuration) -> Self {
+        Self { driver: Arc::new(ahead::Ahead { inner: self.driver.clone(), by }), ..self.clone() }
+    }
+
     /// The same store, which keeps a record of every call from now on, for tests.
     #[must_use]
     pub fn with_call_log(&self) -> Self {
@@ -194,6 +206,14 @@ impl Store {
         self.call(Operation::ExtendLock, key.as_str(), extend).await
     }
 
+    /// Deletes one version for good, or, in a store without versions, the object. One that is gone already is no error.
+    ///
+    /// Only the collector does this, and an undelete: see `repository/collect/`.
+    pub async fn delete_version(&self, key: &Key, version: Option<&Version>) -> Result<(), StoreError> {
+        self.admit(key)?;
+        self.call(Operation::Delete, key.as_str(), || self.driver.delete(key, version)).await
+    }
+
     /// Returns when everything that this handle stored, read or listed so far survives a power cut.
     ///
     /// What was only read counts too: a run may build on objects whose writer was killed before its own barrier.
@@ -209,6 +229,11 @@ impl Store {
     /// Whether objects may have older versions here. What is not known for certain counts as yes.
     pub fn keeps_versions(&self) -> bool {
         self.driver.keeps_versions()
+    }
+
+    /// Whether the times of objects are those of the machines that stored them: then a wrong clock is a wrong age.
+    pub fn goes_by_local_clocks(&self) -> bool {
+        self.driver.goes_by_local_clocks()
     }
 
     /// The address, for messages.

@@ -226,6 +226,10 @@ mod tests {
             self.memory.extend_lock(key, version, lock).await
         }
 
+        async fn delete(&self, key: &Key, version: Option<&Version>) -> Result<(), DriverError> {
+            self.memory.delete(key, version).await
+        }
+
         async fn barrier(&self) -> Result<(), DriverError> {
             self.memory.barrier().await
         }

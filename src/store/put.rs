@@ -5,6 +5,7 @@ use bytes::Bytes;
 use crate::model::{Digest, Key, Lock, Version, sha256};
 use crate::store::driver::{DriverError, ErrorKind, Operation, Put};
 use crate::store::{Access, Store, StoreError};
+use crate::work;
 
 /// What the store acknowledged.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,7 +84,7 @@ impl Store {
         Ok(Stored { version, sha256, bytes: body.len() as u64, lock: lock.clone() })
     }
 
-    fn admit(&self, key: &Key) -> Result<(), StoreError> {
+    pub(in crate::store) fn admit(&self, key: &Key) -> Result<(), StoreError> {
         match self.access {
             Access::ReadWrite => Ok(()),
             Access::ReadOnly => Err(StoreError::ReadOnly { key: key.clone(), store: self.url.to_string() }),
@@ -95,7 +96,7 @@ impl Store {
             return Ok(sha256(body));
         }
         let body = body.clone();
-        let hashed = tokio::task::spawn_blocking(move || sha256(&body)).await;
+        let hashed = work::blocking(move || sha256(&body)).await;
         hashed.map_err(|error| self.put_error(key, DriverError::new(ErrorKind::Other, error)))
     }
 

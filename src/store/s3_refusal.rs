@@ -64,6 +64,14 @@ pub(in crate::store) fn meaning(
         ("AccessDenied", _) if message.contains("kms:") => told(Trouble::EncryptionKey, ErrorKind::Denied),
         ("InvalidObjectState", _) => told(Trouble::Archived, ErrorKind::Other),
         ("ObjectLockConfigurationNotFoundError", _) => told(Trouble::NoLocks, ErrorKind::Other),
+        // MinIO speaks of WORM, AWS of "object lock"; one that says no more than "denied" cannot be told from a missing right.
+        ("ObjectLocked", _) => told(Trouble::Locked, ErrorKind::Denied),
+        ("InvalidRequest" | "AccessDenied", _)
+            if operation == Operation::Delete
+                && ["worm", "object lock", "retention"].iter().any(|word| message.contains(word)) =>
+        {
+            told(Trouble::Locked, ErrorKind::Denied)
+        }
         ("InvalidRequest" | "InvalidBucketState", _)
             if message.contains("object lock") || message.contains("objectlock") =>
         {

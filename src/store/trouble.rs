@@ -31,6 +31,8 @@ pub enum Trouble {
     EncryptionKey,
     Archived,
     NoLocks,
+    /// A lock that has not ended keeps the object.
+    Locked,
     /// The store refuses to create an object only if it is new.
     NoCreateOnly,
     Full,
@@ -66,6 +68,7 @@ impl Trouble {
             Trouble::EncryptionKey => "give this role's key the right to the bucket's KMS key (Encrypt and Decrypt)",
             Trouble::Archived => "bring it back from the archive tier first; keep repositories out of such rules",
             Trouble::NoLocks => "use a bucket that was made with Object Lock, or leave `lock` out of the policy",
+            Trouble::Locked => "nothing to do: it goes when the lock has ended, with the next prune",
             Trouble::NoCreateOnly => "use a newer version of this store: every write needs If-None-Match",
             Trouble::BodyDiffers => {
                 "it was tried several times: something between here and the store changes what passes (a proxy, bad memory)"
@@ -123,6 +126,7 @@ impl fmt::Display for Trouble {
             Trouble::EncryptionKey => "the bucket's encryption key may not be used",
             Trouble::Archived => "the object was moved to an archive tier",
             Trouble::NoLocks => "the bucket has no Object Lock",
+            Trouble::Locked => "a lock that has not ended keeps it",
             Trouble::NoCreateOnly => "the store cannot create an object only if it is new",
             Trouble::Full => "the store is full",
             Trouble::BodyDiffers => "the store received other bytes than were sent",

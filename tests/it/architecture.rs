@@ -32,9 +32,10 @@ fn dependencies() -> Vec<String> {
     lines.filter_map(|line| line.split_once('=')).map(|(name, _)| name.trim().replace('-', "_")).collect()
 }
 
-/// Test modules in files of their own: `tests.rs`, `*_tests.rs`, or anything in a folder `tests`.
+/// Test modules in files of their own: `tests.rs`, `*_tests.rs`, anything in a folder `tests`, and the simulation.
 fn is_test(path: &str) -> bool {
-    path.ends_with("/tests.rs") || path.ends_with("_tests.rs") || path.contains("/tests/")
+    let simulates = path.starts_with("simulation/") || path == "store/gated.rs";
+    simulates || path.ends_with("/tests.rs") || path.ends_with("_tests.rs") || path.contains("/tests/")
 }
 
 #[test]

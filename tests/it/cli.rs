@@ -49,13 +49,14 @@ fn each_verb_says_an_example_and_its_exit_codes() {
     let mut verbs: Vec<String> = Vec::new();
     for verb in lifeboat::cli::command().get_subcommands() {
         let below: Vec<&str> = verb.get_subcommands().map(clap::Command::get_name).collect();
-        if below.is_empty() {
+        if !verb.is_subcommand_required_set() {
             verbs.push(verb.get_name().to_owned());
         }
         verbs.extend(below.iter().map(|name| format!("{} {name}", verb.get_name())));
     }
-    let expected = "init,check,plan backup,plan restore,backup,list,show,verify,cat,restore,copy,renew,prune,\
-                    proof list,proof show,proof verify,keys list,keys add,keys remove,keys rotate,schema,completion";
+    let expected = "init,check,plan backup,plan restore,backup,list,show,verify,cat,restore,copy,renew,\
+                    prune,prune apply,undelete,hold add,hold remove,hold list,proof list,proof show,proof verify,keys list,keys add,keys remove,\
+                    keys rotate,schema,completion";
     assert_eq!(verbs.join(","), expected);
     for verb in verbs {
         let mut arguments: Vec<&str> = verb.split(' ').collect();

@@ -22,7 +22,7 @@ fn it_says_what_would_be_kept_and_why_and_changes_nothing() {
     insta::assert_snapshot!(said.out.replace(&play.url(), "URL"), @r"
     what retention of policy shop says of URL
     as of 2026-12-24 00:00 UTC; days are those of Europe/Berlin
-    NOTHING IS DELETED: this version only explains, and has no command that expires or deletes a backup
+    nothing is changed: `lifeboat prune` plans, `lifeboat prune apply` does it
     ok       run 01M863G5Z7PPKERF301CE2RRWK of shop: committed nothing: under way, crashed, or every source failed; a later run made a backup
 
     source    captures  proved  kept by a rule  would expire  would expire later
@@ -102,21 +102,6 @@ fn whatever_lies_below_holds_holds() {
         reasons.iter().map(|reason| reason["rule"].as_str().unwrap()).collect()
     };
     assert_eq!((rules(0), rules(1)), (vec!["failed"], vec!["hold"]));
-}
-
-/// Nobody may believe that something was deleted.
-#[test]
-fn without_explain_it_refuses_and_says_what_it_is() {
-    let play = play("{last: 1}");
-    let said = play.say("prune -f keys/policy.yaml");
-    assert_eq!((said.code, said.out.as_str()), (2, ""));
-    insta::assert_snapshot!(said.err, @r"
-    error: this version does not delete: it only explains what retention would do
-    hint: lifeboat prune --explain -f POLICY
-    ");
-    assert_eq!(play.say("prune apply plan.json -f keys/policy.yaml").code, 2);
-    let help = play.say("prune --help").out;
-    assert!(help.contains("DELETES NOTHING") && help.contains("no command that expires or deletes"), "{help}");
 }
 
 #[test]

@@ -180,6 +180,26 @@ async fn the_collector_deletes_what_no_lock_holds() {
     delete(&stray).await.unwrap();
 }
 
+/// With the collector's credentials and key, and nothing but them: a tombstone, its undelete, a hold.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_collector_expires_undeletes_and_holds() {
+    let Some(bed) = Bed::new().await else { return };
+    let (old, new) = (bed.backup(), bed.backup());
+    let collector = |words: &[&str]| bed.run(&[words, &["--signing-key", "keys/collector.key"]].concat());
+    bed.run(&["prune", "--expire", &old, "--out", "plan.json"]).exits(0);
+    let said = collector(&["prune", "apply", "plan.json"]).exits(0);
+    assert!(said.out.contains("expired: 1 backup"), "{}", said.out);
+    let listed = |run: &str| bed.run(&["list"]).exits(0).out.contains(run);
+    assert!(!listed(&old) && listed(&new));
+    let said = collector(&["undelete", &old]).exits(0);
+    assert!(said.out.contains("every object of it is there"), "{}", said.out);
+    assert!(listed(&old));
+    collector(&["hold", "add", &old, "--reason", "case 4711"]).exits(0);
+    bed.run(&["prune", "--expire", &old]).exits(5);
+    collector(&["hold", "remove", &old, "--reason", "closed"]).exits(0);
+    bed.run(&["prune", "--expire", &old]).exits(0);
+}
+
 /// With the writer's keys as they are printed, and nothing but them.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_writer_locks_anew_what_is_kept() {

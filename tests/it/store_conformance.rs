@@ -68,6 +68,7 @@ async fn bucket_conforms(pair: Pair) {
     let place = pair.place(Kind::Plain).await;
     over_every_driver(pair.name(), (place.store().await, place.store().await, None), false).await;
     buckets::older_versions_are_found(pair).await;
+    buckets::one_version_is_deleted(pair).await;
     buckets::versions_have_pages(pair).await;
     if claims::proves(pair, claims::LOCKS) {
         buckets::locks_hold(pair, LockMode::Governance).await;

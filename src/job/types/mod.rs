@@ -9,6 +9,7 @@ mod backup;
 mod cat;
 mod check;
 mod copy;
+mod hold;
 mod init;
 mod keys;
 mod list;
@@ -16,9 +17,11 @@ mod place;
 mod plan;
 mod proof;
 mod prune;
+mod prune_plan;
 mod renew;
 mod restore;
 mod show;
+mod undelete;
 mod verify;
 
 pub use crate::model::{BackupRef, BackupRefError};
@@ -27,6 +30,7 @@ pub use backup::{BackupReport, BackupRequest, BackupSource, FailedSourceReport};
 pub use cat::{CatRequest, CatStream};
 pub use check::{CheckReport, CheckRequest, CheckedStore, FindingGroup};
 pub use copy::{CopiesIn, CopyFailure, CopyHeld, CopyReceiver, CopyReport, CopyRequest, CopyRow};
+pub use hold::{HoldAddRequest, HoldListReport, HoldRemoveRequest, HoldReport, HoldRow};
 pub use init::{InitFile, InitKeys, InitReport, InitRequest};
 pub use keys::{
     ChangedRow, ConfigRow, DedupRow, KeysChange, KeysChangeReport, KeysChangeRequest, KeysListReport, KeysListRequest,
@@ -40,9 +44,13 @@ pub use proof::{
     ProofVerifyRequest, ProofVerifyWhat, SignatureState,
 };
 pub use prune::{PruneReport, PruneRequest, PruneRow};
+pub use prune_plan::{
+    Counted, Expiry, PruneApplyReport, PruneApplyRequest, PruneCost, PrunePlanReport, PrunePlanRequest, PrunedSource,
+};
 pub use renew::{RenewReport, RenewRequest, RenewRow};
 pub use restore::{Confirm, RestoreMode, RestorePlan, RestoreReport, RestoreRequest};
 pub use show::{ShowFailed, ShowReport, ShowRequest, ShowSource, ShowStream};
+pub use undelete::{ExpiredRow, UndeleteListReport, UndeleteReport, UndeleteRequest};
 pub use verify::{
     Damage, Outcome, Percent, SandboxOptions, VerifyBackup, VerifyCapture, VerifyReport, VerifyRequest, VerifyWhat,
 };

@@ -34,6 +34,7 @@ pub fn at(time: Timestamp) -> Candidate {
         finished: time,
         tags: BTreeMap::new(),
         hold: None,
+        given_up: false,
         locked_until: None,
         captures: vec![capture("db", Some(Level::Hashed))],
         failed_sources: Vec::new(),

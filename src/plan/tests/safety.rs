@@ -263,3 +263,25 @@ fn the_run_in_which_a_source_failed_last_is_kept_until_it_succeeds() {
     backups.retain(|backup| expected.contains(&backup.run));
     assert_eq!(kept(&decide(&backups, &rules())), expected);
 }
+
+/// It goes, and takes nothing with it: what it counted for, the next one does. A hold is stronger.
+#[test]
+fn what_is_given_up_expires_and_counts_for_nothing() {
+    let backups = || nightly(4, "2026-03-04");
+    let rules = Retention { last: Some(2), never_below: 1, ..Retention::default() };
+    let fates = |backups: &[Candidate]| -> Vec<Fate> {
+        retention(backups, &rules, Some(0), moment("2026-03-05")).backups.iter().map(|backup| backup.fate).collect()
+    };
+    assert_eq!(fates(&backups()), [Fate::Keep, Fate::Keep, Fate::Later, Fate::Later]);
+    let mut newest_gone = backups();
+    newest_gone[3].given_up = true;
+    assert_eq!(fates(&newest_gone), [Fate::Expire, Fate::Keep, Fate::Keep, Fate::Later], "also beyond the limit");
+    newest_gone[3].hold = Some("a lawsuit".into());
+    assert_eq!(fates(&newest_gone), [Fate::Keep, Fate::Keep, Fate::Later, Fate::Later]);
+    // Its times are not believed, and stop nothing.
+    let mut back_dated = backups();
+    back_dated[0].finished = moment("2020-01-01");
+    assert!(!retention(&back_dated, &rules, None, moment("2026-03-05")).doubts.is_empty());
+    back_dated[0].given_up = true;
+    assert!(retention(&back_dated, &rules, None, moment("2026-03-05")).doubts.is_empty());
+}

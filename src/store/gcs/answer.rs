@@ -116,6 +116,7 @@ pub(super) enum Asked {
     /// The bucket, or what is in it.
     Bucket,
     Lock,
+    Delete,
 }
 
 /// The service's own words, which name the permission that is missing. Never the token.
@@ -185,7 +186,8 @@ pub(super) fn meaning(
         (304, _) => (ErrorKind::AlreadyExists, None),
         (403, "rateLimitExceeded" | "userRateLimitExceeded") => (ErrorKind::Unavailable, None),
         // It is locked: no right would help.
-        (403, "retentionPolicyNotMet") => (ErrorKind::Denied, None),
+        (403, "retentionPolicyNotMet") => (ErrorKind::Denied, Some(Trouble::Locked)),
+        (403, _) if asked == Asked::Delete && low.contains("retention") => (ErrorKind::Denied, Some(Trouble::Locked)),
         (400, _) if matches!(asked, Asked::Create | Asked::Lock) && low.contains("retention") => {
             (ErrorKind::Other, Some(Trouble::NoLocks))
         }

@@ -22,7 +22,7 @@ use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
 use serde_json::json;
 
 use crate::model::{BucketUrl, Key, Lock, ObjectInfo, Prefix, Timestamp, Version};
-use crate::store::bucket::{Below, answer, rows};
+use crate::store::bucket::{self, Below, answer, rows};
 use crate::store::driver::{Driver, DriverError, ErrorKind, Put};
 use crate::store::features::{Answer, Nature};
 use crate::store::gcs::answer::{Asked, Bucket, Object, Page, accepted, odd, read, refusal};
@@ -190,6 +190,11 @@ impl Driver for Gcs {
 
     async fn extend_lock(&self, key: &Key, version: &Version, lock: Lock) -> Result<(), DriverError> {
         self.extend(key, version, lock).await
+    }
+
+    async fn delete(&self, key: &Key, version: Option<&Version>) -> Result<(), DriverError> {
+        let request = self.client.delete(self.object(key, version)?);
+        bucket::gone(accepted(Asked::Delete, self.send(request).await?).await.map(drop))
     }
 
     /// An answer to a write means that it is kept, and in every later list.

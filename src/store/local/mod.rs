@@ -3,6 +3,7 @@
 //! Everything is opened relative to the directory, one name at a time, and no symbolic link is followed on the way:
 //! whoever may write somewhere in the repository must not be able to send a reader or writer out of it.
 
+mod delete;
 mod dirty;
 mod list;
 mod put;
@@ -23,7 +24,7 @@ use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use rustix::fs::fsync;
 use rustix::io::Errno;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use crate::clock::Clock;
 use crate::model::{Key, Lock, ObjectInfo, Prefix, Timestamp, Version};
@@ -37,8 +38,14 @@ use self::tree::Tree;
 /// The folder for what is not an object yet. No key may begin with it.
 const TEMPORARY: &str = "tmp";
 
+/// Files that are read at the same time. More would not be faster, and each thread that reads keeps memory of its own.
+const READS: usize = 2;
+
 #[derive(Debug)]
-pub(in crate::store) struct Local(Arc<Directory>);
+pub(in crate::store) struct Local {
+    directory: Arc<Directory>,
+    reads: Semaphore,
+}
 
 /// What the blocking side works on.
 #[derive(Debug)]
@@ -68,6 +75,10 @@ impl Directory {
 }
 
 impl Local {
+    fn new(directory: Directory) -> Self {
+        Self { directory: Arc::new(directory), reads: Semaphore::new(READS) }
+    }
+
     pub async fn open(path: PathBuf, access: Access, clock: Arc<dyn Clock>) -> Result<Self, DriverError> {
         let open = move || -> io::Result<Directory> {
             let directory = Directory::new(Tree::open(&path)?, access, clock);
@@ -76,7 +87,7 @@ impl Local {
             }
             Ok(directory)
         };
-        Ok(Self(Arc::new(blocking(open).await?)))
+        Ok(Self::new(blocking(open).await?))
     }
 
     pub async fn create(path: PathBuf, clock: Arc<dyn Clock>) -> Result<Self, DriverError> {
@@ -87,14 +98,14 @@ impl Local {
             }
             Ok(directory)
         };
-        Ok(Self(Arc::new(blocking(create).await?)))
+        Ok(Self::new(blocking(create).await?))
     }
 
     async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Directory) -> io::Result<T> + Send + 'static,
     ) -> Result<T, DriverError> {
-        let directory = self.0.clone();
+        let directory = self.directory.clone();
         blocking(move || work(&directory)).await
     }
 }
@@ -109,6 +120,7 @@ impl Driver for Local {
 
     async fn get(&self, key: &Key, _version: Option<&Version>, max_bytes: u64) -> Result<Bytes, DriverError> {
         let key = key.clone();
+        let _one_of_few = self.reads.acquire().await;
         let body = self.run(move |directory| directory.read(&key, max_bytes)).await?;
         body.ok_or_else(|| ErrorKind::TooLarge.into())
     }
@@ -147,15 +159,20 @@ impl Driver for Local {
         Err(DriverError::new(ErrorKind::Other, NO_LOCKS))
     }
 
+    async fn delete(&self, key: &Key, _version: Option<&Version>) -> Result<(), DriverError> {
+        let key = key.clone();
+        self.run(move |directory| directory.delete(&key)).await
+    }
+
     async fn barrier(&self) -> Result<(), DriverError> {
         self.run(|directory| directory.dirty.flush(&directory.tree)).await
     }
 
     async fn now(&self) -> Result<Timestamp, DriverError> {
-        match self.0.access {
+        match self.directory.access {
             Access::ReadWrite => self.run(Directory::time_of_a_fresh_file).await,
             // Making a file is not for a reader; this time is for display only.
-            Access::ReadOnly => Ok(self.0.clock.now()),
+            Access::ReadOnly => Ok(self.directory.clock.now()),
         }
     }
 
@@ -171,6 +188,10 @@ impl Driver for Local {
             roles: "users and groups of this machine; whoever may write to the directory may also delete from it"
                 .into(),
         }))
+    }
+
+    fn goes_by_local_clocks(&self) -> bool {
+        true
     }
 
     fn keeps_versions(&self) -> bool {

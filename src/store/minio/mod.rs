@@ -25,7 +25,7 @@ use reqwest::{Client, Method, Response, StatusCode, Url};
 
 use crate::clock::{self, Clock};
 use crate::model::{Addressing, BucketUrl, Digest, Key, Lock, ObjectInfo, Prefix, Timestamp, Version, sha256};
-use crate::store::bucket::{ANY_REGION, Below, odd, rows};
+use crate::store::bucket::{self, ANY_REGION, Below, odd, rows};
 use crate::store::driver::{Driver, DriverError, ErrorKind, Operation, Put};
 use crate::store::features::Nature;
 use crate::store::http;
@@ -159,6 +159,12 @@ impl Driver for Minio {
 
     async fn extend_lock(&self, key: &Key, version: &Version, lock: Lock) -> Result<(), DriverError> {
         self.extend(key, version, lock).await
+    }
+
+    async fn delete(&self, key: &Key, version: Option<&Version>) -> Result<(), DriverError> {
+        let url = self.object(key, version, &[])?;
+        let response = self.send(Method::DELETE, url, HeaderMap::new(), Bytes::new(), None).await?;
+        bucket::gone(accepted(Operation::Delete, response).await.map(drop))
     }
 
     /// An answer to a write means that it is kept, and in every later list.

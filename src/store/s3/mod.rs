@@ -134,6 +134,12 @@ impl Driver for S3 {
         self.extend(key, version, lock).await
     }
 
+    async fn delete(&self, key: &Key, version: Option<&Version>) -> Result<(), DriverError> {
+        let request = self.client.delete_object().bucket(&self.bucket).key(self.below.name(key.as_str()));
+        let request = request.set_version_id(version.map(|version| version.0.clone()));
+        bucket::gone(sent(Operation::Delete, request.send()).await.map(drop))
+    }
+
     /// An answer to a write means that it is kept, and in every later list.
     async fn barrier(&self) -> Result<(), DriverError> {
         Ok(())

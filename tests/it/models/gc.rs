@@ -5,6 +5,10 @@
 //! at any time. A collector reads the clock, lists the objects, then loads manifests and tombstones, and deletes one
 //! object after the other. Writers and collectors may crash between any two steps; a collector starts again.
 //!
+//! The order of the collector's two lists does not matter as long as it reads the clock before either: an object is
+//! deleted only if it was old *at that clock*, so whatever run may name it had its deadline before the manifests were
+//! loaded. With the objects listed first a late clock would be safe too; with the manifests first it loses data.
+//!
 //! `max_run` stands for MAX_RUN (72 h), `grace` for GRACE and `min_age` for MIN_AGE (both 7 d = MAX_RUN + MARGIN of
 //! 96 h), see the table in the parent module. Why each broken variant loses data:
 //!
@@ -72,6 +76,10 @@ struct Rules {
     adopt: Adopt,
     /// Object names come from the content, so two writers use the same.
     content_names: bool,
+    /// The collector loads manifests and tombstones first, and lists the objects then.
+    manifests_first: bool,
+    /// The collector reads the clock when it has listed and loaded everything.
+    late_clock: bool,
 }
 
 /// The rules of the protocol, with one writer and one collector.
@@ -85,6 +93,8 @@ const PROTOCOL: Rules = Rules {
     deadline: true,
     adopt: Adopt::Nothing,
     content_names: false,
+    manifests_first: false,
+    late_clock: false,
 };
 
 impl Rules {
@@ -192,6 +202,10 @@ impl Rules {
         let idle = forgets.with(phase, IDLE).with(clock, 0);
         match world.get(phase) {
             IDLE => return step("collector reads the clock", world.with(phase, LIST).with(clock, world.get(TIME))),
+            LIST if self.manifests_first => {
+                let live = self.live(world, world.get(clock));
+                step("collector loads the manifests", world.with(phase, MARK).with(seen, live));
+            }
             LIST => {
                 let mut lists = world.with(phase, MARK);
                 for object in 0..OBJECTS {
@@ -199,8 +213,15 @@ impl Rules {
                 }
                 step("collector lists the objects", lists);
             }
+            MARK if self.manifests_first => {
+                let objects = [0, 1, 2].map(|object| world.get(OBJECT + object));
+                let now = if self.late_clock { world.get(TIME) } else { world.get(clock) };
+                let dead = garbage(&objects, listed[0], now, self.min_age);
+                step("collector lists the objects and marks", forgets.with(phase, SWEEP).with(seen, dead));
+            }
             MARK => {
-                let dead = garbage(&listed, self.live(world, world.get(clock)), world.get(clock), self.min_age);
+                let now = if self.late_clock { world.get(TIME) } else { world.get(clock) };
+                let dead = garbage(&listed, self.live(world, now), now, self.min_age);
                 step("collector loads the manifests and marks", forgets.with(phase, SWEEP).with(seen, dead));
             }
             _ if listed[0] != 0 => {
@@ -268,4 +289,38 @@ fn grace_shorter_than_max_run_loses_data() {
 #[test]
 fn min_age_shorter_than_max_run_loses_data() {
     assert_loses_data(&Rules { min_age: 1, ..LONG_RUN }.check());
+}
+
+/// Collectors that load the manifests before they list the objects.
+const MANIFESTS_FIRST: Rules = Rules { manifests_first: true, ..PROTOCOL };
+
+#[test]
+fn manifests_before_objects_is_safe_with_one_writer_and_one_collector() {
+    assert_safe(&MANIFESTS_FIRST.check(), 48_357);
+}
+
+#[test]
+fn manifests_before_objects_is_safe_with_two_collectors() {
+    assert_safe(&Rules { collectors: 2, last_tick: 4, ..MANIFESTS_FIRST }.check(), 224_350);
+}
+
+#[test]
+fn manifests_before_objects_is_safe_with_two_writers() {
+    assert_safe(&Rules { manifests_first: true, ..TWO_WRITERS }.check(), 883_193);
+}
+
+#[test]
+fn manifests_before_objects_is_safe_with_adopted_orphans() {
+    let rules = Rules { last_tick: 5, min_age: 3, adopt: Adopt::Younger(2), manifests_first: true, ..TWO_WRITERS };
+    assert_safe(&rules.check(), 2_555_290);
+}
+
+#[test]
+fn a_clock_read_after_both_lists_loses_data_with_manifests_first() {
+    assert_loses_data(&Rules { late_clock: true, ..MANIFESTS_FIRST }.check());
+}
+
+#[test]
+fn a_clock_read_after_both_lists_is_safe_with_objects_first() {
+    assert_safe(&Rules { late_clock: true, ..PROTOCOL }.check(), 63_801);
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_sdk_s3::types::{ObjectLockRetention, ObjectLockRetentionMode};
 use lifeboat::clock;
 use lifeboat::model::{Key, Lock, LockMode, Prefix, Timestamp};
-use lifeboat::store::ErrorKind;
+use lifeboat::store::{ErrorKind, Trouble};
 
 use crate::support::servers::place::{Pair, Place};
 use crate::support::servers::s3::Kind;
@@ -40,6 +40,21 @@ pub async fn older_versions_are_found(pair: Pair) {
     assert_eq!(listed.iter().map(|row| row.key.as_str()).collect::<Vec<_>>(), ["a/x"], "a deleted name is not listed");
 }
 
+/// One version is deleted, for good: no marker stays, and the others do.
+pub async fn one_version_is_deleted(pair: Pair) {
+    let place = pair.place(Kind::Versioned).await;
+    let store = place.store().await;
+    let first = store.put_new(&key("a/x"), "ours".into()).await.unwrap();
+    place.put("a/x", "theirs").await;
+    store.delete_version(&key("a/x"), first.version.as_ref()).await.unwrap();
+    let left = store.list_versions(&Prefix::root()).await.unwrap();
+    assert_eq!(left.iter().map(|row| row.bytes).collect::<Vec<_>>(), [6], "{}", pair.name());
+    assert_eq!(store.get(&key("a/x"), 100).await.unwrap(), "theirs", "{}: no marker hides it", pair.name());
+    store.delete_version(&key("a/x"), left[0].version.as_ref()).await.unwrap();
+    assert!(store.list_versions(&Prefix::root()).await.unwrap().is_empty());
+    assert!(place.markers().await.is_empty(), "{}: a marker was left", pair.name());
+}
+
 /// Many versions of many objects: the list of versions has pages, too.
 pub async fn versions_have_pages(pair: Pair) {
     let place = pair.place(Kind::Versioned).await;
@@ -67,6 +82,10 @@ pub async fn locks_hold(pair: Pair, mode: LockMode) {
     let name = key("x");
     let extend = |until: Timestamp| store.extend_lock(&name, &version, Lock { mode, until });
     extend(now + HOUR).await.unwrap();
+    let kept = store.delete_version(&name, Some(&version)).await.unwrap_err();
+    // SeaweedFS says no more than that it is denied.
+    let says = if pair.says_locked() { Trouble::Locked } else { Trouble::Denied };
+    assert_eq!((kept.kind(), kept.trouble()), (ErrorKind::Denied, Some(&says)), "{}: {kept:?}", pair.name());
     let first = until(&place, &version.0).await;
     assert!(first >= (now + HOUR - Duration::from_secs(1)), "{first}");
     refused(&place, &version.0, pair).await;

@@ -21,7 +21,7 @@ pub struct Subject {
 type Check = fn(Subject) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Every check, by what it finds out.
-pub const CHECKS: [(&str, Check); 17] = [
+pub const CHECKS: [(&str, Check); 18] = [
     ("one of sixteen wins", |s| Box::pin(one_of_sixteen_wins(s))),
     ("a taken name stays taken", |s| Box::pin(a_taken_name_stays_taken(s))),
     ("a lost reply is settled", |s| Box::pin(a_lost_reply_is_settled(s))),
@@ -38,6 +38,7 @@ pub const CHECKS: [(&str, Check); 17] = [
     ("every allowed character is kept", |s| Box::pin(every_allowed_character_is_kept(s))),
     ("a reader cannot write", |s| Box::pin(a_reader_cannot_write(s))),
     ("nothing half is seen", |s| Box::pin(nothing_half_is_seen(s))),
+    ("what is deleted is gone", |s| Box::pin(what_is_deleted_is_gone(s))),
     ("unavailable is tried again", |s| Box::pin(unavailable_is_tried_again(s))),
 ];
 
@@ -63,6 +64,26 @@ impl Subject {
         let rows = self.other.list_all(&self.all()).await.unwrap();
         rows.iter().map(|row| row.key.as_str()[self.folder.len() + 1..].to_owned()).collect()
     }
+}
+
+/// By the version that a list of versions names, as the collector does it. What is gone may be deleted again.
+async fn what_is_deleted_is_gone(s: Subject) {
+    s.put("gone", "old").await.unwrap();
+    s.put("gone-not", "kept").await.unwrap();
+    for _ in 0..2 {
+        let rows = s.other.list_versions(&s.all()).await.unwrap();
+        for row in rows.iter().filter(|row| row.key == s.key("gone")) {
+            s.store.delete_version(&row.key, row.version.as_ref()).await.unwrap();
+            s.store.delete_version(&row.key, row.version.as_ref()).await.unwrap();
+        }
+        assert_eq!(s.names().await, ["gone-not"]);
+    }
+    let left = s.other.list_versions(&s.all()).await.unwrap();
+    assert_eq!(left.iter().map(|row| &row.key).collect::<Vec<_>>(), [&s.key("gone-not")]);
+    assert_eq!(s.other.get(&s.key("gone"), 9).await.unwrap_err().kind(), ErrorKind::NotFound);
+    s.store.delete_version(&s.key("never-there"), None).await.unwrap();
+    let reader = s.store.read_only().delete_version(&s.key("gone-not"), None).await;
+    assert!(matches!(reader, Err(StoreError::ReadOnly { .. })), "{reader:?}");
 }
 
 async fn one_of_sixteen_wins(s: Subject) {

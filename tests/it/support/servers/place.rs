@@ -35,6 +35,11 @@ impl Pair {
         }
     }
 
+    /// Whether the server tells a lock from a missing right.
+    pub fn says_locked(self) -> bool {
+        !matches!(self, Pair::S3Weed | Pair::MinioWeed)
+    }
+
     /// A new bucket on the server that the tests share, and a prefix in it.
     pub async fn place(self, kind: Kind) -> Place {
         match self {
@@ -170,6 +175,13 @@ impl Place {
             }
             Server::Gcs(server) => server.delete(&self.bucket, &name).await,
         }
+    }
+
+    /// Names that a delete marker hides; none where there is no such thing.
+    pub async fn markers(&self) -> Vec<String> {
+        let Server::S3(server) = self.server else { return Vec::new() };
+        let found = server.client().list_object_versions().bucket(&self.bucket).send().await.unwrap();
+        found.delete_markers.unwrap_or_default().into_iter().filter_map(|marker| marker.key).collect()
     }
 
     /// Keys below the prefix, in order.

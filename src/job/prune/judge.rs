@@ -1,16 +1,18 @@
-//! `lifeboat prune --explain`: what retention would keep and let expire, and why. Reads, and does nothing else.
+//! What the policy's retention says of each backup. Reads, and does nothing else.
 
 use std::collections::BTreeSet;
 
+use crate::config::Retention;
 use crate::context::Context;
 use crate::job::acting::Acting;
 use crate::job::open::{age, catalog, from_repository, now, open_pinned, policy};
 use crate::job::types::{PruneReport, PruneRequest, PruneRow};
 use crate::job::{JobError, list};
 use crate::model::{Finding, Name, RunId, Timestamp};
-use crate::plan::{self, AT_A_TIME, BackupVerdict, Candidate, CaptureState};
-use crate::repository::Backup;
+use crate::plan::{self, AT_A_TIME, BackupVerdict, Candidate, CaptureState, Decision};
+use crate::repository::{Backup, Catalog, Holds};
 
+/// `lifeboat prune --explain`
 pub async fn explain(request: PruneRequest, cx: &Context) -> Result<PruneReport, JobError> {
     let policy = policy(&request.place)?;
     let rules = policy.retention.as_ref().ok_or_else(|| {
@@ -20,7 +22,7 @@ pub async fn explain(request: PruneRequest, cx: &Context) -> Result<PruneReport,
     // The proofs decide what is safe to give up, so nothing is believed that no pin vouches for.
     let repository = open_pinned(&request.place, Acting::Restorer, cx).await?;
     let mut listed = catalog(&repository, &request.place).await?;
-    let held = repository.held(&policy.name).await.map_err(from_repository)?;
+    let holds = repository.holds(&policy.name).await.map_err(from_repository)?;
     let now = now(&repository).await?;
     let at = request.at.unwrap_or(now);
     let mut findings = list::findings(&listed);
@@ -33,13 +35,8 @@ pub async fn explain(request: PruneRequest, cx: &Context) -> Result<PruneReport,
         let message = "backups that expired since are not shown, and count for nothing";
         findings.push(Finding::warning(format!("retention as of {at}"), message));
     }
-    let candidates: Vec<Candidate> = listed.backups.iter().map(|backup| candidate(backup, &held)).collect();
-    let decision = plan::retention(&candidates, rules, Some(AT_A_TIME), at);
-    findings.extend(decision.doubts.iter().map(|doubt| {
-        Finding::problem(format!("backup {}", doubt.run), doubt.message.clone()).cure(
-            "nothing expires until it is known which clock was wrong: compare the store's, the writer's and yours",
-        )
-    }));
+    let decision = judge(&listed, &holds, rules, &BTreeSet::new(), Some(AT_A_TIME), at);
+    findings.extend(doubts(&decision));
     Ok(PruneReport {
         repository: repository.id(),
         url: request.place.url.clone(),
@@ -55,12 +52,35 @@ pub async fn explain(request: PruneRequest, cx: &Context) -> Result<PruneReport,
     })
 }
 
+pub(super) fn judge(
+    listed: &Catalog,
+    holds: &Holds,
+    rules: &Retention,
+    given_up: &BTreeSet<RunId>,
+    limit: Option<u32>,
+    at: Timestamp,
+) -> Decision {
+    let candidates: Vec<Candidate> = listed.backups.iter().map(|backup| candidate(backup, holds, given_up)).collect();
+    plan::retention(&candidates, rules, limit, at)
+}
+
+pub(super) fn doubts(decision: &Decision) -> Vec<Finding> {
+    let finding = |doubt: &plan::Doubt| {
+        Finding::problem(format!("backup {}", doubt.run), doubt.message.clone()).cure(format!(
+            "nothing expires until it is known which clock was wrong: compare the store's, the writer's and yours; \
+             lifeboat prune --expire {} gives this one up",
+            doubt.run
+        ))
+    };
+    decision.doubts.iter().map(finding).collect()
+}
+
 fn row(backup: BackupVerdict, at: Timestamp) -> PruneRow {
     let BackupVerdict { run, committed, fate, reasons, locked_until, captures } = backup;
     PruneRow { run, committed, age_seconds: age(at, committed), fate, reasons, locked_until, captures }
 }
 
-fn candidate(backup: &Backup, held: &BTreeSet<RunId>) -> Candidate {
+fn candidate(backup: &Backup, holds: &Holds, given_up: &BTreeSet<RunId>) -> Candidate {
     let manifest = &backup.manifest;
     let captures = manifest.sources.iter().map(|entry| CaptureState {
         source: entry.name.clone(),
@@ -73,7 +93,8 @@ fn candidate(backup: &Backup, held: &BTreeSet<RunId>) -> Candidate {
         committed: backup.committed(),
         finished: manifest.finished,
         tags: manifest.tags.clone(),
-        hold: held.contains(&manifest.run).then(|| "there is a document for it below holds/".to_owned()),
+        hold: holds.held.get(&manifest.run).and_then(|held| Some(held.first()?.reason.clone())),
+        given_up: given_up.contains(&manifest.run),
         locked_until: manifest.lock.as_ref().map(|lock| lock.until),
         captures: captures.collect(),
         failed_sources: manifest.failed_sources.iter().map(|failed| failed.name.clone()).collect(),

@@ -1,0 +1,64 @@
+//! Where objects carry the time of a local clock: what is deleted was dead at two looks, a day apart.
+//!
+//! A clock that jumped ahead would make everything look old. So the moment as of which it is judged what is dead is not
+//! now, but that of an earlier look, which a note in the repository remembers.
+
+use jiff::SignedDuration;
+
+use crate::context::Context;
+use crate::model::{DocumentId, FORMAT, Name, Role, SweepNote, Timestamp};
+use crate::repository::error::During as _;
+use crate::repository::{Collector, Repository, RepositoryError, layout};
+
+/// Between two looks.
+const APART: SignedDuration = SignedDuration::from_hours(24);
+/// Between what the note says and the store's time of it.
+const TIMELY: SignedDuration = SignedDuration::from_hours(24);
+
+impl Repository {
+    /// As of when it may be judged what is dead: now, or where clocks are local, the newest look of at least a day ago.
+    pub(super) async fn judged_at(&self, policy: &Name, now: Timestamp) -> Result<Option<Timestamp>, RepositoryError> {
+        if !self.store().goes_by_local_clocks() {
+            return Ok(Some(now));
+        }
+        Ok(self.looks(policy).await?.into_iter().filter(|look| now.duration_since(*look) >= APART).max())
+    }
+
+    /// Remembers that somebody looks now, unless somebody did less than a day ago.
+    pub(super) async fn note_look(
+        &self,
+        policy: &Name,
+        now: Timestamp,
+        collector: &Collector,
+        cx: &Context,
+    ) -> Result<(), RepositoryError> {
+        let recent = |look: &Timestamp| now.duration_since(*look).abs() < APART;
+        if !self.store().goes_by_local_clocks() || self.looks(policy).await?.iter().any(recent) {
+            return Ok(());
+        }
+        let id: DocumentId = cx.clock.ulid().into();
+        let (repository, signed) = (self.id(), cx.clock.now());
+        let note = SweepNote { format: FORMAT, repository, policy: policy.clone(), id, signed };
+        self.put(&layout::sweep(policy, id), self.sign(&note, &collector.signing)?).await?;
+        self.store().barrier().await.during("make the note durable")
+    }
+
+    /// When somebody looked, by the store's time.
+    async fn looks(&self, policy: &Name) -> Result<Vec<Timestamp>, RepositoryError> {
+        let mut looks = Vec::new();
+        for object in self.store().list_all(&layout::sweeps(policy)).await.during("list earlier sweeps")? {
+            let Some((_, id)) = layout::parse_sweep(&object.key) else { continue };
+            let Some(bytes) = self.get_small(&object.key, None).await? else { continue };
+            let Ok(signed) = self.open_document::<SweepNote>(&object.key, &bytes, Role::Collector) else { continue };
+            if !self.signed_in_time(Role::Collector, &signed.signer, object.created) {
+                continue;
+            }
+            let note = signed.document;
+            let timely = object.created.duration_since(note.signed).abs() <= TIMELY;
+            if timely && note.policy == *policy && note.id == id {
+                looks.push(object.created);
+            }
+        }
+        Ok(looks)
+    }
+}
