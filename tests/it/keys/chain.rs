@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lifeboat::context::Context;
-use lifeboat::model::{DedupPin, Manifest, Role, RunId};
+use lifeboat::model::{DedupPin, Manifest, Role, RunId, Tombstone};
 use lifeboat::repository::{
     DedupKey, ErrorClass, Kept, KeyChange, Repository, RepositoryError, SigningKey, generate_identity, layout, peek,
     sign,
@@ -268,6 +268,39 @@ async fn a_retired_key_says_nothing_new() {
     // Retired by mistake: the operator takes it back.
     bed.change(&KeyChange::AddKey { role: Role::Writer, key: former.public(), expires: None }, None).await;
     assert!(bed.fixture.runs().await.contains(&forged));
+}
+
+/// A tombstone of a collector's key that was retired long before expires nothing, and one of its time still does.
+#[tokio::test]
+async fn a_late_tombstone_expires_nothing() {
+    let mut bed = Bed::new().await;
+    let runs = [bed.backup(1).await, bed.backup(2).await, bed.backup(3).await];
+    let collector = bed.fixture.keys[&Role::Collector].clone();
+    let bury = async |bed: &Bed, run: RunId| {
+        let backups = bed.fixture.backups().await;
+        let backup = backups.iter().find(|backup| backup.manifest.run == run).unwrap();
+        let tombstone = Tombstone {
+            format: 1,
+            repository: backup.manifest.repository,
+            policy: name("shop"),
+            run,
+            manifest_sha256: backup.sha256,
+            rule: "a thief's".into(),
+            signed: bed.fixture.cx.clock.now(),
+        };
+        let key = layout::tombstone(&name("shop"), run, bed.fixture.cx.clock.ulid().into());
+        bed.fixture.store.put_new(&key, sign(&tombstone, &collector).unwrap()).await.unwrap();
+    };
+    bury(&bed, runs[0]).await;
+    let key = SigningKey::generate().unwrap().public();
+    bed.change(&KeyChange::RotateKey { role: Role::Collector, key, expires: None }, None).await;
+    bury(&bed, runs[1]).await;
+    assert_eq!(bed.fixture.runs().await, [runs[2]], "in time, by the store's clock");
+    bed.clock.advance(80 * HOUR);
+    bury(&bed, runs[2]).await;
+    let catalog = bed.repository().await.catalog(None).await.unwrap();
+    assert_eq!(catalog.backups.iter().map(|backup| backup.manifest.run).collect::<Vec<_>>(), [runs[2]]);
+    assert!(catalog.findings.iter().any(|finding| finding.message.contains("is no valid tombstone")), "{catalog:?}");
 }
 
 /// What began with the old keys ends with them, whatever is rotated meanwhile.
