@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::cli::{
-    backup, cat, check, completion, copy, hold, init, list, plan, proof, prune, renew, restore, schema, show, undelete,
-    verify,
+    backup, cat, check, completion, copy, hold, init, keys, list, plan, proof, prune, renew, restore, schema, show,
+    undelete, verify,
 };
 
 /// Backs a whole self-hosted platform up, proves every copy, and brings it back.
@@ -85,6 +85,8 @@ pub enum Verb {
     Hold(hold::Hold),
     #[command(subcommand)]
     Proof(proof::Proof),
+    #[command(subcommand)]
+    Keys(keys::Keys),
     Schema(schema::Schema),
     Completion(completion::Completion),
 }

@@ -13,6 +13,7 @@ mod exits;
 mod hold;
 mod human;
 mod init;
+mod keys;
 mod list;
 mod output;
 mod place;
@@ -75,6 +76,7 @@ fn run(cli: Cli) -> Result<Exit, JobError> {
         let cx = Context::new(progress::monitor(&cli.global));
         signal::watch(cx.cancel.clone())?;
         let looks = matches!(cli.verb, Verb::Check(_) | Verb::Plan(_) | Verb::List(_) | Verb::Show(_) | Verb::Proof(_))
+            || matches!(cli.verb, Verb::Keys(keys::Keys::List(_)))
             || matches!(&cli.verb, Verb::Prune(prune) if prune.only_looks());
         let outcome = tokio::select! {
             biased;
@@ -114,6 +116,7 @@ async fn verb(verb: Verb, global: &Global, cx: &Context) -> Result<Exit, JobErro
         Verb::Undelete(verb) => verb.run(global, cx).await,
         Verb::Hold(verb) => verb.run(global, cx).await,
         Verb::Proof(verb) => verb.run(global, cx).await,
+        Verb::Keys(verb) => verb.run(global, cx).await,
         Verb::Schema(verb) => verb.run(),
         Verb::Completion(verb) => verb.run(),
     }

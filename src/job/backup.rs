@@ -10,6 +10,7 @@ use crate::context::Context;
 use crate::event::Event;
 use crate::job::JobError;
 use crate::job::acting::Acting;
+use crate::job::keys::expiry;
 use crate::job::open::{from_repository, open_pinned, policy, writer};
 use crate::job::sources;
 use crate::job::types::{BackupReport, BackupRequest, BackupSource, FailedSourceReport, VerifyBackup};
@@ -34,7 +35,8 @@ async fn backup(request: &BackupRequest, cx: &Context) -> Result<BackupReport, J
     let policy = policy(&request.place)?;
     let (asked, skipped) = choose(policy, &request.sources)?;
     let repository = open_pinned(&request.place, Acting::Writer, cx).await?;
-    let writer = writer(&repository, &request.place)?;
+    let writer = writer(&repository, &request.place).await?;
+    let expiring = expiry::findings(&repository).await;
     let started = cx.clock.now();
     let run = repository.start_run(&policy.name, cx.clock.ulid().into()).await.map_err(from_repository)?;
     let names: Vec<Name> = asked.iter().map(|source| source.name.clone()).collect();
@@ -65,7 +67,8 @@ async fn backup(request: &BackupRequest, cx: &Context) -> Result<BackupReport, J
     };
     let manifest = committed.as_ref().map(|committed| &committed.manifest);
     let whole: Vec<&Name> = manifest.iter().flat_map(|manifest| &manifest.sources).map(|entry| &entry.name).collect();
-    let findings = take_back(&mut failures, &whole);
+    let mut findings = take_back(&mut failures, &whole);
+    findings.extend(expiring);
     Ok(BackupReport {
         run: run.id,
         policy: policy.name.clone(),

@@ -5,6 +5,7 @@ use crate::context::Context;
 use crate::job::JobError;
 use crate::job::acting::Acting;
 use crate::job::features::{self, Asking};
+use crate::job::keys::expiry;
 use crate::job::open::{age, catalog, from_store, now, open_pinned, policy, prover, writer};
 use crate::job::permissions::open_to_others;
 use crate::job::plan::finding;
@@ -26,7 +27,7 @@ pub async fn run(request: CheckRequest, cx: &Context) -> Result<CheckReport, Job
             listed = found.ok();
             stores.extend(features);
             groups.push(group("repository", findings));
-            groups.push(group("keys", key_findings(&repository, place, policy)));
+            groups.push(group("keys", key_findings(&repository, place, policy).await));
         }
         Err(error) => groups.push(group("repository", vec![error.problem("repository")])),
     }
@@ -108,7 +109,7 @@ async fn copy_findings(place: &Place, listed: Option<&Catalog>, cx: &Context) ->
         Err(error) => return (vec![weaker(error.problem("repository"))], None),
     };
     let (mut findings, features) = store_findings(&repository, place, cx).await;
-    findings.push(writer_finding(&repository, place));
+    findings.push(writer_finding(&repository, place).await);
     if let Some(listed) = listed {
         let found = copies::copies(std::slice::from_ref(place), Acting::Copier, listed, cx).await;
         findings.extend(found.iter().map(|found| copies::finding(found, place)));
@@ -161,16 +162,16 @@ fn coverage(source: &config::Source) -> Vec<Finding> {
     findings
 }
 
-fn writer_finding(repository: &Repository, place: &Place) -> Finding {
-    match writer(repository, place) {
+async fn writer_finding(repository: &Repository, place: &Place) -> Finding {
+    match writer(repository, place).await {
         Ok(_) => Finding::ok("writer", "the writer's key and the dedup key are those of the repository"),
         Err(error) => error.problem("writer"),
     }
 }
 
-fn key_findings(repository: &Repository, place: &Place, policy: &config::Policy) -> Vec<Finding> {
-    let writer = writer_finding(repository, place);
-    let prover = match prover(repository, place) {
+async fn key_findings(repository: &Repository, place: &Place, policy: &config::Policy) -> Vec<Finding> {
+    let writer = writer_finding(repository, place).await;
+    let prover = match prover(repository, place).await {
         Ok(Some(_)) => Finding::ok("prover", "verify will write signed proofs"),
         Ok(None) => Finding::warning("prover", "no key: verify will prove nothing that lasts")
             .cure("keys.signing.prover in the policy where backups are verified"),
@@ -191,5 +192,6 @@ fn key_findings(repository: &Repository, place: &Place, policy: &config::Policy)
         ("operator's key", signing.operator.as_ref()),
     ];
     let open = files.into_iter().filter_map(|(what, reference)| open_to_others(what, reference?));
-    [writer, prover, recipients].into_iter().chain(open).collect()
+    let expiry = expiry::findings(repository).await;
+    [writer, prover, recipients].into_iter().chain(expiry).chain(open).collect()
 }

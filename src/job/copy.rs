@@ -96,7 +96,7 @@ impl From<'_> {
             return Err(JobError::usage(format!("{} is the repository that is copied from", place.url)));
         }
         receiver.repository = Some(into.id());
-        let writer = writer(&into, place)?;
+        let writer = writer(&into, place).await?;
         let theirs = catalog(&into, place).await?;
         receiver.failed.extend(self.lost(&theirs));
         for backup in &self.wanted {

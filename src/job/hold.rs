@@ -13,7 +13,7 @@ pub async fn add(request: HoldAddRequest, cx: &Context) -> Result<HoldReport, Jo
     let place = &request.place;
     let policy = policy(place)?;
     let repository = open_pinned(place, Acting::Collector, cx).await?;
-    let collector = collector(&repository, place)?;
+    let collector = collector(&repository, place).await?;
     let catalog = catalog(&repository, place).await?;
     let run = match catalog.select(&request.backup, None) {
         Ok(backup) => backup.manifest.run,
@@ -39,7 +39,7 @@ pub async fn remove(request: HoldRemoveRequest, cx: &Context) -> Result<HoldRepo
     let place = &request.place;
     let policy = policy(place)?;
     let repository = open_pinned(place, Acting::Collector, cx).await?;
-    let collector = collector(&repository, place)?;
+    let collector = collector(&repository, place).await?;
     let holds = repository.holds(&policy.name).await.map_err(from_repository)?;
     let run = only(holds.held.keys().copied().filter(|run| run.to_string().starts_with(&request.run)));
     let run = run.ok_or_else(|| {

@@ -1,17 +1,16 @@
 //! `lifeboat init`: a new repository, and the keys that it is used with.
 
 use std::fs;
-use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::config::{Policy, Starter, starter_policy, trust_file};
 use crate::context::Context;
 use crate::job::JobError;
 use crate::job::acting::Acting;
 use crate::job::features::{self, Asking};
+use crate::job::key_files::{KeyFile, refuse_taken, write_files};
 use crate::job::open::{from_repository, store_exit};
-use crate::job::types::{InitFile, InitKeys, InitReport, InitRequest};
+use crate::job::types::{InitKeys, InitReport, InitRequest};
 use crate::model::{DedupPin, Finding, Name, Prefix, PublicKey, RepositoryId, Role, Severity, StoreUrl, Trust};
 use crate::repository::{
     DedupKey, NewRepository, Repository, RepositoryError, SigningKey, generate_identity, layout, public_key_pem,
@@ -27,15 +26,6 @@ pub async fn run(request: InitRequest, cx: &Context) -> Result<InitReport, JobEr
         }
         InitKeys::Policy { policy, signing_key } => from_policy(&request.url, policy, signing_key.as_deref(), cx).await,
     }
-}
-
-/// One file to write into the key folder.
-struct Secretly {
-    name: &'static str,
-    text: String,
-    private: bool,
-    what: &'static str,
-    keep: &'static str,
 }
 
 async fn generate(url: &StoreUrl, directory: &Path, extra: &[String], cx: &Context) -> Result<InitReport, JobError> {
@@ -62,7 +52,7 @@ async fn generate(url: &StoreUrl, directory: &Path, extra: &[String], cx: &Conte
     let policy = starter_policy(&Starter { name: &name, url, trust: &trust });
     let pem = |key: &SigningKey| key.to_pem().expose().clone();
     let public = |key: &SigningKey| public_key_pem(&key.public());
-    let file = |name, text, private, what, keep| Secretly { name, text, private, what, keep };
+    let file = |name, text, private, what, keep| KeyFile { name, text, private, what, keep };
     let files = [
         file(
             "identity.txt",
@@ -228,32 +218,6 @@ fn role_keys(writer: PublicKey, prover: PublicKey, collector: PublicKey) -> Vec<
 fn policy_name(url: &StoreUrl) -> Result<Name, JobError> {
     let last = url.last_name().and_then(|name| name.parse().ok());
     last.map_or_else(|| "main".parse().map_err(|error| JobError::failed("no name").because(error)), Ok)
-}
-
-fn refuse_taken(directory: &Path, files: &[Secretly]) -> Result<(), JobError> {
-    let mut paths = files.iter().map(|file| directory.join(file.name));
-    match paths.find(|path| path.symlink_metadata().is_ok()) {
-        None => Ok(()),
-        Some(path) => Err(JobError::blocked(format!("{} exists already", path.display()))
-            .hint("keys are never overwritten: name another folder with --generate-keys")),
-    }
-}
-
-/// Writes all of the files into a folder of our own, or none: nothing that is there is overwritten.
-fn write_files(directory: &Path, files: &[Secretly]) -> Result<Vec<InitFile>, JobError> {
-    let failed = |path: &Path, error| JobError::failed(format!("cannot write {}", path.display())).because(error);
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(|error| failed(directory, error))?;
-    refuse_taken(directory, files)?;
-    let mut written = Vec::new();
-    for file in files {
-        let path: PathBuf = directory.join(file.name);
-        let mode = if file.private { 0o600 } else { 0o644 };
-        let opened = fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(&path);
-        let result = opened.and_then(|mut out| out.write_all(file.text.as_bytes()).and_then(|()| out.sync_all()));
-        result.map_err(|error| failed(&path, error))?;
-        written.push(InitFile { path, what: file.what.into(), keep: file.keep.into() });
-    }
-    Ok(written)
 }
 
 async fn from_policy(

@@ -12,6 +12,8 @@ mod error;
 mod features;
 pub mod hold;
 pub mod init;
+mod key_files;
+pub mod keys;
 pub mod list;
 mod nearest;
 mod open;

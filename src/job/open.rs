@@ -12,37 +12,56 @@ use crate::job::acting::Acting;
 use crate::job::permissions::open_to_others;
 use crate::job::types::{BackupRef, Place};
 use crate::job::{Exit, JobError};
-use crate::model::{BackupStatus, Name, PublicKey, Role, Timestamp};
+use crate::model::{BackupStatus, KeyStatus, Name, PublicKey, Role, RoleKey, Timestamp, Trust};
 use crate::repository::{
-    Backup, Catalog, Collector, DedupKey, ErrorClass, Identities, Repository, RepositoryError, SelectError, SigningKey,
-    Tuning, Writer,
+    Backup, Catalog, Collector, Configs, DedupKey, ErrorClass, Identities, Repository, RepositoryError, SelectError,
+    SigningKey, Tuning, Writer,
 };
 use crate::secret::SecretRef;
 use crate::store::{ErrorKind, Store, StoreError, Trouble};
 
 /// Opens the repository, pinned or not.
 pub(in crate::job) async fn open(place: &Place, acting: Acting, cx: &Context) -> Result<Repository, JobError> {
+    let store = store(place, acting, cx).await?;
+    Repository::open(store, place.trust.clone()).await.map_err(|error| not_opened(error, place))
+}
+
+/// Everything below `config/`, for verbs that look after the keys.
+pub(in crate::job) async fn configs(place: &Place, acting: Acting, cx: &Context) -> Result<Configs, JobError> {
+    let store = store(place, acting, cx).await?;
+    Repository::configs(store, place.trust.as_ref()).await.map_err(|error| not_opened(error, place))
+}
+
+async fn store(place: &Place, acting: Acting, cx: &Context) -> Result<Store, JobError> {
     let settings = acting.settings(&place.url, place.policy.as_deref())?;
-    let store = Store::open(&place.url, &settings, acting.access(), cx.clock.clone()).await.map_err(|error| {
+    Store::open(&place.url, &settings, acting.access(), cx.clock.clone()).await.map_err(|error| {
         if error.kind() == ErrorKind::NotFound {
             missing(&place.url.to_string(), place.trust.is_some())
         } else {
             from_store(&error).because(error)
         }
-    })?;
-    Repository::open(store, place.trust.clone()).await.map_err(|error| match error {
+    })
+}
+
+fn not_opened(error: RepositoryError, place: &Place) -> JobError {
+    match error {
         RepositoryError::Missing { url } => missing(&url, place.trust.is_some()),
         error => from_repository(error),
-    })
+    }
 }
 
 /// Opens the repository for a verb that believes what it reads: without pins it is refused.
 pub(in crate::job) async fn open_pinned(place: &Place, acting: Acting, cx: &Context) -> Result<Repository, JobError> {
-    if place.trust.is_none() {
-        return Err(JobError::refused(format!("nothing says which keys to believe of {}", place.url))
-            .hint("-f POLICY with repositories[].id and keys.trusted, or --trust FILE (init wrote trust.yaml)"));
-    }
+    pinned(place)?;
     open(place, acting, cx).await
+}
+
+/// What is pinned of that repository; refused if nothing is.
+pub(in crate::job) fn pinned(place: &Place) -> Result<&Trust, JobError> {
+    place.trust.as_ref().ok_or_else(|| {
+        JobError::refused(format!("nothing says which keys to believe of {}", place.url))
+            .hint("-f POLICY with repositories[].id and keys.trusted, or --trust FILE (init wrote trust.yaml)")
+    })
 }
 
 /// What the work comes to, or that nothing came in time.
@@ -95,6 +114,7 @@ pub(in crate::job) fn from_repository(error: RepositoryError) -> JobError {
     let exit = match error.class() {
         // Only `init` asks for an empty place.
         _ if matches!(error, RepositoryError::Exists { .. } | RepositoryError::NotEmpty { .. }) => Exit::Blocked,
+        _ if matches!(error, RepositoryError::Overtaken { .. }) => Exit::Blocked,
         ErrorClass::Failed => match &error {
             RepositoryError::Store { source, .. } => store_exit(source),
             _ => Exit::Failed,
@@ -111,7 +131,17 @@ pub(in crate::job) fn from_repository(error: RepositoryError) -> JobError {
         RepositoryError::NotEmpty { .. } => Some("choose an empty folder, or another prefix of the bucket".into()),
         RepositoryError::Store { source, .. } => source.hint().map(str::to_owned),
         RepositoryError::Pins { .. } => {
-            Some("somebody changed the repository or the policy: find out who before anything else".into())
+            let hint = "were keys rotated? `lifeboat keys list -f POLICY` says what differs; if nobody did that on purpose, \
+                        find out who changed the repository or the policy before anything else";
+            Some(hint.into())
+        }
+        RepositoryError::Forked { .. } => Some(
+            "`lifeboat keys list` shows both; delete the one that is not meant with the store's own tools (where \
+             versions are kept or locked, a delete marker is enough): docs/guides/keys.md"
+                .into(),
+        ),
+        RepositoryError::Overtaken { .. } => {
+            Some("lifeboat keys list -f POLICY shows what they changed; then do it again".into())
         }
         RepositoryError::Untrusted { .. } => {
             Some("compare it with another copy of the repository; do not back up into it".into())
@@ -210,18 +240,14 @@ pub(in crate::job) fn signing_key(place: &Place, role: Role) -> Result<Option<Si
 }
 
 /// Takes up the writer's role with the policy's keys.
-pub(in crate::job) fn writer(repository: &Repository, place: &Place) -> Result<Writer, JobError> {
+pub(in crate::job) async fn writer(repository: &Repository, place: &Place) -> Result<Writer, JobError> {
     let policy = policy(place)?;
     let signing = signing_key(place, Role::Writer)?.ok_or_else(|| {
         JobError::refused("the policy names no signing key for the writer")
             .hint("keys.signing.writer: {file: writer.key}")
     })?;
-    let refused = || {
-        JobError::refused("cannot use the dedup key").hint("keys.dedup in the policy: the dedup.key that init wrote")
-    };
-    let text = policy.keys.dedup.resolve().map_err(|error| refused().because(error))?;
-    let dedup = DedupKey::parse(text.expose()).map_err(|error| refused().because(error))?;
-    known_as(repository, Role::Writer, &signing.public())?;
+    let dedup = dedup_key(&policy.keys.dedup)?;
+    known_as(repository, Role::Writer, &signing.public()).await?;
     if dedup.check() != repository.config().dedup.check {
         return Err(JobError::refused("the dedup key is not that of this repository").hint(
             "keys.dedup in the policy: the dedup.key that init wrote; with another one nothing would be recognised",
@@ -230,19 +256,39 @@ pub(in crate::job) fn writer(repository: &Repository, place: &Place) -> Result<W
     repository.writer(dedup, signing, Tuning::default()).map_err(from_repository)
 }
 
+/// The key that names chunks, from where the policy says.
+pub(in crate::job) fn dedup_key(reference: &SecretRef) -> Result<DedupKey, JobError> {
+    let refused = || {
+        JobError::refused("cannot use the dedup key").hint("keys.dedup in the policy: the dedup.key that init wrote")
+    };
+    let text = reference.resolve().map_err(|error| refused().because(error))?;
+    DedupKey::parse(text.expose()).map_err(|error| refused().because(error))
+}
+
 /// Refused if the key may not sign in that role here; says so if it is another role's.
-fn known_as(repository: &Repository, role: Role, key: &PublicKey) -> Result<(), JobError> {
+async fn known_as(repository: &Repository, role: Role, key: &PublicKey) -> Result<(), JobError> {
     if repository.is_current(role, key) {
-        return Ok(());
+        // The store is asked for its time only where there is a date to hold it against.
+        let Some(expires) = repository.config().expires.get(&key.to_string()) else { return Ok(()) };
+        return match now(repository).await? >= *expires {
+            false => Ok(()),
+            true => Err(JobError::refused(format!("this {role}'s key expired on {}: {key}", date(*expires))).hint(
+                format!("lifeboat keys rotate {role} --generate-keys DIR -f POLICY; what it signed stays valid"),
+            )),
+        };
     }
     let known = repository.config().keys.iter().find(|known| known.key == *key);
-    let (message, hint) = match known.map(|known| known.role) {
-        Some(other) if other != role => {
+    let (message, hint) = match known {
+        Some(RoleKey { role: other, .. }) if *other != role => {
             (format!("this is the {other}'s key, not the {role}'s: {key}"), format!("name {role}.key"))
         }
+        Some(known) if known.status == KeyStatus::Current => (
+            format!("this {role}'s key is not pinned: {key}"),
+            format!("pin it, where it is meant to be: keys.trusted.{role} of the policy, and {role} of trust.yaml"),
+        ),
         Some(_) => (
-            format!("this {role}'s key signs nothing new here, it is retired or not pinned: {key}"),
-            format!("name the {role}'s current key, and pin it under keys.trusted"),
+            format!("this {role}'s key signs nothing new here, it is retired: {key}"),
+            format!("name the {role}'s current key (lifeboat keys list -f POLICY), and pin it under keys.trusted"),
         ),
         None => (
             format!("this repository does not know this {role}'s key: {key}"),
@@ -253,19 +299,19 @@ fn known_as(repository: &Repository, role: Role, key: &PublicKey) -> Result<(), 
 }
 
 /// The prover's key, if one is given; refused if the repository does not know it.
-pub(in crate::job) fn prover(repository: &Repository, place: &Place) -> Result<Option<SigningKey>, JobError> {
+pub(in crate::job) async fn prover(repository: &Repository, place: &Place) -> Result<Option<SigningKey>, JobError> {
     let Some(key) = signing_key(place, Role::Prover)? else { return Ok(None) };
-    known_as(repository, Role::Prover, &key.public())?;
+    known_as(repository, Role::Prover, &key.public()).await?;
     Ok(Some(key))
 }
 
 /// Takes up the collector's role with the policy's key.
-pub(in crate::job) fn collector(repository: &Repository, place: &Place) -> Result<Collector, JobError> {
+pub(in crate::job) async fn collector(repository: &Repository, place: &Place) -> Result<Collector, JobError> {
     let signing = signing_key(place, Role::Collector)?.ok_or_else(|| {
         JobError::refused("the policy names no signing key for the collector, who alone may expire and delete")
             .hint("keys.signing.collector: {file: collector.key}, or --signing-key FILE; keep it where no writer runs")
     })?;
-    known_as(repository, Role::Collector, &signing.public())?;
+    known_as(repository, Role::Collector, &signing.public()).await?;
     repository.collector(signing).map_err(from_repository)
 }
 
@@ -305,6 +351,11 @@ pub(in crate::job) fn not_selected(catalog: &Catalog, error: &SelectError) -> Jo
 /// Seconds from `then` to the store's time `now`; negative if `then` is in the future, which is shown, not hidden.
 pub(in crate::job) fn age(now: Timestamp, then: Timestamp) -> i64 {
     now.duration_since(then).as_secs()
+}
+
+/// `2026-11-23`, in UTC.
+pub(in crate::job) fn date(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%d").to_string()
 }
 
 pub(in crate::job) async fn now(repository: &Repository) -> Result<Timestamp, JobError> {

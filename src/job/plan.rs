@@ -15,7 +15,7 @@ pub async fn backup(request: PlanBackupRequest, cx: &Context) -> Result<PlanBack
     let policy = policy(&request.place)?;
     let (asked, skipped_sources) = choose(policy, &request.sources)?;
     let repository = open_pinned(&request.place, Acting::Restorer, cx).await?;
-    writer(&repository, &request.place)?;
+    writer(&repository, &request.place).await?;
     let catalog = catalog(&repository, &request.place).await?;
     let mut planned = Vec::new();
     let mut steps = vec![format!("announce a run of policy {} in {}", policy.name, request.place.url)];

@@ -23,7 +23,7 @@ pub async fn run(request: UndeleteRequest, cx: &Context) -> Result<UndeleteRepor
     let policy = policy(place)?;
     let repository = open_pinned(place, Acting::Collector, cx).await?;
     // The store asks for the right to delete; who has that and not the key is no collector.
-    collector(&repository, place)?;
+    collector(&repository, place).await?;
     let before = catalog(&repository, place).await?;
     let tombstones =
         before.tombstones.iter().filter(|((of, run), _)| *of == policy.name && run.to_string().starts_with(wanted));

@@ -44,7 +44,7 @@ pub async fn run(request: VerifyRequest, cx: &Context) -> Result<VerifyReport, J
         VerifyWhat::All => catalog.backups.iter().collect(),
         VerifyWhat::Backup(backup) => vec![select(&catalog, backup, None)?],
     };
-    let prover = prover(&repository, place)?;
+    let prover = prover(&repository, place).await?;
     let sandbox = match request.level {
         Level::Restored => Some(sandbox(&request.sandbox, cx).await?),
         _ => None,
@@ -98,7 +98,7 @@ pub async fn after_backup(
     level: Level,
     cx: &Context,
 ) -> Result<VerifyBackup, JobError> {
-    let prover = prover(repository, place)?;
+    let prover = prover(repository, place).await?;
     let checker = Checker { repository, level, sample: None, identities: None, rehearsal: None, prover };
     checker.check(backup, cx).await
 }

@@ -1,5 +1,6 @@
 //! Roots of trust and the bucket's own configuration.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -135,6 +136,9 @@ pub struct BucketConfig {
     pub dedup: DedupPin,
     pub operator: PublicKey,
     pub keys: Vec<RoleKey>,
+    /// From when on a recipient or role key, written as above, is not to be used any more. Readers do not judge by it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub expires: BTreeMap<String, Timestamp>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -55,7 +55,7 @@ impl Repository {
                     continue;
                 }
             };
-            let Ok(signed) = envelope::open::<Progress>(&bytes, &self.signers(Role::Writer)) else {
+            let Ok(signed) = envelope::open::<Progress>(&bytes, &self.current_signers(Role::Writer)) else {
                 tracing::warn!(%key, "a progress note that no trusted writer signed is ignored");
                 continue;
             };

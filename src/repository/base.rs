@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::context::Context;
 use crate::model::{
-    ChunkLine, Chunking, Digest, Encryption, Finding, Key, Name, ObjectInfo, ObjectRef, RepositoryId, RunId,
+    ChunkLine, Chunking, Digest, Encryption, Finding, Key, Name, ObjectInfo, ObjectRef, RepositoryId, Role, RunId,
     SourceEntry, Timestamp,
 };
 use crate::mutation::{self, Mutation};
@@ -129,6 +129,12 @@ impl Repository {
             match self.read_manifest(policy, run).await {
                 // Chunks of another salt have other ids: none of them would ever be recognised.
                 Ok(signed) if signed.document.salt() != salt => {}
+                Ok(signed) if !self.signed_in_time(Role::Writer, &signed.signer, committed(objects, policy, run)) => {
+                    cx.found(
+                        Finding::warning(format!("backup {run}"), format!("is not used as a base: {LATE}"))
+                            .cure(format!("lifeboat verify {run}")),
+                    );
+                }
                 Ok(signed) => {
                     let entry = signed.document.sources.into_iter().find(|entry| entry.name == *source);
                     candidates.extend(entry.map(|entry| Candidate { run, entry }));
@@ -170,6 +176,15 @@ impl Repository {
         }
         Ok((chunking, lines))
     }
+}
+
+/// What is said of a document that a retired key signed too late.
+pub(in crate::repository) const LATE: &str = "it was stored long after the key that signed it was retired";
+
+/// The store's time of a manifest that was listed.
+pub(in crate::repository) fn committed(objects: &[ObjectInfo], policy: &Name, run: RunId) -> Timestamp {
+    let key = layout::manifest(policy, run);
+    objects.iter().find(|object| object.key == key).map_or(Timestamp::MAX, |object| object.created)
 }
 
 /// Runs with a manifest, by the store's time, except the expired ones.

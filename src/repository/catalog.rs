@@ -9,7 +9,9 @@ use crate::model::{
     Digest, DocumentId, Finding, Key, Level, Manifest, Name, ObjectInfo, Origin, Proof, Role, RunId, Statement,
     Timestamp, Version,
 };
+use crate::repository::base::LATE;
 use crate::repository::document::damaged;
+use crate::repository::envelope::Signed;
 use crate::repository::error::During as _;
 use crate::repository::layout::RunObject;
 use crate::repository::tombstones::Buried;
@@ -238,6 +240,10 @@ impl Repository {
                 return Ok(ReadBackup::Invalid(InvalidBackup { policy, run, created, class, problem }));
             }
         };
+        if !self.signed_in_time(Role::Writer, &signed.signer, created) {
+            let (class, problem) = (ErrorClass::Refused, format!("{} is not believed: {LATE}", object.key));
+            return Ok(ReadBackup::Invalid(InvalidBackup { policy, run, created, class, problem }));
+        }
         let mut backup = Backup { manifest: signed.document, sha256: signed.sha256, created, proofs: Vec::new() };
         let of_it = tombstones.iter().filter(|buried| buried.tombstone.manifest_sha256 == backup.sha256);
         if let Some(since) = of_it.map(|buried| buried.created).min() {
@@ -298,11 +304,18 @@ impl Repository {
         says: impl Fn(&Statement) -> bool,
     ) -> Result<Option<(Timestamp, Statement)>, RepositoryError> {
         let check = |bytes: &bytes::Bytes| {
-            let statement = self.open_document::<Statement>(&object.key, bytes, Role::Prover)?.document;
-            if says(&statement) { Ok(statement) } else { Err(damaged(&object.key, "it is a proof of something else")) }
+            let Signed { document: statement, signer, .. } =
+                self.open_document::<Statement>(&object.key, bytes, Role::Prover)?;
+            if says(&statement) {
+                Ok((statement, signer))
+            } else {
+                Err(damaged(&object.key, "it is a proof of something else"))
+            }
         };
         match self.oldest(object, check).await {
-            Ok(found) => Ok(Some(found)),
+            Ok((created, (statement, signer))) => {
+                Ok(self.signed_in_time(Role::Prover, &signer, created).then_some((created, statement)))
+            }
             Err(error) if error.class() == ErrorClass::Failed => Err(error),
             Err(_) => Ok(None),
         }

@@ -11,10 +11,10 @@ use crate::context::Context;
 use crate::event::Event;
 use crate::model::{
     BackupStatus, Digest, DocumentRef, FORMAT, FailedSource, FailureClass, Finding, Key, Manifest, Name, ObjectInfo,
-    ObjectRef, Origin, Part, SourceEntry, Timestamp, sha256,
+    ObjectRef, Origin, Part, Role, SourceEntry, Timestamp, sha256,
 };
 use crate::mutation::{self, Mutation};
-use crate::repository::base::{chain, newest_first};
+use crate::repository::base::{LATE, chain, committed, newest_first};
 use crate::repository::document::damaged;
 use crate::repository::error::During as _;
 use crate::repository::layout::RunObject;
@@ -187,6 +187,12 @@ impl Repository {
         let objects = self.store().list_all(&layout::runs(&run.policy)).await.during("list backups")?;
         for before in newest_first(&objects, &unwanted) {
             match self.read_manifest(&run.policy, before).await {
+                // Not listed by anybody: a successor must not make it look like one that is missing.
+                Ok(signed)
+                    if !self.signed_in_time(Role::Writer, &signed.signer, committed(&objects, &run.policy, before)) =>
+                {
+                    cx.found(Finding::warning(format!("backup {before}"), format!("is passed over: {LATE}")));
+                }
                 Ok(signed) => return Ok(Some(DocumentRef { run: before, sha256: signed.sha256 })),
                 Err(error) => cx.found(
                     Finding::warning(format!("backup {before}"), format!("is passed over: {}", chain(&error)))

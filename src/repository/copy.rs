@@ -176,8 +176,8 @@ impl CopyFrom<'_> {
     }
 
     fn same_dedup_key(&self, writer: &Writer) -> bool {
-        let known = &self.repository.config().dedup;
-        known.id == self.backup.manifest.encryption.dedup_key && known.check == writer.dedup.check()
+        let known = self.repository.dedup_pin(&self.backup.manifest.encryption.dedup_key);
+        known.is_some_and(|known| known.check == writer.dedup.check())
     }
 
     /// Whether the backup is listed still, and still the same. Tombstones are listed before the manifest is read: in

@@ -54,6 +54,7 @@ impl Repository {
             dedup: DedupPin { id: FIRST_DEDUP_KEY.into(), check: new.dedup.check() },
             operator: new.operator.public(),
             keys: new.keys.into_iter().map(|(role, key)| RoleKey { role, key, status: KeyStatus::Current }).collect(),
+            expires: Default::default(),
         };
         let marker = Marker {
             format: FORMAT,

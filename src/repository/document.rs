@@ -4,10 +4,10 @@ use bytes::Bytes;
 
 use crate::model::{ChunkListRef, Key, Manifest, Name, ObjectRef, Part, Progress, Role, RunId, SourceEntry};
 use crate::repository::catalog::Backup;
-use crate::repository::envelope::{Document, Signed};
+use crate::repository::envelope::{Document, EnvelopeError, Signed};
 use crate::repository::error::During as _;
 use crate::repository::plausible::{check_entry, check_manifest};
-use crate::repository::signing::SigningKey;
+use crate::repository::signing::{SigningKey, key_id};
 use crate::repository::{MAX_DOCUMENT_BYTES, Repository, RepositoryError, envelope, layout, lock};
 
 /// What this program understands of `requires` in a manifest: nothing yet.
@@ -39,12 +39,29 @@ impl Repository {
         bytes: &[u8],
         role: Role,
     ) -> Result<Signed<T>, RepositoryError> {
-        let signed = envelope::open::<T>(bytes, &self.signers(role))
-            .map_err(|source| RepositoryError::Document { key: key.to_string(), source })?;
+        let signed =
+            envelope::open::<T>(bytes, &self.signers(role)).map_err(|source| self.not_believed(key, role, source))?;
         if *signed.document.repository() != self.id() {
             return Err(damaged(key, "it belongs to another repository"));
         }
         Ok(signed)
+    }
+
+    /// A key that the operator listed and nobody pinned is no damage: it was rotated in, or taken off the pins.
+    fn not_believed(&self, key: &Key, role: Role, source: EnvelopeError) -> RepositoryError {
+        let listed = match &source {
+            EnvelopeError::UnknownSigner { keyid, .. } => {
+                self.config().keys.iter().find(|one| one.role == role && key_id(&one.key).to_string() == *keyid)
+            }
+            _ => None,
+        };
+        match listed {
+            None => RepositoryError::Document { key: key.to_string(), source },
+            Some(one) => {
+                let difference = format!("it has {}, which is not pinned and signed {key}", one.key);
+                RepositoryError::Pins { what: format!("list of {role} keys"), difference }
+            }
+        }
     }
 
     /// The manifest of a run, checked for what its place says: repository, policy, run, features.

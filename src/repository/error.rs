@@ -23,6 +23,12 @@ pub enum RepositoryError {
     /// The operator's pins and the bucket disagree.
     #[error("the repository's {what} differs from what is pinned: {difference}")]
     Pins { what: String, difference: String },
+    /// The operator signed two configurations that follow the same one, and neither is the newest.
+    #[error("two configurations claim to be the newest: {}", keys.join(" and "))]
+    Forked { keys: Vec<String> },
+    /// Another configuration was written while this one was being made.
+    #[error("{key} was written by somebody else in the meantime")]
+    Overtaken { key: String },
     /// A document below `data/ backups/ expired/ holds/` is not what it must be.
     #[error("{key} is damaged: {problem}")]
     Damaged { key: String, problem: String },
@@ -95,7 +101,9 @@ impl RepositoryError {
         match self {
             Self::Missing { .. } => ErrorClass::Missing,
             Self::Origin { source } => source.class(),
-            Self::Untrusted { .. } | Self::Pins { .. } | Self::OtherKeys { .. } => ErrorClass::Refused,
+            Self::Untrusted { .. } | Self::Pins { .. } | Self::OtherKeys { .. } | Self::Forked { .. } => {
+                ErrorClass::Refused
+            }
             // The object's hash was right, so it is the identity that is wrong.
             Self::Open { source: SealError::NoMatchingIdentity, .. } => ErrorClass::Refused,
             Self::Document { source: EnvelopeError::NewerFormat(_), .. } => ErrorClass::Refused,

@@ -57,9 +57,12 @@ impl Repository {
 
     async fn read_hold(&self, policy: &Name, object: &Found) -> Result<Option<Hold>, RepositoryError> {
         let Some((_, run, id)) = layout::parse_hold(&object.key) else { return Ok(None) };
-        for version in object.names() {
+        for (version, row) in object.names().into_iter().zip(&object.versions) {
             let Some(bytes) = self.get_small(&object.key, version.as_ref()).await? else { continue };
             let Ok(signed) = self.open_document::<Hold>(&object.key, &bytes, Role::Collector) else { continue };
+            if !self.signed_in_time(Role::Collector, &signed.signer, row.created) {
+                continue;
+            }
             let hold = signed.document;
             if hold.policy == *policy && hold.run == run && hold.id == id {
                 return Ok(Some(hold));

@@ -91,10 +91,10 @@ impl Repository {
         for found in found.filter(|found| is_kept(&found.key) || found.key.as_str().ends_with("/started.json")) {
             objects.entry(found.key).or_insert_with(|| found.versions.into_iter().next().and_then(|row| row.version));
         }
-        let key = layout::dedup_key(&manifest.encryption.dedup_key).ok();
-        objects.extend(
-            [Some(layout::marker()), Some(layout::restore_text()), key].into_iter().flatten().map(|key| (key, None)),
-        );
+        // The one that it was made with, and the one in force, which the next backup needs.
+        let dedup = [&manifest.encryption.dedup_key, &self.config().dedup.id].map(|id| layout::dedup_key(id).ok());
+        let fixed = [Some(layout::marker()), Some(layout::restore_text())];
+        objects.extend(fixed.into_iter().chain(dedup).flatten().map(|key| (key, None)));
         kept.objects.append(&mut objects);
         Ok(())
     }

@@ -7,9 +7,11 @@ mod attempt;
 mod base;
 mod buffers;
 mod catalog;
+mod change;
 mod chunker;
 mod collect;
 mod commit;
+mod configs;
 mod copy;
 mod create;
 mod document;
@@ -36,6 +38,8 @@ mod unseal;
 mod versions;
 mod writer;
 
+use std::sync::Arc;
+
 use crate::model::{BucketConfig, Constants, Marker, RepositoryId, Trust};
 use crate::mutation::{self, Mutation};
 use crate::store::Store;
@@ -43,9 +47,11 @@ use crate::store::Store;
 pub use attempt::{Attempt, AttemptSpec};
 pub use base::with_causes;
 pub use catalog::{Backup, Catalog, Expired, InvalidBackup, Lost, ProofEntry, Unfinished};
+pub use change::{ChangeError, KeyChange};
 pub use chunker::{Chunker, Gear};
 pub use collect::{Collected, Collector, DeadRun, SourceTally, Sweep, Tally, Why, undelete_until};
 pub use commit::{CommitRequest, Committed};
+pub use configs::{ConfigLink, Configs};
 pub use copy::CopyFrom;
 pub use create::NewRepository;
 pub use envelope::{Document, Envelope, EnvelopeError, Peeked, Signed, open, peek, sign};
@@ -53,6 +59,7 @@ pub use error::{ErrorClass, RepositoryError};
 pub use holds::{Held, Holds};
 pub use keys::{DedupKey, DedupKeyError, LineageKeys};
 pub use lock::{Kept, Renewed};
+pub use open::check_pins;
 pub use read::{CaptureReader, ChunkList, as_failure, documents};
 pub use restore_text::{is_restore_text, restore_text};
 pub use run::Run;
@@ -75,6 +82,8 @@ pub struct Repository {
     store: Store,
     marker: Marker,
     config: BucketConfig,
+    /// From the first configuration to the one in force.
+    chain: Arc<[ConfigLink]>,
     trust: Option<Trust>,
 }
 

@@ -2,12 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::{
-    BucketConfig, Constants, DocumentId, FORMAT, Key, KeyStatus, Marker, Prefix, PublicKey, Role, Trust,
-};
-use crate::repository::envelope::{self, Signed};
-use crate::repository::error::During as _;
-use crate::repository::{ErrorClass, Repository, RepositoryError, layout, versions};
+use jiff::SignedDuration;
+
+use crate::model::{BucketConfig, Constants, DedupPin, FORMAT, KeyStatus, Marker, PublicKey, Role, Timestamp, Trust};
+use crate::repository::configs::Configs;
+use crate::repository::{Repository, RepositoryError, layout, versions};
 use crate::store::{ErrorKind, Store};
 
 impl Repository {
@@ -17,17 +16,26 @@ impl Repository {
     pub async fn open(store: Store, trust: Option<Trust>) -> Result<Self, RepositoryError> {
         let marker = read_marker(&store).await?;
         // Before the configuration, which would only be found to be of another repository than its marker.
-        if let Some(trust) = &trust
-            && !trust.repositories.contains(&marker.repository)
-        {
+        pinned_id(&marker, trust.as_ref())?;
+        Configs::read(store, marker, trust.as_ref()).await?.open(trust)
+    }
+
+    /// Everything below `config/`, however it differs from the pins: for who looks after the keys. Each document is
+    /// signed by the operator that `trust` pins, or, unpinned, by the one that it names itself.
+    pub async fn configs(store: Store, trust: Option<&Trust>) -> Result<Configs, RepositoryError> {
+        let marker = read_marker(&store).await?;
+        pinned_id(&marker, trust)?;
+        Configs::read(store, marker, trust).await
+    }
+}
+
+fn pinned_id(marker: &Marker, trust: Option<&Trust>) -> Result<(), RepositoryError> {
+    match trust {
+        Some(trust) if !trust.repositories.contains(&marker.repository) => {
             let difference = format!("{} is not pinned", marker.repository);
-            return Err(RepositoryError::Pins { what: format!("id in {}", layout::marker()), difference });
+            Err(RepositoryError::Pins { what: format!("id in {}", layout::marker()), difference })
         }
-        let config = read_config(&store, &marker, trust.as_ref()).await?;
-        if let Some(trust) = &trust {
-            check_pins(&config, trust)?;
-        }
-        Ok(Self { store, marker, config, trust })
+        _ => Ok(()),
     }
 }
 
@@ -65,72 +73,8 @@ fn check_marker(bytes: &[u8]) -> Result<Marker, RepositoryError> {
     Ok(marker)
 }
 
-/// The tip of the chain of configurations. Every object below `config/` must be a valid link of one chain.
-async fn read_config(store: &Store, marker: &Marker, trust: Option<&Trust>) -> Result<BucketConfig, RepositoryError> {
-    let prefix: Prefix = layout::configs();
-    let mut links: Vec<(DocumentId, Signed<BucketConfig>)> = Vec::new();
-    for object in versions::list(store, &prefix).await.during("list config/")? {
-        let untrusted = |problem: String| RepositoryError::Untrusted { key: object.key.to_string(), problem };
-        let link = match layout::parse_config(&object.key) {
-            None => Err(untrusted("it is no configuration document".into())),
-            Some(id) => {
-                let check = |bytes: &bytes::Bytes| check_config(&object.key, id, bytes, marker, trust);
-                match versions::oldest_valid(store, &object.key, &object.names(), check).await {
-                    Ok((_, link)) => Ok((id, link)),
-                    Err(RepositoryError::Store { source, .. })
-                        if matches!(source.kind(), ErrorKind::TooLarge | ErrorKind::NotFound) =>
-                    {
-                        Err(untrusted(source.to_string()))
-                    }
-                    Err(error) => Err(error),
-                }
-            }
-        };
-        match link {
-            Ok(link) => links.push(link),
-            // Somebody put rubbish there, maybe under a lock, and somebody else a delete marker over it.
-            Err(error) if object.hidden && error.class() == ErrorClass::Refused => {}
-            Err(error) => return Err(error),
-        }
-    }
-    let untrusted = |problem: &str| RepositoryError::Untrusted { key: prefix.to_string(), problem: problem.into() };
-    let mut followed = BTreeSet::new();
-    for (_, link) in &links {
-        let Some(before) = &link.document.predecessor else { continue };
-        let known = links.iter().any(|(id, l)| *id == before.id && l.sha256 == before.sha256);
-        if !known || !followed.insert(before.id) {
-            return Err(untrusted("its documents do not form one chain"));
-        }
-    }
-    let mut tips = links.into_iter().filter(|(id, _)| !followed.contains(id));
-    match (tips.next(), tips.next()) {
-        (Some((_, tip)), None) => Ok(tip.document),
-        (None, _) => Err(untrusted("there is no configuration")),
-        _ => Err(untrusted("two configurations claim to be the newest")),
-    }
-}
-
-fn check_config(
-    key: &Key,
-    id: DocumentId,
-    bytes: &[u8],
-    marker: &Marker,
-    trust: Option<&Trust>,
-) -> Result<Signed<BucketConfig>, RepositoryError> {
-    let untrusted = |problem: String| RepositoryError::Untrusted { key: key.to_string(), problem };
-    let operator = match trust {
-        Some(trust) => trust.operator,
-        None => envelope::peek::<BucketConfig>(bytes).map_err(|error| untrusted(error.to_string()))?.document.operator,
-    };
-    let link = envelope::open::<BucketConfig>(bytes, &[operator]).map_err(|error| untrusted(error.to_string()))?;
-    let config = &link.document;
-    if config.id != id || config.repository != marker.repository || config.operator != operator {
-        return Err(untrusted("it belongs to another repository or name".into()));
-    }
-    Ok(link)
-}
-
-fn check_pins(config: &BucketConfig, trust: &Trust) -> Result<(), RepositoryError> {
+/// Whether a configuration is the one that is pinned: the same recipients and dedup key, and every pinned role key.
+pub fn check_pins(config: &BucketConfig, trust: &Trust) -> Result<(), RepositoryError> {
     let differs = |what: &str, difference: String| Err(RepositoryError::Pins { what: what.into(), difference });
     let pinned: BTreeSet<_> = trust.recipients.iter().collect();
     let found: BTreeSet<_> = config.recipients.iter().collect();
@@ -173,5 +117,32 @@ impl Repository {
     pub fn is_current(&self, role: Role, key: &PublicKey) -> bool {
         let current = |k: &crate::model::RoleKey| k.role == role && k.key == *key && k.status == KeyStatus::Current;
         self.signers(role).contains(key) && self.config.keys.iter().any(current)
+    }
+
+    /// Keys of that role that may sign something new.
+    pub(in crate::repository) fn current_signers(&self, role: Role) -> Vec<PublicKey> {
+        let mut keys = self.signers(role);
+        keys.retain(|key| self.is_current(role, key));
+        keys
+    }
+
+    /// Whether what `key` signed, and the store has since `created`, may have been signed before the key was retired.
+    /// A run that was under way then has as long as a run may take. Both times are the store's.
+    pub(in crate::repository) fn signed_in_time(&self, role: Role, key: &PublicKey, created: Timestamp) -> bool {
+        let limit = SignedDuration::from_secs(self.constants().max_run);
+        self.retired_at(role, key).is_none_or(|retired| created.duration_since(retired) <= limit)
+    }
+
+    /// Since when the key is retired, by the store's clock; none for one that is not.
+    pub fn retired_at(&self, role: Role, key: &PublicKey) -> Option<Timestamp> {
+        let retired = |config: &BucketConfig| {
+            config.keys.iter().any(|k| k.role == role && k.key == *key && k.status == KeyStatus::Retired)
+        };
+        self.chain.iter().rev().take_while(|link| retired(&link.document)).last().map(|link| link.stored)
+    }
+
+    /// The dedup key of that id, as the newest configuration says that had it in force.
+    pub fn dedup_pin(&self, id: &str) -> Option<&DedupPin> {
+        self.chain.iter().rev().map(|link| &link.document.dedup).find(|pin| pin.id == id)
     }
 }

@@ -165,6 +165,37 @@ pub struct CaptureReader {
     dedup_key: String,
 }
 
+impl Repository {
+    /// A dedup key that is sealed in the repository, and that some configuration named.
+    pub async fn dedup_key(&self, id: &str, identities: &Identities) -> Result<DedupKey, RepositoryError> {
+        let key = layout::dedup_key(id)
+            .map_err(|error| RepositoryError::Untrusted { key: "manifest".into(), problem: error.to_string() })?;
+        let refused = |problem: String| RepositoryError::Untrusted { key: key.to_string(), problem };
+        let check = |sealed: &Bytes| {
+            if sealed.len() as u64 > MAX_KEY_BYTES {
+                return Err(refused("it is no sealed key".into()));
+            }
+            let plain = identities.open(sealed, 4096).map_err(|error| refused(error.to_string()))?;
+            let text = std::str::from_utf8(&plain).map_err(|error| refused(error.to_string()))?;
+            let dedup = DedupKey::parse(text).map_err(|error| refused(error.to_string()))?;
+            // The configuration in force, or an earlier one: old backups are checked with old keys.
+            if self.dedup_pin(id).is_some_and(|pin| dedup.check() != pin.check) {
+                return Err(refused("it is not the dedup key that the configuration names".into()));
+            }
+            Ok(dedup)
+        };
+        self.read_once(&key, check).await.map_err(|error| match error {
+            RepositoryError::Store { source, .. } if source.kind() == ErrorKind::NotFound => {
+                refused("it is missing".into())
+            }
+            RepositoryError::Store { source, .. } if source.kind() == ErrorKind::TooLarge => {
+                refused("it is no sealed key".into())
+            }
+            other => other,
+        })
+    }
+}
+
 impl CaptureReader {
     pub fn detail(&self) -> &Detail {
         &self.detail
@@ -185,31 +216,7 @@ impl CaptureReader {
 
     /// The keys of this lineage, from the dedup key that is sealed in the repository. Only checks need them.
     pub async fn lineage_keys(&self) -> Result<LineageKeys, RepositoryError> {
-        let key = layout::dedup_key(&self.dedup_key)
-            .map_err(|error| RepositoryError::Untrusted { key: "manifest".into(), problem: error.to_string() })?;
-        let refused = |problem: String| RepositoryError::Untrusted { key: key.to_string(), problem };
-        let check = |sealed: &Bytes| {
-            if sealed.len() as u64 > MAX_KEY_BYTES {
-                return Err(refused("it is no sealed key".into()));
-            }
-            let plain = self.identities.open(sealed, 4096).map_err(|error| refused(error.to_string()))?;
-            let text = std::str::from_utf8(&plain).map_err(|error| refused(error.to_string()))?;
-            let dedup = DedupKey::parse(text).map_err(|error| refused(error.to_string()))?;
-            let in_force = &self.repository.config().dedup;
-            if in_force.id == self.dedup_key && dedup.check() != in_force.check {
-                return Err(refused("it is not the dedup key that the configuration names".into()));
-            }
-            Ok(dedup)
-        };
-        let dedup = self.repository.read_once(&key, check).await.map_err(|error| match error {
-            RepositoryError::Store { source, .. } if source.kind() == ErrorKind::NotFound => {
-                refused("it is missing".into())
-            }
-            RepositoryError::Store { source, .. } if source.kind() == ErrorKind::TooLarge => {
-                refused("it is no sealed key".into())
-            }
-            other => other,
-        })?;
+        let dedup = self.repository.dedup_key(&self.dedup_key, &self.identities).await?;
         Ok(dedup.lineage(&self.salt, &self.list.policy, &self.list.entry.name))
     }
 

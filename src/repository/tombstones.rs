@@ -49,6 +49,9 @@ impl Repository {
             let version = row.version.as_ref().filter(|_| self.store().keeps_versions());
             let Some(bytes) = self.get_small(key, version).await? else { continue };
             let Ok(signed) = self.open_document::<Tombstone>(key, &bytes, Role::Collector) else { continue };
+            if !self.signed_in_time(Role::Collector, &signed.signer, row.created) {
+                continue;
+            }
             let (tombstone, day) = (signed.document, SignedDuration::from_hours(24));
             let timely = row.created.duration_since(tombstone.signed).abs() <= day;
             if timely && tombstone.policy == *policy && tombstone.run == run {

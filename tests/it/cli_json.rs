@@ -34,6 +34,8 @@ fn each_report_has_the_names_that_are_promised() {
         ("proof list", "proof list", 0),
         ("proof show", "proof show latest", 0),
         ("proof verify", "proof verify latest", 0),
+        ("keys list", "keys list", 0),
+        ("keys rotate", "keys rotate writer --generate-keys w --dry-run", 0),
         ("init", "init new --generate-keys new-keys --json", 0),
     ] {
         let said = play.say(&if verb == "init" { line.to_owned() } else { format!("{line} {place}") });

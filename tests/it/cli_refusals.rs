@@ -159,7 +159,7 @@ fn keys_of_another_role_or_repository() {
     play.write("keys/other.key", "00".repeat(32));
     case("dedup: {file: dedup.key}", "dedup: {file: other.key}", "backup", &["not that of this repository", "hint: "]);
     case("{file: prover.key}", "{file: writer.key}", "verify latest", &["this is the writer's key, not the prover's"]);
-    case("{file: prover.key}", "{file: prover-1.key}", "verify latest", &["it is retired or not pinned"]);
+    case("{file: prover.key}", "{file: prover-1.key}", "verify latest", &["it is retired: ed25519:"]);
     case("", "", "verify latest --signing-key keys/collector.key", &["this is the collector's key"]);
 }
 

@@ -26,6 +26,7 @@ mod forger;
 mod formats;
 mod gcs_stub;
 mod hostile_backup;
+mod keys;
 mod lock;
 mod loop_format;
 mod many_backups;

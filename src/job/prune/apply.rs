@@ -24,7 +24,7 @@ pub async fn apply(request: PruneApplyRequest, cx: &Context) -> Result<PruneAppl
     let file = read(&request)?;
     let policy = policy(place)?;
     let repository = open_pinned(place, Acting::Collector, cx).await?;
-    let collector = collector(&repository, place)?;
+    let collector = collector(&repository, place).await?;
     if (file.repository, &file.url, &file.policy) != (repository.id(), &place.url, &policy.name) {
         let of = format!("it is a plan for policy {} in {}", file.policy, file.url);
         return Err(JobError::blocked(of).hint("make a plan for this one: lifeboat prune -f POLICY --out FILE"));

@@ -11,6 +11,7 @@ mod check;
 mod copy;
 mod hold;
 mod init;
+mod keys;
 mod list;
 mod place;
 mod plan;
@@ -31,6 +32,10 @@ pub use check::{CheckReport, CheckRequest, CheckedStore, FindingGroup};
 pub use copy::{CopiesIn, CopyFailure, CopyHeld, CopyReceiver, CopyReport, CopyRequest, CopyRow};
 pub use hold::{HoldAddRequest, HoldListReport, HoldRemoveRequest, HoldReport, HoldRow};
 pub use init::{InitFile, InitKeys, InitReport, InitRequest};
+pub use keys::{
+    ChangedRow, ConfigRow, DedupRow, KeysChange, KeysChangeReport, KeysChangeRequest, KeysListReport, KeysListRequest,
+    KeysPlace, KeysRow, NewKey, PinAction, PinFile, PinLine, Pinned, RecipientRow, RoleKeyRow,
+};
 pub use list::{ListReport, ListRequest, ListRow, ListSource};
 pub use place::Place;
 pub use plan::{PlanBackupReport, PlanBackupRequest, PlanSource};

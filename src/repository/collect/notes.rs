@@ -50,6 +50,9 @@ impl Repository {
             let Some((_, id)) = layout::parse_sweep(&object.key) else { continue };
             let Some(bytes) = self.get_small(&object.key, None).await? else { continue };
             let Ok(signed) = self.open_document::<SweepNote>(&object.key, &bytes, Role::Collector) else { continue };
+            if !self.signed_in_time(Role::Collector, &signed.signer, object.created) {
+                continue;
+            }
             let note = signed.document;
             let timely = object.created.duration_since(note.signed).abs() <= TIMELY;
             if timely && note.policy == *policy && note.id == id {

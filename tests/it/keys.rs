@@ -1,0 +1,7 @@
+//! Keys come and go, and everything that was ever backed up stays readable.
+
+mod chain;
+mod guide;
+mod orders;
+mod stores;
+mod verbs;
