@@ -22,10 +22,13 @@ bench: bench-tools ## speed and memory against restic and against bare zstd | sh
 bench-stores: ## the same into a MinIO server, near and 50 ms away, beside a directory, restic and the server's own client
 	@tests/bench/speed_stores.sh
 
+bench-prune: ## time and memory of planning a prune over 100 backups of a terabyte
+	@tests/bench/speed_prune.sh
+
 bench-tools: ## build and install what `make bench` needs
 	@tests/bench/install.sh bench
 
 clean: ## remove build results; downloads stay cached
 	@. tests/bench/lib.sh && cargo clean
 
-.PHONY: help demo test soak check bench bench-stores bench-tools clean
+.PHONY: help demo test soak check bench bench-stores bench-prune bench-tools clean
