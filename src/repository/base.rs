@@ -102,12 +102,13 @@ impl Repository {
         Ok(base)
     }
 
-    /// Any object there, valid or not, disqualifies: doubt costs a little space, never data.
+    /// Any object there, valid or not, disqualifies: doubt costs a little space, never data. One under a delete marker,
+    /// too: the collector still goes by it.
     pub(in crate::repository) async fn runs_with_tombstone(
         &self,
         policy: &Name,
     ) -> Result<BTreeSet<RunId>, RepositoryError> {
-        let objects = self.store().list_all(&layout::tombstones(policy)).await.during("list expired/")?;
+        let objects = self.store().list_versions(&layout::tombstones(policy)).await.during("list expired/")?;
         Ok(objects.iter().filter_map(|o| layout::parse_tombstone(&o.key)).map(|(_, run, _)| run).collect())
     }
 

@@ -15,13 +15,14 @@ pub type Actor = u32;
 
 type TaskId = u64;
 type Running = Pin<Box<dyn Future<Output = ()>>>;
+type Ready = Arc<Mutex<VecDeque<TaskId>>>;
 
 #[derive(Default)]
 struct Tasks {
     last: TaskId,
     /// None while it is polled.
     all: BTreeMap<TaskId, (Actor, Option<Running>)>,
-    ready: Arc<Mutex<VecDeque<TaskId>>>,
+    ready: Ready,
     current: Option<Actor>,
 }
 
@@ -33,7 +34,7 @@ fn with<T>(work: impl FnOnce(&mut Tasks) -> T) -> T {
     TASKS.with_borrow_mut(|tasks| work(tasks.as_mut().expect("a simulation runs on this thread")))
 }
 
-struct Wakes(TaskId, Arc<Mutex<VecDeque<TaskId>>>);
+struct Wakes(TaskId, Ready);
 
 impl Wake for Wakes {
     fn wake(self: Arc<Self>) {
@@ -99,7 +100,7 @@ impl Drop for Executor {
     }
 }
 
-fn next() -> Option<(TaskId, Actor, Running, Arc<Mutex<VecDeque<TaskId>>>)> {
+fn next() -> Option<(TaskId, Actor, Running, Ready)> {
     with(|tasks| {
         loop {
             let ready = tasks.ready.clone();

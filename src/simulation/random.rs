@@ -28,7 +28,7 @@ impl Random {
 
     /// True once in so many times; never for 0.
     pub fn once_in(&mut self, times: u32) -> bool {
-        times != 0 && self.next() % u64::from(times) == 0
+        times != 0 && self.next().is_multiple_of(u64::from(times))
     }
 
     /// A generator of its own.

@@ -281,7 +281,8 @@ impl World {
         // Who must not be late goes on before time does.
         let latest = ready.iter().filter_map(|n| inner.calls[*n].latest).min().unwrap_or(Millis::MAX);
         let jumps = due.is_empty() && latest > now && inner.random.once_in(inner.luck.jump);
-        if !jumps && !(due.is_empty() && ready.is_empty()) {
+        let waits = due.is_empty() && ready.is_empty();
+        if !jumps && !waits {
             let n = inner.random.below(due.len() + ready.len());
             if let Some(n) = n.checked_sub(due.len()) {
                 return inner.grant(ready[n]);

@@ -7,8 +7,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use lifeboat::model::{
-    BucketConfig, ChunkLine, Detail, Digest, ListHeader, Manifest, Marker, Part, Progress, PublicKey, RunNote,
-    Statement, Tombstone, sha256,
+    BucketConfig, ChunkLine, Detail, Digest, Hold, ListHeader, Manifest, Marker, Part, Progress, PublicKey, RunNote,
+    Statement, SweepNote, Tombstone, sha256,
 };
 use lifeboat::repository::{Identities, Sealer, SigningKey, generate_identity, key_id, open, public_key_pem, sign};
 use serde::Serialize;
@@ -164,9 +164,11 @@ fn the_examples_of_the_specification_are_what_we_read_and_write() {
             "Manifest" => is_whole::<Manifest>(kind, example),
             "Statement" => is_whole::<Statement>(kind, example),
             "Tombstone" => is_whole::<Tombstone>(kind, example),
+            "Hold" => is_whole::<Hold>(kind, example),
+            "SweepNote" => is_whole::<SweepNote>(kind, example),
             other => panic!("{other} is no document of the format"),
         }
         kinds.push(kind);
     }
-    assert_eq!(kinds.len(), 12, "{kinds:?}");
+    assert_eq!(kinds.len(), 14, "{kinds:?}");
 }

@@ -6,6 +6,7 @@ mod protocol;
 use std::io::Write as _;
 use std::time::Instant;
 
+use crate::clock;
 use crate::simulation::play::{Played, Scene, Script, play, tail};
 
 /// A line that is seen even if the test passes.
@@ -24,7 +25,8 @@ fn hold(test: &str, scene: Scene, operations: u64) {
     let begin = Instant::now();
     let mut all = Played::default();
     let first = first_seed();
-    let seeds = only().map_or(first..u64::MAX, |seed| seed..seed + 1);
+    let trials = trials();
+    let seeds = only().map_or(first..first.saturating_add(trials.unwrap_or(u64::MAX)), |seed| seed..seed + 1);
     let mut played_seeds = 0;
     for seed in seeds {
         let played = play(seed, &Script::drawn(seed, scene, None));
@@ -33,11 +35,14 @@ fn hold(test: &str, scene: Scene, operations: u64) {
         }
         if let Some(problem) = &played.broken {
             let trace = tail(&played.trace, 150);
+            if trials.is_some() {
+                say(&format!("soak: simulation trials={} failures=1", played_seeds + 1));
+            }
             panic!("seed {seed}: {problem}\n{trace}again: LIFEBOAT_SIMULATION_SEED={seed} cargo test --lib {test}");
         }
         played_seeds += 1;
         all.add(&played);
-        if all.operations >= operations {
+        if trials.is_none() && all.operations >= operations {
             break;
         }
     }
@@ -51,13 +56,24 @@ fn hold(test: &str, scene: Scene, operations: u64) {
         all.deletes,
         all.restored
     ));
+    if trials.is_some() {
+        say(&format!("soak: simulation trials={played_seeds} failures=0"));
+    }
     assert!(only().is_some() || (all.commits > 20 && all.deletes > 20), "a check of nothing is a failure");
+}
+
+/// How many seeds of each scene `make soak` plays; none elsewhere.
+fn trials() -> Option<u64> {
+    std::env::var_os("LIFEBOAT_SOAK").filter(|value| value != "0")?;
+    let trials = std::env::var("LIFEBOAT_TRIALS").map_or(10_000, |text| text.parse().expect("a number"));
+    Some(trials / 4)
 }
 
 /// Tests play the same seeds each time; `make soak` others.
 fn first_seed() -> u64 {
     match std::env::var("LIFEBOAT_SEED") {
         Ok(text) => text.parse().expect("LIFEBOAT_SEED is a number"),
+        Err(_) if trials().is_some() => u64::from(clock::system().ulid().random() as u32),
         Err(_) => 0,
     }
 }
