@@ -37,6 +37,9 @@ pub(in crate::job) fn write_files(directory: &Path, files: &[KeyFile]) -> Result
         write_new(&path, &file.text, file.private).map_err(|error| failed(&path, error))?;
         written.push(InitFile { path, what: file.what.into(), keep: file.keep.into() });
     }
+    // A key that is in force next must not lose its name in a power cut.
+    let flushed = fs::File::open(directory).and_then(|folder| folder.sync_all());
+    flushed.map_err(|error| failed(directory, error))?;
     Ok(written)
 }
 

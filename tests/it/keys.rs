@@ -2,6 +2,7 @@
 
 mod chain;
 mod guide;
+mod killed;
 mod orders;
 mod stores;
 mod verbs;

@@ -12,12 +12,12 @@ use crate::support::play::set_time;
 use crate::support::repository::noise;
 
 /// A repository in a folder, pins in `trust.yaml`, the operator's key beside it.
-struct Desk {
-    forge: Forge,
+pub struct Desk {
+    pub forge: Forge,
 }
 
 impl Desk {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         let forge = Forge::new().await;
         for (role, key) in &forge.fixture.keys {
             std::fs::write(forge.path(&format!("{role}.key")), key.to_pem().expose()).unwrap();
@@ -49,7 +49,7 @@ impl Desk {
         self.forge.fixture.dedup = lifeboat::repository::DedupKey::parse(&text).unwrap();
     }
 
-    async fn backup(&self, n: u64) -> RunId {
+    pub async fn backup(&self, n: u64) -> RunId {
         let streams = [("globals", noise(n, 100)), ("db/shop", noise(1, 30_000))];
         self.forge.fixture.backup(&self.forge.fixture.store, &streams).await.unwrap().manifest.run
     }
