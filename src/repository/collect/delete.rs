@@ -1,6 +1,7 @@
 //! Deleting what a sweep found dead: chunks first, then the folders of runs, and of each the manifest last.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
 use jiff::SignedDuration;
@@ -21,6 +22,9 @@ use crate::store::{ErrorKind, StoreError, Trouble};
 const DELETES: usize = 16;
 /// How far a clock may move against one that nobody sets, while a sweep goes on.
 const CLOCK_MOVED: SignedDuration = SignedDuration::from_hours(1);
+
+/// Between two lines about how far it is.
+const TELL_EVERY: Duration = Duration::from_secs(5);
 
 /// What became of one object.
 enum Gone {
@@ -84,6 +88,7 @@ impl Repository {
         cx: &Context,
     ) -> Result<(), RepositoryError> {
         let of = sweep.dead();
+        let mut told = Instant::now();
         let mut parts = self.parts(sweep, source);
         while let Some(rows) = parts.next().await {
             let dead: Vec<Dead> = rows?.into_iter().filter_map(|row| self.dead(sweep, source, row)).collect();
@@ -94,8 +99,11 @@ impl Repository {
                     left.insert(dead.mark);
                 }
             }
-            let deleted = collected.deleted;
-            cx.event(Event::Deleted { objects: deleted.objects, of: of.objects, bytes: deleted.bytes });
+            if told.elapsed() >= TELL_EVERY {
+                told = Instant::now();
+                let Tally { objects, bytes } = collected.deleted;
+                cx.event(Event::Deleted { objects, of: of.objects, bytes });
+            }
         }
         Ok(())
     }
