@@ -77,7 +77,7 @@ pub enum Event {
         target: String,
         seconds: f64,
     },
-    /// How far a prune is with deleting chunks. Sent at most once for each part of a list.
+    /// How far a prune is with deleting chunks. Sent every few seconds.
     Deleted {
         objects: u64,
         of: u64,

@@ -20,8 +20,11 @@ pub struct Run {
 }
 
 impl Repository {
-    /// Announces a run, or joins it if it was announced before: a worker in another process, or a leader that
-    /// takes over. Never a second note, since a later t0 would let old parts outlive the collector's patience.
+    /// Announces a run. One that was announced under that id already is joined: never a second note, since a later t0
+    /// would let old parts outlive the collector's patience.
+    ///
+    /// For an id that was just made up. After a week the note of a run that committed nothing may be gone, and it must
+    /// not be announced again: who is told an id joins with [`Repository::join_run`].
     pub async fn start_run(&self, policy: &Name, id: RunId) -> Result<Run, RepositoryError> {
         let key = layout::started(policy, id);
         let note = RunNote {
@@ -38,10 +41,22 @@ impl Repository {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => self.check_note(policy, id).await?,
             Err(source) => return Err(RepositoryError::Store { operation: "announce the run".into(), source }),
         }
+        self.started(policy, id).await
+    }
+
+    /// Joins a run that was announced: a worker in another process, or a leader that takes over. If its note cannot be
+    /// read, it is over, and a new run is to be announced.
+    pub async fn join_run(&self, policy: &Name, id: RunId) -> Result<Run, RepositoryError> {
+        self.check_note(policy, id).await?;
+        self.started(policy, id).await
+    }
+
+    /// A run with a note.
+    async fn started(&self, policy: &Name, id: RunId) -> Result<Run, RepositoryError> {
         let t0 = if mutation::on(Mutation::RestartedLeader) {
             self.store().now().await.during("read the store's time")?
         } else {
-            self.first_stored(&key).await?
+            self.first_stored(&layout::started(policy, id)).await?
         };
         Ok(Run { policy: policy.clone(), id, t0 })
     }

@@ -19,6 +19,9 @@ use crate::simulation::world::{DAY, HOUR, Millis, SECOND};
 /// Different contents of chunks that there are; few, so that they go and come back.
 const CONTENTS: usize = 10;
 
+/// Once in so many times a source fails.
+const BROKEN: u32 = 12;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Leader and workers in one process.
@@ -99,12 +102,13 @@ fn chunk(content: u8) -> Bytes {
     Bytes::from(format!("content {content} {}", "x".repeat(usize::from(content))))
 }
 
-async fn capture(
+pub async fn capture(
     cast: &Cast,
     repository: &Repository,
     run: &Run,
     source: &Name,
     random: &mut Random,
+    fails_once_in: u32,
     cx: &Context,
 ) -> Result<(), RepositoryError> {
     let attempt: AttemptId = cx.clock.ulid().into();
@@ -119,7 +123,7 @@ async fn capture(
         files: BTreeMap::new(),
     };
     let mut attempt = repository.begin(run, spec, cast.writer(ORIGIN), cx).await?;
-    let broken = random.once_in(12);
+    let broken = random.once_in(fails_once_in);
     let mut items: Vec<_> = chunks.into_iter().map(|chunk| Ok(StreamItem::Bytes(chunk))).collect();
     if broken {
         items.truncate(random.below(items.len()) + 1);
@@ -141,7 +145,7 @@ async fn capture(
     }
 }
 
-async fn commit(cast: &Cast, repository: &Repository, run: &Run, cx: &Context) -> Result<(), RepositoryError> {
+pub async fn commit(cast: &Cast, repository: &Repository, run: &Run, cx: &Context) -> Result<(), RepositoryError> {
     let request = CommitRequest {
         asked: cast.sources.clone(),
         failed: Vec::new(),
@@ -159,21 +163,23 @@ async fn backup(cast: &Cast, skew: Millis, mut random: Random) -> Result<(), Rep
         if random.once_in(4) {
             continue;
         }
-        capture(cast, &repository, &run, source, &mut random, &cx).await?;
+        capture(cast, &repository, &run, source, &mut random, BROKEN, &cx).await?;
     }
     commit(cast, &repository, &run, &cx).await
 }
 
 async fn leader(cast: &Cast, skew: Millis, mut random: Random) -> Result<(), RepositoryError> {
     let (repository, cx) = cast.enter(ORIGIN, skew);
-    let id = match pick(&cast.board.borrow(), &mut random) {
-        Some(known) if random.once_in(2) => known,
-        _ => cx.clock.ulid().into(),
+    let known = pick(&cast.board.borrow(), &mut random).filter(|_| random.once_in(2));
+    let run = match known {
+        Some(known) => repository.join_run(&cast.policy, known).await?,
+        None => {
+            let id = cx.clock.ulid().into();
+            let run = repository.start_run(&cast.policy, id).await?;
+            cast.board.borrow_mut().push(id);
+            run
+        }
     };
-    let run = repository.start_run(&cast.policy, id).await?;
-    if !cast.board.borrow().contains(&id) {
-        cast.board.borrow_mut().push(id);
-    }
     for _ in 0..random.below(4) {
         wait(&cx, random.within(HOUR, 20 * HOUR)).await;
     }
@@ -183,9 +189,9 @@ async fn leader(cast: &Cast, skew: Millis, mut random: Random) -> Result<(), Rep
 async fn worker(cast: &Cast, skew: Millis, mut random: Random) -> Result<(), RepositoryError> {
     let (repository, cx) = cast.enter(ORIGIN, skew);
     let Some(id) = pick(&cast.board.borrow(), &mut random) else { return Ok(()) };
-    let run = repository.start_run(&cast.policy, id).await?;
+    let run = repository.join_run(&cast.policy, id).await?;
     let source = cast.sources[random.below(cast.sources.len())].clone();
-    capture(cast, &repository, &run, &source, &mut random, &cx).await
+    capture(cast, &repository, &run, &source, &mut random, BROKEN, &cx).await
 }
 
 /// One of the newest few.

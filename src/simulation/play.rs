@@ -36,6 +36,8 @@ pub enum Scene {
     Expiry,
     /// The same, and days pass in which nobody does anything.
     Seldom,
+    /// Everybody, and lists that do not show what is new.
+    Behind,
 }
 
 impl Script {
@@ -51,7 +53,7 @@ impl Script {
             tombstones: one_of([5, 20, 100]),
             fail: one_of([0, 80, 300]),
             lose_reply: one_of([0, 90, 300]),
-            stale: 0,
+            stale: if scene == Scene::Behind { 20 } else { 0 },
         };
         // Time passes by resting, and by waiting for a list of tombstones.
         let luck = if scene == Scene::Seldom {
@@ -60,7 +62,7 @@ impl Script {
             luck
         };
         let often: [(Kind, [u32; 3]); 8] = match scene {
-            Scene::Everybody => [
+            Scene::Everybody | Scene::Behind => [
                 (Kind::Backup, [1, 3, 4]),
                 (Kind::Leader, [0, 1, 3]),
                 (Kind::Worker, [0, 2, 3]),
@@ -97,7 +99,7 @@ impl Script {
         }
         let together = if scene == Scene::Seldom { 6 } else { one_of([3, 4, 6]) as usize };
         let copies = match scene {
-            Scene::Everybody => 3,
+            Scene::Everybody | Scene::Behind => 3,
             Scene::Copies => 1,
             Scene::Expiry | Scene::Seldom => 0,
         };

@@ -124,7 +124,7 @@ impl Watch {
     }
 
     /// A backup is listed: reads all of it.
-    fn learn(&mut self, executor: &Executor, cast: &Rc<Cast>, place: u8, run: RunId) -> Result<(), String> {
+    pub fn learn(&mut self, executor: &Executor, cast: &Rc<Cast>, place: u8, run: RunId) -> Result<(), String> {
         let read = inside(executor, {
             let cast = cast.clone();
             async move {
@@ -166,7 +166,7 @@ impl Watch {
     }
 
     /// Reads every capture of a backup through the reading code, and compares.
-    fn restore(&self, executor: &Executor, cast: &Rc<Cast>, place: u8, run: RunId) -> Result<(), String> {
+    pub fn restore(&self, executor: &Executor, cast: &Rc<Cast>, place: u8, run: RunId) -> Result<(), String> {
         let Some(known) = self.places[usize::from(place)].known.get(&run) else { return Ok(()) };
         let backup = known.backup.clone();
         let expected: Vec<Vec<u8>> = backup
@@ -210,7 +210,7 @@ impl Watch {
 }
 
 /// Runs what asks the disks directly, and is done at once.
-fn inside<T: 'static>(
+pub fn inside<T: 'static>(
     executor: &Executor,
     work: impl Future<Output = Result<T, String>> + 'static,
 ) -> Result<T, String> {

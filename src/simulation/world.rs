@@ -198,6 +198,11 @@ impl World {
         self.inner().now
     }
 
+    /// Lets time pass at once, for stories that are told one step after the other.
+    pub fn advance(&self, by: Millis) {
+        self.inner().now += by;
+    }
+
     pub fn random<T>(&self, draw: impl FnOnce(&mut Random) -> T) -> T {
         draw(&mut self.inner().random)
     }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use futures::future::{BoxFuture, FutureExt as _};
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
+use jiff::SignedDuration;
 
 use crate::clock::Clock;
 use crate::model::{Key, Lock, ObjectInfo, Prefix, Timestamp, Version};
@@ -53,6 +54,9 @@ impl Store {
     }
 }
 
+/// What a list that is behind does not show yet.
+const NEWEST: SignedDuration = SignedDuration::from_hours(1);
+
 type Rows = BoxStream<'static, Result<ObjectInfo, DriverError>>;
 
 impl Gated {
@@ -95,8 +99,8 @@ impl Gated {
             };
             let mut rows: Vec<ObjectInfo> = rows.try_collect().await?;
             if verdict == Verdict::Stale {
-                let newest = rows.iter().map(|row| row.created).max();
-                rows.retain(|row| Some(row.created) != newest);
+                let now = this.inner.now().await?;
+                rows.retain(|row| now.duration_since(row.created) > NEWEST);
             }
             rows.retain(|row| last.as_ref().is_none_or(|(key, _)| row.key > *key));
             let mut end = rows.len().min(size);

@@ -115,7 +115,10 @@ async fn space_comes_back_a_week_after_the_tombstone_and_not_before() {
     assert_eq!((sweep.runs.len(), sweep.runs[0].run, sweep.runs[0].why), (1, old, Why::Expired));
     let bytes = sweep.dead().bytes;
     assert!(bytes > 1 << 20 && bytes < 4 << 20, "{bytes}: only the part that nobody else has");
-    let collected = scene.collect().await;
+    let logged = scene.fixture.store.with_call_log();
+    let collected = scene.collect_in(&logged).await.unwrap();
+    let read = |call: &lifeboat::store::Call| matches!(call.operation, Operation::Get | Operation::Head);
+    assert!(!logged.calls().iter().any(|call| read(call) && call.key.starts_with("data/")), "no data is read");
     assert_eq!(collected.runs, sweep.runs);
     assert!(collected.deleted.bytes > bytes, "the documents of the run, too");
     assert!(scene.below(&format!("backups/shop/{old}")).await.is_empty());

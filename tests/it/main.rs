@@ -19,6 +19,7 @@ mod cli_refusals;
 mod cli_signals;
 mod collect;
 mod collect_buckets;
+mod collect_thief;
 mod copy;
 mod crash;
 mod damage;

@@ -189,6 +189,9 @@ async fn the_collector_expires_undeletes_and_holds() {
     bed.run(&["prune", "--expire", &old, "--out", "plan.json"]).exits(0);
     let said = collector(&["prune", "apply", "plan.json"]).exits(0);
     assert!(said.out.contains("expired: 1 backup"), "{}", said.out);
+    // What is kept is locked anew, with the writer's credentials of the same policy.
+    let locked = said.out.lines().find_map(|line| line.strip_prefix("locked anew: ")).unwrap_or_default();
+    assert!(locked.ends_with(" objects") && !locked.starts_with('0'), "{}", said.out);
     let listed = |run: &str| bed.run(&["list"]).exits(0).out.contains(run);
     assert!(!listed(&old) && listed(&new));
     let said = collector(&["undelete", &old]).exits(0);

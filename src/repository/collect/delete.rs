@@ -1,6 +1,7 @@
 //! Deleting what a sweep found dead: chunks first, then the folders of runs, and of each the manifest last.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
 use jiff::SignedDuration;
@@ -11,9 +12,10 @@ use crate::model::{Key, Name, ObjectInfo, RunId};
 use crate::mutation::{self, Mutation};
 use crate::repository::collect::live::Named;
 use crate::repository::collect::sweep::Dead;
-use crate::repository::collect::{Collected, Collector, Sweep, Tally};
+use crate::repository::collect::{Collected, Collector, Sweep, Tally, is_old};
 use crate::repository::error::During as _;
 use crate::repository::layout::RunObject;
+use crate::repository::versions::Found;
 use crate::repository::{Backup, Repository, RepositoryError, layout, versions};
 use crate::store::{ErrorKind, StoreError, Trouble};
 
@@ -21,6 +23,9 @@ use crate::store::{ErrorKind, StoreError, Trouble};
 const DELETES: usize = 16;
 /// How far a clock may move against one that nobody sets, while a sweep goes on.
 const CLOCK_MOVED: SignedDuration = SignedDuration::from_hours(1);
+
+/// Between two lines about how far it is.
+const TELL_EVERY: Duration = Duration::from_secs(5);
 
 /// What became of one object.
 enum Gone {
@@ -56,7 +61,7 @@ impl Repository {
         for dead in &sweep.runs {
             let backup = catalog.iter().flat_map(|catalog| &catalog.expired).map(|expired| &expired.backup);
             let gone = !self.names_any(backup.filter(|backup| backup.manifest.run == dead.run), &left).await?
-                && self.delete_run(&sweep.policy, dead.run, &mut collected).await?;
+                && self.delete_run(sweep, dead.run, &mut collected).await?;
             if gone { &mut collected.runs } else { &mut collected.postponed }.push(dead.clone());
         }
         self.store().barrier().await.during("make the deletion durable")?;
@@ -84,6 +89,7 @@ impl Repository {
         cx: &Context,
     ) -> Result<(), RepositoryError> {
         let of = sweep.dead();
+        let mut told = Instant::now();
         let mut parts = self.parts(sweep, source);
         while let Some(rows) = parts.next().await {
             let dead: Vec<Dead> = rows?.into_iter().filter_map(|row| self.dead(sweep, source, row)).collect();
@@ -94,8 +100,11 @@ impl Repository {
                     left.insert(dead.mark);
                 }
             }
-            let deleted = collected.deleted;
-            cx.event(Event::Deleted { objects: deleted.objects, of: of.objects, bytes: deleted.bytes });
+            if told.elapsed() >= TELL_EVERY {
+                told = Instant::now();
+                let Tally { objects, bytes } = collected.deleted;
+                cx.event(Event::Deleted { objects, of: of.objects, bytes });
+            }
         }
         Ok(())
     }
@@ -122,8 +131,14 @@ impl Repository {
 
     /// Deletes the folder of a run, the manifest last: as long as it is there, it says what the rest is. False if
     /// something stays.
-    async fn delete_run(&self, policy: &Name, run: RunId, collected: &mut Collected) -> Result<bool, RepositoryError> {
+    async fn delete_run(&self, sweep: &Sweep, run: RunId, collected: &mut Collected) -> Result<bool, RepositoryError> {
+        let policy = &sweep.policy;
         let found = versions::list(self.store(), &layout::run(policy, run)).await.during("list the run")?;
+        // Another collector may have been here meanwhile, and after it somebody who began the run anew under its old name.
+        let young = found.iter().any(|found| !self.is_old_enough(sweep, found));
+        if young && !mutation::on(Mutation::YoungRuns) {
+            return Ok(false);
+        }
         let is_manifest = |key: &Key| matches!(RunObject::parse(key), Some((_, _, RunObject::Manifest)));
         let (manifest, others): (Vec<_>, Vec<_>) = found.into_iter().partition(|found| is_manifest(&found.key));
         for found in [others, manifest] {
@@ -149,6 +164,15 @@ impl Repository {
             }
         }
         Ok(true)
+    }
+}
+
+impl Repository {
+    /// Whether everything stored under that name was old at the moment of the sweep. Proofs may come at any time.
+    fn is_old_enough(&self, sweep: &Sweep, found: &Found) -> bool {
+        let is_proof = matches!(RunObject::parse(&found.key), Some((_, _, RunObject::Proof(_))));
+        let old = |created| sweep.at.is_some_and(|at| is_old(created, at, self.patience().min_age));
+        is_proof || found.versions.iter().all(|row| old(row.created))
     }
 }
 

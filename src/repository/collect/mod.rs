@@ -136,7 +136,8 @@ pub struct Collected {
     /// The store did not allow it, and did not say that it is for a lock.
     pub refused: Tally,
     pub runs: Vec<DeadRun>,
-    /// Dead runs whose folder stays, because a lock keeps something that only they name, or something of theirs.
+    /// Dead runs whose folder stays: a lock keeps something that only they name, or something of theirs; or something of
+    /// theirs is too young.
     pub postponed: Vec<DeadRun>,
     /// Of what was refused, what the store said first.
     pub refusal: Option<String>,

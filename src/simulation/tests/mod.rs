@@ -2,6 +2,7 @@
 
 mod mutations;
 mod protocol;
+mod stories;
 
 use std::io::Write as _;
 use std::time::Instant;

@@ -30,6 +30,11 @@ fn backups_that_expire_at_once_lose_nothing() {
 }
 
 #[test]
+fn lists_that_are_behind_lose_nothing() {
+    hold("lists_that_are_behind_lose_nothing", Scene::Behind, 40_000);
+}
+
+#[test]
 fn work_once_in_days_loses_nothing() {
     hold("work_once_in_days_loses_nothing", Scene::Seldom, 40_000);
 }
