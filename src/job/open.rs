@@ -15,7 +15,7 @@ use crate::job::{Exit, JobError};
 use crate::model::{BackupStatus, KeyStatus, Name, PublicKey, Role, RoleKey, Timestamp, Trust};
 use crate::repository::{
     Backup, Catalog, Collector, Configs, DedupKey, ErrorClass, Identities, Repository, RepositoryError, SelectError,
-    SigningKey, Tuning, Writer,
+    SigningKey, Tuning, Writer, layout,
 };
 use crate::secret::SecretRef;
 use crate::store::{ErrorKind, Store, StoreError, Trouble};
@@ -130,10 +130,15 @@ pub(in crate::job) fn from_repository(error: RepositoryError) -> JobError {
         }
         RepositoryError::NotEmpty { .. } => Some("choose an empty folder, or another prefix of the bucket".into()),
         RepositoryError::Store { source, .. } => source.hint().map(str::to_owned),
-        RepositoryError::Pins { .. } => {
-            let hint = "were keys rotated? `lifeboat keys list -f POLICY` says what differs; if nobody did that on purpose, \
-                        find out who changed the repository or the policy before anything else";
-            Some(hint.into())
+        RepositoryError::Pins { what, .. } => {
+            let changed = "somebody changed the repository or the policy: find out who before anything else";
+            // An id never changes; keys may.
+            Some(match what.contains(layout::marker().as_str()) {
+                true => changed.into(),
+                false => {
+                    format!("were keys rotated? `lifeboat keys list -f POLICY` says what differs; if not, {changed}")
+                }
+            })
         }
         RepositoryError::Forked { .. } => Some(
             "`lifeboat keys list` shows both; delete the one that is not meant with the store's own tools (where \
