@@ -29,7 +29,7 @@ pub struct Add {
     /// Run id, the beginning of one, latest, latest-verified or before:TIME
     backup: BackupRef,
     /// Why; it is stored in clear
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", default_value = "no reason given")]
     reason: String,
     #[command(flatten)]
     signing: SigningKey,
@@ -40,7 +40,7 @@ pub struct Remove {
     /// Its run id, or the beginning of it
     run: String,
     /// Why; it is stored in clear
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", default_value = "no reason given")]
     reason: String,
     #[command(flatten)]
     signing: SigningKey,

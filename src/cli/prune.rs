@@ -36,7 +36,7 @@ pub struct Prune {
     #[arg(long, conflicts_with_all = ["out", "expire", "limit", "all"])]
     explain: bool,
     /// Explain as of that time: of one gone by with the backups and proofs of then, of one to come with those of now
-    #[arg(long, value_name = "TIME", value_parser = moment, requires = "explain")]
+    #[arg(long, value_name = "TIME", value_parser = moment, conflicts_with_all = ["out", "expire", "limit", "all"])]
     at: Option<Timestamp>,
     /// Write the plan to this file
     #[arg(long, value_name = "FILE")]
@@ -95,7 +95,7 @@ impl Prune {
             return Ok(report.exit);
         }
         let place = global.policy_place(true, None)?;
-        if self.explain {
+        if self.explain || self.at.is_some() {
             let report = job::prune::explain(PruneRequest { place, at: self.at }, cx).await?;
             output::report(global.json, &report, explain::text)?;
             return Ok(report.exit());

@@ -17,7 +17,7 @@ use crate::job::{self, Exit, JobError};
 #[derive(Debug, Args)]
 #[command(after_help = after_help(
     "lifeboat undelete 01JD7Z9T -f policy.yaml",
-    &[Exit::Damaged, Exit::Missing, Exit::Refused],
+    &[Exit::Damaged, Exit::Blocked, Exit::Missing, Exit::Refused],
 ))]
 pub struct Undelete {
     /// Its run id, or the beginning of it

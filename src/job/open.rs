@@ -114,6 +114,17 @@ pub(in crate::job) fn from_repository(error: RepositoryError) -> JobError {
     let exit = match error.class() {
         // Only `init` asks for an empty place.
         _ if matches!(error, RepositoryError::Exists { .. } | RepositoryError::NotEmpty { .. }) => Exit::Blocked,
+        // The collector's own rules say no.
+        _ if matches!(
+            error,
+            RepositoryError::TooLate { .. }
+                | RepositoryError::Doubt { .. }
+                | RepositoryError::Clock { .. }
+                | RepositoryError::ClockMoved { .. }
+        ) =>
+        {
+            Exit::Blocked
+        }
         _ if matches!(error, RepositoryError::Overtaken { .. }) => Exit::Blocked,
         ErrorClass::Failed => match &error {
             RepositoryError::Store { source, .. } => store_exit(source),
@@ -164,6 +175,11 @@ pub(in crate::job) fn from_repository(error: RepositoryError) -> JobError {
             Some("seal it anew to the receiving repository's recipients: lifeboat copy --reseal --identity FILE".into())
         }
         RepositoryError::Origin { source } => source.key().map(|_| "lifeboat verify all --level hashed".into()),
+        RepositoryError::TooLate { run, .. } => Some(format!(
+            "lifeboat hold add {run} keeps what is left of it; another repository may have it: lifeboat list --repository URL"
+        )),
+        RepositoryError::Clock { .. } => Some("set this machine's clock (NTP)".into()),
+        RepositoryError::ClockMoved { .. } => Some("see that the clock is right, then prune again".into()),
         RepositoryError::Deadline { .. } => {
             Some("find out what took so long; the next run adopts what was stored".into())
         }

@@ -153,7 +153,9 @@ fn what_is_dead_goes_and_the_rest_can_be_restored() {
     assert!(files(&play.path(&format!("store/backups/shop/{OLD}"))).is_empty());
     assert_eq!(play.cat(), whole);
     assert_eq!(play.say("verify all --level hashed -f keys/policy.yaml").code, 0);
-    assert!(play.undelete(OLD).err.contains("what it needs may be gone already"));
+    let late = play.undelete(OLD);
+    assert!(late.code == 5 && late.err.contains("what it needs may be gone already"), "{}", late.err);
+    assert!(late.err.contains("lifeboat hold add"), "{}", late.err);
     let said = play.prune("");
     assert!(said.out.contains("delete: nothing was dead at"), "{}", said.out);
 }
@@ -207,6 +209,8 @@ fn a_hold_is_stronger_than_any_rule_or_wish() {
     let said = play.hold(&["remove", "01M863G353", "--reason", "closed"]);
     assert_eq!(said.out, format!("no hold lies on {OLD} any more: the rules decide\n"), "{}", said.err);
     assert_eq!(play.prune(&format!("--expire {OLD}")).code, 0);
+    assert_eq!(play.hold(&["add", NEW]).out, format!("{NEW} is held back: it does not expire\n  no reason given\n"));
+    assert_eq!(play.hold(&["remove", NEW]).code, 0);
     let said = play.hold(&["remove", OLD, "--reason", "closed"]);
     assert_eq!(said.code, 2);
     assert!(said.err.contains("no hold lies on"), "{}", said.err);
