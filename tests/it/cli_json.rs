@@ -29,7 +29,7 @@ fn each_report_has_the_names_that_are_promised() {
         ("backup", "backup --source postgres", 5),
         ("list", "list", 0),
         ("show", "show latest", 0),
-        ("prune", "prune --explain", 0),
+        ("prune --explain", "prune --explain", 0),
         ("verify", "verify latest --level opened", 0),
         ("proof list", "proof list", 0),
         ("proof show", "proof show latest", 0),
