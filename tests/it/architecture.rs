@@ -54,6 +54,24 @@ fn every_file_keeps_to_its_room() {
     assert!(found.is_empty(), "{} rules broken:\n{}", found.len(), found.join("\n"));
 }
 
+/// A method is no path, so it is looked for as a word.
+#[test]
+fn only_the_collector_deletes_from_a_store() {
+    let source = root().join("src");
+    let mut files = Vec::new();
+    rust_files(&source, &mut files);
+    let mut users = Vec::new();
+    for file in files {
+        let path = file.strip_prefix(&source).unwrap().to_str().unwrap().to_owned();
+        let text = std::fs::read_to_string(&file).unwrap();
+        if text.contains("delete_version(") && !is_test(&path) {
+            users.push(path);
+        }
+    }
+    users.sort();
+    assert_eq!(users, ["repository/collect/delete.rs", "repository/collect/expire.rs", "store/mod.rs"]);
+}
+
 #[test]
 fn every_test_file_is_small_enough_to_read() {
     let mut files = Vec::new();

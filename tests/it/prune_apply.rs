@@ -50,11 +50,12 @@ impl Play {
         report["backups"].as_array().unwrap().iter().map(|row| row["run"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// What time does to it: all chunks are so much older, one backup expired so long ago, and somebody looked.
+    /// What time does to it: chunks, and one backup, are so much older; that one expired so long ago, and somebody looked.
     fn age(&self, expired: &str, days: i64) {
         let now = clock::system().now();
         let ago = |days: i64| now - jiff::SignedDuration::from_secs(days * DAY);
-        for path in files(&self.path("store/data")) {
+        let run = files(&self.path(&format!("store/backups/shop/{expired}")));
+        for path in files(&self.path("store/data")).into_iter().chain(run) {
             set_time(&path, ago(days + 3));
         }
         let collector = SigningKey::from_pem(&self.read("keys/collector.key")).unwrap();
