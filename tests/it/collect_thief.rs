@@ -114,7 +114,7 @@ async fn a_forged_or_back_dated_tombstone_is_named_and_does_nothing() {
     let sweep = scene.sweep().await;
     assert_eq!((sweep.dead().objects, sweep.live_backups), (0, 2));
     for grave in &graves {
-        assert!(sweep.findings.iter().any(|finding| finding.subject == grave.as_str()), "{grave} is not named");
+        assert!(sweep.catalog.findings.iter().any(|finding| finding.subject == grave.as_str()), "{grave} is not named");
     }
     assert!(!scene.collect().await);
     scene.both_are_whole().await;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::context::Context;
 use crate::job::acting::Acting;
-use crate::job::open::{age, catalog, from_repository, now, open_pinned, policy};
+use crate::job::open::{age, from_repository, now, open_pinned, policy};
 use crate::job::prune::file::{FiledExpiry, FiledSweep, PlanFile};
 use crate::job::prune::{cost, judge};
 use crate::job::types::{Expiry, Place, PrunePlanReport, PrunePlanRequest, PrunedSource};
@@ -62,26 +62,25 @@ pub(super) async fn planned(repository: &Repository, place: &Place, ask: Ask) ->
     };
     let configured: Vec<Name> = policy.sources.iter().map(|source| source.name.clone()).collect();
     let sweep = repository.sweep(&policy.name, &configured, Some(at)).await.map_err(from_repository)?;
-    let listed = catalog(repository, place).await?;
-    let holds = repository.holds(&policy.name).await.map_err(from_repository)?;
-    let mut findings = list::findings(&listed);
+    let (listed, holds) = (&sweep.catalog, &sweep.holds);
+    let mut findings = list::findings(listed);
     findings.extend(holds.findings.iter().cloned());
     let decision = match &policy.retention {
-        Some(rules) => Some(judge::judge(&listed, &holds, rules, &ask.given_up, ask.limit, at)),
+        Some(rules) => Some(judge::judge(listed, holds, rules, &ask.given_up, ask.limit, at)),
         None => {
             let message = "the policy has no `retention`, so no rule expires anything";
             findings.push(Finding::warning("retention", message).cure("retention: {last: 3, daily: 30, monthly: 12}"));
             None
         }
     };
-    let mut expire: Vec<Expiry> = decision.iter().flat_map(|decision| wanted(decision, &listed, at)).collect();
+    let mut expire: Vec<Expiry> = decision.iter().flat_map(|decision| wanted(decision, listed, at)).collect();
     for run in &ask.given_up {
         if !expire.iter().any(|expiry| expiry.run == *run) {
             if holds.held.contains_key(run) {
                 let hint = format!("lifeboat hold remove {run}");
                 return Err(JobError::blocked(format!("a hold lies on {run}: it cannot be given up")).hint(hint));
             }
-            expire.push(given_up(repository, &listed, *run, at).await?);
+            expire.push(given_up(repository, listed, *run, at).await?);
         }
     }
     let count = |fate| decision.iter().flat_map(|d| &d.backups).filter(|backup| backup.fate == fate).count() as u64;
@@ -174,7 +173,6 @@ impl Planned {
             dead_bytes: tally.dead.bytes,
         };
         let mut findings = self.findings.clone();
-        findings.extend(sweep.findings.iter().filter(|finding| !self.findings.contains(finding)).cloned());
         if sweep.at.is_none() {
             let message = "nobody looked for what is dead a day ago or earlier, so nothing is deleted yet: in a \
                            directory, what goes must be found dead twice, a day apart";

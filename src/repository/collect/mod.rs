@@ -15,13 +15,13 @@ mod live;
 mod notes;
 mod sweep;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::SignedDuration;
 
 use crate::model::{Constants, Digest, Finding, Name, Role, RunId, Timestamp};
-use crate::repository::{Repository, RepositoryError, SigningKey};
+use crate::repository::{Catalog, Holds, Repository, RepositoryError, SigningKey};
 
 use self::live::Live;
 
@@ -90,8 +90,9 @@ pub struct Sweep {
     pub runs: Vec<DeadRun>,
     /// Reasons to delete nothing at all.
     pub doubts: Vec<Finding>,
-    /// What a person should know, and no reason to stop.
-    pub findings: Vec<Finding>,
+    /// What it was judged by.
+    pub catalog: Catalog,
+    pub holds: Holds,
     /// Of the names and versions of all that is dead: the same twice is the same thing to do.
     pub digest: Digest,
     /// Backups that are live: listed, held, or with a tombstone that is still in its time of grace.
@@ -99,6 +100,8 @@ pub struct Sweep {
     /// Chunk lists that were read to find out what is live, and their bytes.
     pub lists: Tally,
     live: BTreeMap<Name, Live>,
+    /// Sources whose chunks are listed in parts.
+    large: BTreeSet<Name>,
     /// When the sweep began, on the store's clock and on a clock that nobody sets.
     began: (Timestamp, std::time::Instant),
 }

@@ -6,12 +6,14 @@
 use jiff::SignedDuration;
 
 use crate::context::Context;
-use crate::model::{DocumentId, FORMAT, Name, Role, SweepNote, Timestamp};
+use crate::model::{DocumentId, FORMAT, Key, Name, Role, SweepNote, Timestamp};
 use crate::repository::error::During as _;
 use crate::repository::{Collector, Repository, RepositoryError, layout};
 
 /// Between two looks.
 const APART: SignedDuration = SignedDuration::from_hours(24);
+/// After that nobody asks for a look any more.
+const FORGOTTEN: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// Between what the note says and the store's time of it.
 const TIMELY: SignedDuration = SignedDuration::from_hours(24);
 
@@ -21,7 +23,8 @@ impl Repository {
         if !self.store().goes_by_local_clocks() {
             return Ok(Some(now));
         }
-        Ok(self.looks(policy).await?.into_iter().filter(|look| now.duration_since(*look) >= APART).max())
+        let looks = self.looks(policy).await?.into_iter().map(|(_, look)| look);
+        Ok(looks.filter(|look| now.duration_since(*look) >= APART).max())
     }
 
     /// Remembers that somebody looks now, unless somebody did less than a day ago.
@@ -32,9 +35,16 @@ impl Repository {
         collector: &Collector,
         cx: &Context,
     ) -> Result<(), RepositoryError> {
-        let recent = |look: &Timestamp| now.duration_since(*look).abs() < APART;
-        if !self.store().goes_by_local_clocks() || self.looks(policy).await?.iter().any(recent) {
+        if !self.store().goes_by_local_clocks() {
             return Ok(());
+        }
+        let looks = self.looks(policy).await?;
+        if looks.iter().any(|(_, look)| now.duration_since(*look).abs() < APART) {
+            return Ok(());
+        }
+        // Only the newest of a day ago counts.
+        for (key, _) in looks.into_iter().filter(|(_, look)| now.duration_since(*look) >= FORGOTTEN) {
+            self.store().delete_version(&key, None).await.during(format!("delete {key}"))?;
         }
         let id: DocumentId = cx.clock.ulid().into();
         let (repository, signed) = (self.id(), cx.clock.now());
@@ -44,7 +54,7 @@ impl Repository {
     }
 
     /// When somebody looked, by the store's time.
-    async fn looks(&self, policy: &Name) -> Result<Vec<Timestamp>, RepositoryError> {
+    async fn looks(&self, policy: &Name) -> Result<Vec<(Key, Timestamp)>, RepositoryError> {
         let mut looks = Vec::new();
         for object in self.store().list_all(&layout::sweeps(policy)).await.during("list earlier sweeps")? {
             let Some((_, id)) = layout::parse_sweep(&object.key) else { continue };
@@ -56,7 +66,7 @@ impl Repository {
             let note = signed.document;
             let timely = object.created.duration_since(note.signed).abs() <= TIMELY;
             if timely && note.policy == *policy && note.id == id {
-                looks.push(object.created);
+                looks.push((object.key, object.created));
             }
         }
         Ok(looks)

@@ -15,7 +15,7 @@ use crate::repository::error::During as _;
 use crate::repository::{Backup, Catalog, Repository, RepositoryError, layout};
 
 /// Of so many chunks a list would take too much memory at once, and is asked for in 256 parts.
-const LISTED_WHOLE: usize = 50_000;
+const LISTED_WHOLE: u64 = 50_000;
 /// Parts that are listed at the same time.
 const LISTS: usize = 8;
 /// Between a manifest's signed end and the store's time of it; more means that the bucket was copied by other means.
@@ -58,14 +58,16 @@ impl Repository {
             doubts.push(finding.cure("is it the right policy and repository? lifeboat list"));
         }
         let names: BTreeSet<Name> =
-            catalog.sources.into_iter().map(|(_, source)| source).chain(live.keys().cloned()).collect();
+            catalog.sources.iter().map(|(_, source)| source.clone()).chain(live.keys().cloned()).collect();
         let mut sweep = Sweep {
             policy: policy.clone(),
             at,
             sources: BTreeMap::new(),
             runs,
             doubts,
-            findings: catalog.findings.into_iter().chain(holds.findings).collect(),
+            large: large(&catalog),
+            catalog,
+            holds,
             digest: Digest([0; 32]),
             live_backups,
             lists,
@@ -114,8 +116,7 @@ impl Repository {
         sweep: &Sweep,
         source: &Name,
     ) -> futures::stream::BoxStream<'static, Result<Vec<ObjectInfo>, RepositoryError>> {
-        let many = sweep.live.get(source).is_some_and(|live| live.len() > LISTED_WHOLE);
-        let prefixes: Vec<Prefix> = if many {
+        let prefixes: Vec<Prefix> = if sweep.large.contains(source) {
             (0..=u8::MAX).map(|first| layout::chunks_with(&sweep.policy, source, first)).collect()
         } else {
             vec![layout::chunks(&sweep.policy, source)]
@@ -138,6 +139,17 @@ impl Repository {
         let live = sweep.live.get(source).is_some_and(|live: &Live| live.contains(mark));
         (!live).then_some(Dead { object, mark })
     }
+}
+
+/// Sources of which backups, also those that expired, stored more than a list should hold.
+fn large(catalog: &Catalog) -> BTreeSet<Name> {
+    let mut stored = BTreeMap::<&Name, u64>::new();
+    let expired = catalog.expired.iter().map(|expired| &expired.backup);
+    for entry in catalog.backups.iter().chain(expired).flat_map(|backup| &backup.manifest.sources) {
+        let chunks: u64 = entry.streams.iter().map(|stream| stream.chunks).sum();
+        *stored.entry(&entry.name).or_default() += chunks.saturating_sub(entry.stats.reused_chunks);
+    }
+    stored.into_iter().filter(|(_, chunks)| *chunks > LISTED_WHOLE).map(|(source, _)| source.clone()).collect()
 }
 
 /// The runs of a policy, by what may become of them.
