@@ -62,13 +62,21 @@ async fn backup(request: &BackupRequest, cx: &Context) -> Result<BackupReport, J
         Err(error) => return Err(from_repository(error)),
     };
     let verified = match &committed {
-        Some(committed) => verify_after(request, &repository, policy, committed, cx).await?,
-        None => None,
+        Some(committed) => verify_after(request, &repository, policy, committed, cx).await,
+        None => Ok(None),
     };
     let manifest = committed.as_ref().map(|committed| &committed.manifest);
     let whole: Vec<&Name> = manifest.iter().flat_map(|manifest| &manifest.sources).map(|entry| &entry.name).collect();
     let mut findings = take_back(&mut failures, &whole);
     findings.extend(expiring);
+    // It is committed all the same, and whoever asked must learn its name.
+    let (verified, unverified) = match verified {
+        Ok(verified) => (verified, None),
+        Err(error) => {
+            findings.push(error.problem("verify.afterBackup"));
+            (None, Some(error.exit))
+        }
+    };
     Ok(BackupReport {
         run: run.id,
         policy: policy.name.clone(),
@@ -82,6 +90,7 @@ async fn backup(request: &BackupRequest, cx: &Context) -> Result<BackupReport, J
         failed_sources: failures,
         skipped_sources: skipped,
         verified,
+        unverified,
         findings,
         next: if committed.is_some() { copy_next(policy) } else { Vec::new() },
     })

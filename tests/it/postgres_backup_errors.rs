@@ -45,3 +45,21 @@ fn what_cannot_be_captured_is_said_and_nothing_is_committed() {
     let program = Program::new(&new, PathBuf::new());
     fails(&program, &new.password, &[(&tools, "")], 5, &["the server is PostgreSQL 18", "older"]);
 }
+
+/// The backup is there, and a script that waits for its name gets it; the exit code says that the rest was not done.
+#[test]
+fn a_backup_that_cannot_be_verified_at_once_still_tells_its_name() {
+    let Some(server) = TestServer::start(Major::Fifteen) else { return };
+    let program = Program::new(&server, PathBuf::new());
+    let path = program.folder.path().join("keys/policy.yaml");
+    let good = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, good + "  verify: {afterBackup: hashed}\n").unwrap();
+    std::fs::write(program.folder.path().join("keys/prover.key"), "no key").unwrap();
+    let output = program.run(&server.password, &["backup"]);
+    let (out, said) = (String::from_utf8(output.stdout.clone()).unwrap(), quiet(&output));
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("verify.afterBackup: cannot use the prover's signing key"), "{said}");
+    let run = out.lines().last().unwrap();
+    let listed = quiet(&program.run("", &["list"]));
+    assert!(run.len() == 26 && listed.contains(run), "{out}{listed}");
+}

@@ -40,6 +40,9 @@ pub struct BackupReport {
     pub skipped_sources: Vec<Name>,
     /// `verify.afterBackup`; null where the policy does not ask.
     pub verified: Option<VerifyBackup>,
+    /// How it ended, if it could not even be begun to verify what the policy wants verified; the findings say why.
+    #[serde(skip)]
+    pub unverified: Option<Exit>,
     pub findings: Vec<Finding>,
     /// Commands to type next.
     pub next: Vec<String>,
@@ -79,7 +82,12 @@ impl BackupReport {
             (None, Some(first)) if classes.all(|other| other == first) => first,
             (None, _) => Exit::Failed,
             (Some(_), Some(_)) => Exit::Problems,
-            (Some(_), None) => self.verified.as_ref().map_or(Exit::Ok, |verified| verified.outcome.exit()),
+            (Some(_), None) => match (self.unverified, &self.verified) {
+                (Some(exit @ (Exit::Damaged | Exit::Interrupted)), _) => exit,
+                (Some(_), _) => Exit::Problems,
+                (None, Some(verified)) => verified.outcome.exit(),
+                (None, None) => Exit::Ok,
+            },
         }
     }
 }
@@ -111,6 +119,7 @@ mod tests {
                 .collect(),
             skipped_sources: Vec::new(),
             verified: None,
+            unverified: None,
             findings: Vec::new(),
             next: Vec::new(),
         }
