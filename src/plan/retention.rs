@@ -254,7 +254,9 @@ fn lineages<'a>(backups: &[&'a Candidate]) -> BTreeMap<&'a Name, Lineage<'a>> {
 fn few_at_a_time(backups: &mut [BackupVerdict], sources: &mut [SourceVerdict], limit: Option<u32>) {
     let mut counts: BTreeMap<Name, u64> = BTreeMap::new();
     let limit_of = limit.map(u64::from);
-    for backup in backups.iter_mut().rev().filter(|backup| backup.fate == Fate::Expire) {
+    // One without captures was given up: that is meant at once.
+    let expire = |backup: &&mut BackupVerdict| backup.fate == Fate::Expire && !backup.captures.is_empty();
+    for backup in backups.iter_mut().rev().filter(expire) {
         let names: BTreeSet<&Name> = backup.captures.iter().map(|capture| &capture.source).collect();
         let full = |name: &&Name| limit_of.is_some_and(|limit| counts.get(*name).is_some_and(|count| *count >= limit));
         if limit == Some(0) || names.iter().any(full) {

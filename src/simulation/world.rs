@@ -348,7 +348,7 @@ impl Inner {
         let delay = self.luck.delay;
         let (once_in, longest) = match operation {
             Operation::Put if key.ends_with("/manifest.json") => (delay.div_ceil(8), 12 * DAY),
-            Operation::List if key.starts_with("expired/") => (self.luck.tombstones, 2 * DAY),
+            Operation::List | Operation::ListVersions if key.starts_with("expired/") => (self.luck.tombstones, 2 * DAY),
             _ if self.random.once_in(2) => (delay, 6 * HOUR),
             _ => (delay, 9 * DAY),
         };
