@@ -13,7 +13,7 @@ use crate::cli::output;
 use crate::context::Context;
 use crate::job::types::{PruneApplyRequest, PrunePlanRequest, PruneRequest};
 use crate::job::{self, Exit, JobError};
-use crate::model::{RunId, Timestamp};
+use crate::model::Timestamp;
 use crate::plan::AT_A_TIME;
 
 /// Plan what expires and what is deleted; `prune apply` does it
@@ -41,9 +41,13 @@ pub struct Prune {
     /// Write the plan to this file
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Give this backup up, whatever the rules say; only a hold is stronger. May be given more than once
+    /// Give this backup up too, whatever the rules say: a run id, or the beginning of one. Only a hold is stronger. May be
+    /// given more than once
     #[arg(long, value_name = "RUN")]
-    expire: Vec<RunId>,
+    expire: Vec<String>,
+    /// Do nothing: this is the plan, and only `prune apply` does anything
+    #[arg(short = 'n', long)]
+    dry_run: bool,
     /// Captures of one source that expire in one go
     #[arg(long, value_name = "N", default_value_t = AT_A_TIME)]
     limit: u32,

@@ -12,7 +12,7 @@ use crate::job::{self, Exit, JobError};
 
 /// List an expired backup again, within six days of its tombstone
 ///
-/// Takes its tombstones away with the collector's credentials, and looks whether every object is there. After six days
+/// Holds it, takes its tombstones away with the collector's credentials, and looks whether every object is there. After six days
 /// it is refused: a day later the collector may delete, and may have begun to.
 #[derive(Debug, Args)]
 #[command(after_help = after_help(
@@ -65,7 +65,7 @@ fn list_text(report: &UndeleteListReport) -> String {
 fn text(report: &UndeleteReport) -> String {
     let UndeleteReport { run, verified, .. } = report;
     let mut text = Text::new();
-    text.line(format!("{run} is listed again"));
+    text.line(format!("{run} is listed again, and held: it does not expire until `lifeboat hold remove {run}`"));
     if verified.outcome == Outcome::Passed {
         text.line("every object of it is there");
     } else {

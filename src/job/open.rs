@@ -356,8 +356,21 @@ pub(in crate::job) fn not_selected(catalog: &Catalog, error: &SelectError) -> Jo
         let exit = if *class == ErrorClass::Refused { Exit::Refused } else { Exit::Damaged };
         return JobError::new(exit, error.to_string()).hint("lifeboat list shows the others");
     }
+    let expired = |prefix: &str| {
+        let runs = catalog.expired.iter().map(|expired| expired.backup.manifest.run.to_string());
+        runs.into_iter().find(|run| run.starts_with(prefix))
+    };
+    if let SelectError::NotFound { wanted: BackupRef::Run(prefix), .. } = error
+        && let Some(run) = expired(prefix)
+    {
+        return JobError::usage(format!("backup {run} has expired"))
+            .hint("lifeboat undelete --list -f POLICY says until when it can be listed again");
+    }
     let partial = catalog.backups.iter().any(|backup| backup.manifest.status == BackupStatus::Partial);
     let hint = match (error, partial) {
+        _ if catalog.backups.is_empty() && !catalog.expired.is_empty() => {
+            "all of them have expired: lifeboat undelete --list -f POLICY"
+        }
         _ if catalog.backups.is_empty() => "there is no backup at all yet: lifeboat backup -f POLICY",
         (SelectError::Ambiguous { .. }, _) => "type more of its letters",
         (SelectError::NotFound { .. }, true) => "`lifeboat list` shows all; a partial one is named by its run id",

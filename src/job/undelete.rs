@@ -2,6 +2,7 @@
 
 use crate::context::Context;
 use crate::job::acting::Acting;
+use crate::job::audit::who;
 use crate::job::open::{age, catalog, collector, from_repository, now, open_pinned, policy};
 use crate::job::types::{ExpiredRow, UndeleteListReport, UndeleteReport, UndeleteRequest};
 use crate::job::{JobError, verify};
@@ -23,7 +24,7 @@ pub async fn run(request: UndeleteRequest, cx: &Context) -> Result<UndeleteRepor
     let policy = policy(place)?;
     let repository = open_pinned(place, Acting::Collector, cx).await?;
     // The store asks for the right to delete; who has that and not the key is no collector.
-    collector(&repository, place).await?;
+    let collector = collector(&repository, place).await?;
     let before = catalog(&repository, place).await?;
     let tombstones =
         before.tombstones.iter().filter(|((of, run), _)| *of == policy.name && run.to_string().starts_with(wanted));
@@ -36,6 +37,10 @@ pub async fn run(request: UndeleteRequest, cx: &Context) -> Result<UndeleteRepor
         };
         return Err(JobError::usage(message).hint(hint));
     };
+    // First, so that no prune that is on its way, or is done again, lets it expire once more.
+    let reason = format!("undeleted by {} at {}", who(), cx.clock.now());
+    let held = repository.put_hold(&policy.name, *run, Vec::new(), reason, &collector, cx).await;
+    held.map_err(from_repository)?;
     repository.undelete(*run, tombstones).await.map_err(from_repository)?;
     let after = catalog(&repository, place).await?;
     let Some(backup) = after.backups.iter().find(|backup| backup.manifest.run == *run) else {

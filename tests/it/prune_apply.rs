@@ -100,7 +100,7 @@ fn files(folder: &Path) -> Vec<std::path::PathBuf> {
 fn a_backup_is_given_up_and_undeleted() {
     let play = play();
     let before = play.tree();
-    let said = play.prune(&format!("--expire {OLD}"));
+    let said = play.prune("--expire 01M863G35");
     assert_eq!(said.code, 0, "{}", said.err);
     assert!(said.out.contains(&format!("expire: 1 backup; 1 kept\n  {OLD}")), "{}", said.out);
     assert!(said.out.contains("asked: given up by --expire"), "{}", said.out);
@@ -114,6 +114,8 @@ fn a_backup_is_given_up_and_undeleted() {
         said.out
     );
     assert_eq!(play.listed(), [NEW]);
+    let said = play.say(&format!("show {OLD} -f keys/policy.yaml"));
+    assert!(said.code == 2 && said.err.contains("has expired") && said.err.contains("undelete --list"), "{}", said.err);
     let said = play.undelete("--list");
     assert!(said.out.contains(OLD) && said.out.contains("can be undeleted until"), "{}", said.out);
     let again = play.apply();
@@ -122,14 +124,49 @@ fn a_backup_is_given_up_and_undeleted() {
     let said = play.undelete("01M863G3");
     assert_eq!(
         (said.code, said.out.as_str()),
-        (0, format!("{OLD} is listed again\nevery object of it is there\n").as_str()),
+        (
+            0,
+            format!(
+                "{OLD} is listed again, and held: it does not expire until `lifeboat hold remove {OLD}`\n\
+                 every object of it is there\n"
+            )
+            .as_str()
+        ),
         "{}",
         said.err
     );
     assert_eq!(play.listed(), [NEW, OLD]);
+    // The same plan once more, as a job that is tried again does it: the hold is stronger.
+    let again = play.apply();
+    assert!(again.code == 5 && again.err.contains("a hold lies on"), "{}", again.err);
     let said = play.undelete(OLD);
     assert_eq!(said.code, 2);
     assert!(said.err.contains("no backup `01M863G353CNKTVQKMH942EB08` has expired"), "{}", said.err);
+}
+
+#[test]
+fn not_every_backup_can_be_given_up() {
+    let play = play();
+    let said = play.prune(&format!("--expire {NEW}"));
+    assert!(said.code == 0 && said.out.contains("is the newest backup, and --expire gives it up"), "{}", said.out);
+    let said = play.prune(&format!("--expire {NEW} --expire {OLD}"));
+    assert!(said.code == 5 && said.err.contains("none would be left"), "{}", said.err);
+}
+
+/// Another key, or no time, says nothing of the backup: it must not look as if it were damaged, and expire for it.
+#[test]
+fn what_could_not_be_verified_leaves_no_proof() {
+    let play = play();
+    let proofs = || play.json("proof list -f keys/policy.yaml")["proofs"].as_array().unwrap().len();
+    let before = proofs();
+    let other = lifeboat::repository::generate_identity();
+    play.write("other.txt", other.file.expose());
+    let said = play.say("verify all --level opened -f keys/policy.yaml --identity other.txt");
+    assert_eq!(said.code, 12, "{}", said.out);
+    assert!(said.out.contains("no proof written: it was not found damaged"), "{}", said.out);
+    assert_eq!(proofs(), before);
+    let explained = play.say("prune --explain -f keys/policy.yaml");
+    assert!(!explained.out.contains("FAILED its newest proof"), "{}", explained.out);
 }
 
 #[test]

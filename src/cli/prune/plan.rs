@@ -97,7 +97,8 @@ pub(super) fn applied(report: &PruneApplyReport) -> String {
     text.line(format!("pruned policy {} in {}", report.policy, report.url));
     text.findings(0, &report.findings);
     let expired = human::count(report.expired.len() as u64, "backup");
-    text.line(format!("expired: {expired}; `lifeboat undelete` lists one again, within six days"));
+    let again = if report.expired.is_empty() { "" } else { "; `lifeboat undelete` lists one again, within six days" };
+    text.line(format!("expired: {expired}{again}"));
     for run in &report.expired {
         text.line(format!("  {run}"));
     }

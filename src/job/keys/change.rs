@@ -17,7 +17,7 @@ use crate::job::types::{
     ChangedRow, InitFile, KeysChange, KeysChangeReport, KeysChangeRequest, NewKey, PinLine, Place,
 };
 use crate::job::{Exit, JobError};
-use crate::model::{BucketConfig, Role, Trust};
+use crate::model::{BucketConfig, KeyStatus, PublicKey, Role, Timestamp, Trust};
 use crate::repository::{ChangeError, KeyChange, Repository, RepositoryError, SigningKey, check_pins};
 use crate::store::ErrorKind;
 
@@ -46,6 +46,7 @@ impl Target<'_> {
 }
 
 async fn changed(request: &KeysChangeRequest, cx: &Context) -> Result<KeysChangeReport, JobError> {
+    check_date(&request.change, cx.clock.now())?;
     let first = request.places.first().ok_or_else(|| JobError::usage("which repository?").hint("-f POLICY"))?;
     // Nobody signs a trial, so nothing is asked for that can write.
     let acting = if request.dry_run { Acting::Restorer } else { Acting::Operator };
@@ -74,6 +75,10 @@ async fn changed(request: &KeysChangeRequest, cx: &Context) -> Result<KeysChange
         rows.extend(targets.iter().map(|target| row(target, None, &prepared, request)));
     } else {
         let write_trust = request.write_trust.as_deref();
+        if let Some(key) = unpinned(&targets, &prepared).filter(|_| write_trust.is_some()) {
+            return Err(JobError::blocked(format!("the configuration has a current key that the pins lack: {key}"))
+                .hint("pin it first, or retire it with `keys remove`: a trust file without it would not believe it"));
+        }
         if let Some(path) = write_trust.filter(|path| path.symlink_metadata().is_ok()) {
             return Err(JobError::blocked(format!("{} exists already", path.display()))
                 .hint("name another file with --write-trust"));
@@ -109,6 +114,32 @@ async fn changed(request: &KeysChangeRequest, cx: &Context) -> Result<KeysChange
         costs,
         next: next(request, first),
     })
+}
+
+/// A key that signs and that nobody with these pins believes, but for the one that is being added.
+fn unpinned(targets: &[Target<'_>], prepared: &Prepared) -> Option<PublicKey> {
+    let new = prepared.key().map(|(_, key)| key);
+    let listed = targets.iter().flat_map(|target| target.config().keys.iter().map(move |one| (target.trust, one)));
+    let mut lacking = listed.filter(|(trust, one)| {
+        let pinned = match one.role {
+            Role::Writer => &trust.writer,
+            Role::Prover => &trust.prover,
+            Role::Collector => &trust.collector,
+            Role::Operator => return false,
+        };
+        one.status == KeyStatus::Current && !pinned.contains(&one.key) && Some(one.key) != new
+    });
+    lacking.next().map(|(_, one)| one.key)
+}
+
+/// A date that has gone by would take the old key out of service and put none in its place.
+fn check_date(change: &KeysChange, now: Timestamp) -> Result<(), JobError> {
+    match change {
+        KeysChange::RotateKey { expires: Some(expires), .. } if *expires <= now => {
+            Err(JobError::usage(format!("--expires {expires} has gone by")).hint("give a date to come"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The next configuration of each repository that is not there yet. Refused if none is left, and where a configuration

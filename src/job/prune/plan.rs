@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::context::Context;
 use crate::job::acting::Acting;
-use crate::job::open::{age, from_repository, now, open_pinned, policy};
+use crate::job::open::{age, catalog, from_repository, now, open_pinned, policy};
 use crate::job::prune::file::{FiledExpiry, FiledSweep, PlanFile};
 use crate::job::prune::{cost, judge};
 use crate::job::types::{Expiry, Place, PrunePlanReport, PrunePlanRequest, PrunedSource};
@@ -17,7 +17,8 @@ use crate::repository::{Catalog, Repository, Sweep, layout};
 /// `lifeboat prune`: plans, writes the plan file if one is wanted, and does nothing else.
 pub async fn plan(request: PrunePlanRequest, cx: &Context) -> Result<PrunePlanReport, JobError> {
     let repository = open_pinned(&request.place, Acting::Restorer, cx).await?;
-    let ask = Ask { limit: request.limit, given_up: request.expire.iter().copied().collect(), at: None };
+    let given_up = meant(&repository, &request).await?;
+    let ask = Ask { limit: request.limit, given_up, at: None };
     let planned = planned(&repository, &request.place, ask).await?;
     let mut report = planned.report(&request.place, true);
     if let Some(path) = &request.out {
@@ -25,6 +26,33 @@ pub async fn plan(request: PrunePlanRequest, cx: &Context) -> Result<PrunePlanRe
         report.plan_file = Some(path.clone());
     }
     Ok(report)
+}
+
+/// The runs that `--expire` names. No `latest`: what is given up is to be looked up, not guessed.
+async fn meant(repository: &Repository, request: &PrunePlanRequest) -> Result<BTreeSet<RunId>, JobError> {
+    if request.expire.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let listed = catalog(repository, &request.place).await?;
+    let backups = listed.backups.iter().chain(listed.expired.iter().map(|expired| &expired.backup));
+    let runs = backups.map(|backup| backup.manifest.run).chain(listed.invalid.iter().map(|invalid| invalid.run));
+    let runs: BTreeSet<RunId> = runs.chain(listed.lost.iter().map(|lost| lost.run)).collect();
+    let mut found = BTreeSet::new();
+    for text in &request.expire {
+        let mut like = runs.iter().filter(|run| run.to_string().starts_with(text.as_str()));
+        match (like.next(), like.next()) {
+            (Some(run), None) => _ = found.insert(*run),
+            (Some(_), Some(_)) => {
+                return Err(JobError::usage(format!("`{text}` is the beginning of several backups"))
+                    .hint("type more of its letters"));
+            }
+            (None, _) => {
+                return Err(JobError::usage(format!("there is no backup {text} of this policy"))
+                    .hint("a run id, or the beginning of one: `lifeboat list` shows all"));
+            }
+        }
+    }
+    Ok(found)
 }
 
 fn write(path: &Path, file: &PlanFile) -> Result<(), JobError> {
@@ -82,6 +110,16 @@ pub(super) async fn planned(repository: &Repository, place: &Place, ask: Ask) ->
             }
             expire.push(given_up(repository, listed, *run, at).await?);
         }
+    }
+    let gone = |run: RunId| expire.iter().any(|expiry| expiry.run == run);
+    if !listed.backups.is_empty() && listed.backups.iter().all(|backup| gone(backup.manifest.run)) {
+        return Err(JobError::blocked("every backup of the policy would expire, and none would be left")
+            .hint("make a new backup first, or give up fewer with --expire"));
+    }
+    let newest = listed.backups.first().map(|backup| backup.manifest.run);
+    if let Some(run) = newest.filter(|run| ask.given_up.contains(run)) {
+        let message = "is the newest backup, and --expire gives it up: the next one is older";
+        findings.push(Finding::warning(format!("backup {run}"), message));
     }
     let count = |fate| decision.iter().flat_map(|d| &d.backups).filter(|backup| backup.fate == fate).count() as u64;
     let (api_version, kind) = PlanFile::kind();

@@ -15,8 +15,8 @@ pub struct PrunePlanRequest {
     pub place: Place,
     /// Captures of one source that expire in one go; None: all.
     pub limit: Option<u32>,
-    /// Backups that a person gives up, whatever the rules say.
-    pub expire: Vec<RunId>,
+    /// Backups that a person gives up, whatever the rules say: run ids, or the beginnings of some.
+    pub expire: Vec<String>,
     /// Where the plan is written.
     pub out: Option<PathBuf>,
 }

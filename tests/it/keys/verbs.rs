@@ -191,11 +191,13 @@ async fn a_key_with_a_date_is_warned_of_and_then_signs_nothing() {
     desk.change(&format!("rotate prover new.key --expires {soon}")).says("expires at");
     desk.say("keys list").exits(0).says("warning").says("in 9 days: then it signs nothing new");
     desk.say("verify latest --level hashed --signing-key new.key").exits(0).says("hashed");
-    std::fs::write(desk.forge.path("newer.key"), SigningKey::generate().unwrap().to_pem().expose()).unwrap();
-    desk.change("rotate prover newer.key --expires 2026-01-01");
+    let newer = SigningKey::generate().unwrap();
+    std::fs::write(desk.forge.path("newer.key"), newer.to_pem().expose()).unwrap();
+    desk.change(&format!("add prover {} --expires 2026-01-01", newer.public()));
     desk.say("keys list").exits(0).says("expired on 2026-01-01: it signs nothing new");
     let refused = desk.say("verify latest --level hashed --signing-key newer.key").exits(12);
     refused.says("this prover's key expired on 2026-01-01").says("hint: lifeboat keys rotate prover");
+    desk.change(&format!("remove prover {}", SigningKey::from_pem(&std::fs::read_to_string(desk.forge.path("new.key")).unwrap()).unwrap().public()));
     desk.say("verify latest --level hashed --signing-key new.key").exits(12).says("it is retired");
     // What they signed still counts.
     desk.say("list").exits(0).says("hashed");
@@ -324,4 +326,25 @@ fn a_rotated_out_writer_is_refused_and_the_new_one_taken() {
     person.say("check -f keys").says("the writer's key and the dedup key are those of the repository");
     let said = person.say("backup -f keys");
     assert_ne!(said.code, 12, "{}", said.err);
+}
+
+/// A new key that is expired already would take the old one out of service and put none in its place.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_date_that_has_gone_by_is_refused() {
+    let desk = Desk::new().await;
+    let rotate = "keys rotate writer --generate-keys n --expires 2020-01-01 --signing-key operator.key";
+    desk.say(rotate).exits(2).says("has gone by");
+    assert!(!desk.forge.path("n").exists());
+}
+
+/// A trust file that is written after two changes must not forget the first one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trust_file_that_would_lack_a_current_key_is_not_written() {
+    let desk = Desk::new().await;
+    let rotate = |role: &str, more: &str| {
+        desk.say(&format!("keys rotate {role} --generate-keys {role}-new --signing-key operator.key {more}"))
+    };
+    rotate("writer", "").exits(0);
+    rotate("prover", "--write-trust new-trust.yaml").exits(5).says("a current key that the pins lack: ed25519:");
+    assert!(!desk.forge.path("new-trust.yaml").exists() && !desk.forge.path("prover-new").exists());
 }
