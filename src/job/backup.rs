@@ -12,9 +12,9 @@ use crate::job::JobError;
 use crate::job::acting::Acting;
 use crate::job::keys::expiry;
 use crate::job::open::{from_repository, open_pinned, policy, writer};
-use crate::job::sources;
 use crate::job::types::{BackupReport, BackupRequest, BackupSource, FailedSourceReport, VerifyBackup};
 use crate::job::verify::after_backup;
+use crate::job::{signals, sources};
 use crate::model::{
     CaptureItem, CaptureSummary, Consistency, FailedSource, FailureClass, Finding, Name, Part, SourceFailure,
 };
@@ -69,6 +69,9 @@ async fn backup(request: &BackupRequest, cx: &Context) -> Result<BackupReport, J
     let whole: Vec<&Name> = manifest.iter().flat_map(|manifest| &manifest.sources).map(|entry| &entry.name).collect();
     let mut findings = take_back(&mut failures, &whole);
     findings.extend(expiring);
+    if committed.is_some() {
+        findings.extend(signals::after_backup(&repository, &policy.name).await);
+    }
     Ok(BackupReport {
         run: run.id,
         policy: policy.name.clone(),
