@@ -264,7 +264,8 @@ fn few_at_a_time(backups: &mut [BackupVerdict], sources: &mut [SourceVerdict], l
     for backup in backups.iter_mut().rev().filter(|backup| backup.fate == Fate::Expire) {
         let names: BTreeSet<&Name> = backup.captures.iter().map(|capture| &capture.source).collect();
         let full = |name: &&Name| limit_of.is_some_and(|limit| counts.get(*name).is_some_and(|count| *count >= limit));
-        if limit == Some(0) || names.iter().any(full) {
+        // A backup without captures is one that was given up: no limit is for it.
+        if (limit == Some(0) && !names.is_empty()) || names.iter().any(full) {
             backup.fate = Fate::Later;
             let most = limit_of.unwrap_or_default();
             let detail = format!("expires later: at most {most} captures of a source at a time, the oldest first");
