@@ -9,7 +9,7 @@ use crate::cli::{human, output};
 use crate::context::Context;
 use crate::job::types::{ListReport, ListRequest, ListRow, ListSource};
 use crate::job::{self, Exit, JobError};
-use crate::model::{BackupStatus, Level};
+use crate::model::{BackupStatus, Level, Severity};
 
 /// Backups: age, size, status, and what was proved of each
 #[derive(Debug, Args)]
@@ -71,10 +71,16 @@ fn row(row: &ListRow) -> Vec<String> {
 
 /// A source says its own level only where it differs from the backup's.
 fn own(row: &ListRow, source: &ListSource) -> String {
+    // One mark, and the sentence with `show`: a list is read down its columns.
+    let mark = match source.signal {
+        Some(Severity::Problem) => " !!",
+        Some(_) => " !",
+        None => "",
+    };
     if source.level == row.level && source.damaged == row.damaged {
-        return source.name.to_string();
+        return format!("{}{mark}", source.name);
     }
-    format!("{} ({})", source.name, proved(source.level, source.level_age_seconds, source.damaged))
+    format!("{}{mark} ({})", source.name, proved(source.level, source.level_age_seconds, source.damaged))
 }
 
 pub fn status(status: BackupStatus) -> &'static str {
@@ -113,6 +119,7 @@ mod tests {
             level_at: None,
             level_age_seconds: Some(7200),
             damaged,
+            signal: damaged.then_some(Severity::Problem),
         };
         let row = |sources, level, damaged, status| ListRow {
             run: ulid::Ulid::from_parts(1, 2).into(),
@@ -160,7 +167,7 @@ mod tests {
         UNPINNED: signatures were checked only against what the repository says of itself (give -f or --trust)
 
         run                         committed             age      policy  status              read     stored   proved                   sources
-        00000000010000000000000002  2026-11-23 02:07 UTC  3 h ago  shop    complete, unpinned  2.0 GiB  512 MiB  DAMAGED; hashed 2 h ago  pg, other (hashed 2 h ago)
+        00000000010000000000000002  2026-11-23 02:07 UTC  3 h ago  shop    complete, unpinned  2.0 GiB  512 MiB  DAMAGED; hashed 2 h ago  pg !!, other (hashed 2 h ago)
         00000000010000000000000002  2026-11-23 02:07 UTC  3 h ago  shop    PARTIAL, unpinned   2.0 GiB  512 MiB  nothing yet              pg, mongo FAILED
         "#);
     }

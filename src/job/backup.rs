@@ -12,9 +12,9 @@ use crate::job::JobError;
 use crate::job::acting::Acting;
 use crate::job::keys::expiry;
 use crate::job::open::{from_repository, open_pinned, policy, writer};
-use crate::job::sources;
 use crate::job::types::{BackupReport, BackupRequest, BackupSource, FailedSourceReport, VerifyBackup};
 use crate::job::verify::after_backup;
+use crate::job::{signals, sources};
 use crate::model::{
     CaptureItem, CaptureSummary, Consistency, FailedSource, FailureClass, Finding, Name, Part, SourceFailure,
 };
@@ -77,6 +77,9 @@ async fn backup(request: &BackupRequest, cx: &Context) -> Result<BackupReport, J
             (None, Some(error.exit))
         }
     };
+    if committed.is_some() {
+        findings.extend(signals::after_backup(&repository, &policy.name).await);
+    }
     Ok(BackupReport {
         run: run.id,
         policy: policy.name.clone(),

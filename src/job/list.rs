@@ -5,6 +5,7 @@ use crate::job::JobError;
 use crate::job::acting::Acting;
 use crate::job::copies;
 use crate::job::open::{age, catalog, now, open};
+use crate::job::signals::{self, Signals};
 use crate::job::types::{ListReport, ListRequest, ListRow, ListSource, Place};
 use crate::model::{Finding, Timestamp};
 use crate::repository::{Backup, Catalog, Unfinished};
@@ -20,12 +21,14 @@ pub async fn run(request: ListRequest, cx: &Context) -> Result<ListReport, JobEr
     let pinned = repository.is_pinned();
     let copies = copies::copies(&request.copies, Acting::Restorer, &catalog, cx).await;
     let behind = copies.iter().zip(&request.copies).map(|(found, place)| copies::finding(found, place));
-    let findings = findings(&catalog).into_iter().chain(behind).collect();
+    let signals = Signals::of(&catalog.backups);
+    let said = signals.newest().into_iter().chain(signals::tombstones(&catalog, now));
+    let findings = findings(&catalog).into_iter().chain(behind).chain(said).collect();
     Ok(ListReport {
         repository: repository.id(),
         url: request.place.url,
         pinned,
-        backups: catalog.backups.iter().map(|backup| row(backup, now, pinned)).collect(),
+        backups: catalog.backups.iter().map(|backup| row(backup, now, pinned, &signals)).collect(),
         copies,
         findings,
     })
@@ -60,7 +63,7 @@ pub(in crate::job) fn findings(catalog: &Catalog) -> Vec<Finding> {
     invalid.chain(unfinished).chain(catalog.findings.iter().cloned()).collect()
 }
 
-fn row(backup: &Backup, now: Timestamp, pinned: bool) -> ListRow {
+fn row(backup: &Backup, now: Timestamp, pinned: bool, signals: &Signals) -> ListRow {
     let manifest = &backup.manifest;
     let level = backup.proved_level();
     let sources = manifest.sources.iter().map(|entry| {
@@ -74,6 +77,7 @@ fn row(backup: &Backup, now: Timestamp, pinned: bool) -> ListRow {
             level_at: level.map(|(_, at)| at),
             level_age_seconds: level.map(|(_, at)| age(now, at)),
             damaged: is_damaged(backup, entry.name.as_str()),
+            signal: signals.of_source(&manifest.policy, &entry.name, manifest.run),
         }
     });
     ListRow {

@@ -24,6 +24,7 @@ pub mod prune;
 pub mod renew;
 pub mod restore;
 pub mod show;
+mod signals;
 mod sources;
 pub mod types;
 pub mod undelete;

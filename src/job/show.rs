@@ -10,6 +10,7 @@ use crate::job::acting::Acting;
 use crate::job::list::{findings, is_damaged};
 use crate::job::open::{age, catalog, from_repository, identities, now, open, select};
 use crate::job::proof::row as proof_row;
+use crate::job::signals::Signals;
 use crate::job::types::{ShowFailed, ShowReport, ShowRequest, ShowSource, ShowStream};
 use crate::model::{Detail, FailedSource, Severity, SourceEntry, Timestamp};
 use crate::repository::{Backup, Identities, Repository, layout};
@@ -80,7 +81,11 @@ pub async fn run(request: ShowRequest, cx: &Context) -> Result<ShowReport, JobEr
         damaged: !backup.damaged().is_empty(),
         proofs: backup.proofs.iter().rev().map(|proof| proof_row(proof, now, repository.is_pinned())).collect(),
         files,
-        findings: findings(&catalog).into_iter().filter(|finding| finding.severity > Severity::Ok).collect(),
+        findings: findings(&catalog)
+            .into_iter()
+            .filter(|finding| finding.severity > Severity::Ok)
+            .chain(Signals::of(&catalog.backups).of_run(&manifest.policy, manifest.run))
+            .collect(),
     })
 }
 

@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use crate::config::Retention;
 use crate::model::{Level, RunId, Timestamp};
 use crate::plan::calendar::Slot;
-use crate::plan::{Reason, Rule};
+use crate::plan::{Alarm, Reason, Rule};
 
 /// Captures whose newest proof failed that are kept, to find out why.
 const FAILED_KEPT: usize = 3;
@@ -35,6 +35,8 @@ pub struct Lineage<'a> {
     pub taken: Vec<Taken<'a>>,
     /// The newest run in which the source failed, if nothing was captured since.
     pub failed_in: Option<RunId>,
+    /// What its backups look like.
+    pub alarm: Option<Alarm>,
 }
 
 /// What becomes of one capture.
@@ -74,6 +76,10 @@ impl<'a> Lineage<'a> {
                 newest.run
             );
             reasons.push(Reason::new(Rule::Failing, detail));
+        }
+        if let Some(Alarm { run, message }) = &self.alarm {
+            let detail = format!("run {run} {message}; nothing of it expires until that is 30 days old");
+            reasons.push(Reason::new(Rule::Signal, detail));
         }
         let (proved, wanted) = (self.proved().count(), rules.never_below);
         if proved < wanted as usize {

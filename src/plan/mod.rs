@@ -4,6 +4,7 @@ mod calendar;
 mod lineage;
 mod reason;
 mod retention;
+mod signals;
 #[cfg(test)]
 mod tests;
 
@@ -11,3 +12,4 @@ pub use reason::{Reason, Rule};
 pub use retention::{
     AT_A_TIME, BackupVerdict, Candidate, CaptureState, CaptureVerdict, Decision, Doubt, Fate, SourceVerdict, retention,
 };
+pub use signals::{Alarm, HISTORY, Seen, Signal, Watch, alarm, signals};

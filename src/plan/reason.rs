@@ -29,6 +29,8 @@ pub enum Rule {
     Asked,
     /// As long as the newest backups of a source fail, nothing of it expires.
     Failing,
+    /// A backup looks as if its source had been encrypted or emptied: nothing of it expires for a while.
+    Signal,
     /// Clocks disagree: nothing expires.
     Clocks,
     /// So many at a time.
@@ -53,6 +55,7 @@ impl fmt::Display for Rule {
             Rule::Hold => "hold",
             Rule::Asked => "asked",
             Rule::Failing => "failing",
+            Rule::Signal => "signal",
             Rule::Clocks => "clocks",
             Rule::Limit => "limit",
         })

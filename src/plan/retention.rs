@@ -15,7 +15,7 @@ use serde::Serialize;
 use crate::config::Retention;
 use crate::model::{Level, Name, RunId, Timestamp};
 use crate::plan::lineage::{Judged, Lineage, Taken};
-use crate::plan::{Reason, Rule};
+use crate::plan::{Reason, Rule, Seen, alarm};
 
 /// Captures of one source that expire in one go, unless told otherwise: a mistake is seen before it is complete.
 pub const AT_A_TIME: u32 = 5;
@@ -53,6 +53,8 @@ pub struct CaptureState {
     pub level: Option<Level>,
     /// Its newest proof failed.
     pub failed: bool,
+    /// Its numbers, for what they say of the source; None: they are not looked at.
+    pub seen: Option<Seen>,
 }
 
 /// What becomes of a backup.
@@ -230,12 +232,14 @@ fn doubts(backups: &[&Candidate], now: Timestamp) -> Vec<Doubt> {
 /// Every source with what is known of it, newest first.
 fn lineages<'a>(backups: &[&'a Candidate]) -> BTreeMap<&'a Name, Lineage<'a>> {
     let mut lineages: BTreeMap<&Name, Lineage> = BTreeMap::new();
+    let mut seen: BTreeMap<&Name, Vec<Seen>> = BTreeMap::new();
     for backup in backups {
         for state in &backup.captures {
             let (run, at) = (backup.run, backup.committed);
             let CaptureState { level, failed, .. } = *state;
             let taken = Taken { run, at, level, failed, tags: &backup.tags };
             lineages.entry(&state.source).or_default().taken.push(taken);
+            seen.entry(&state.source).or_default().extend(state.seen.clone());
         }
         for source in &backup.failed_sources {
             let lineage = lineages.entry(source).or_default();
@@ -247,6 +251,9 @@ fn lineages<'a>(backups: &[&'a Candidate]) -> BTreeMap<&'a Name, Lineage<'a>> {
     }
     // A source without any capture has nothing that could expire.
     lineages.retain(|_, lineage| !lineage.taken.is_empty());
+    for (source, lineage) in &mut lineages {
+        lineage.alarm = seen.get(source).and_then(|seen| alarm(seen));
+    }
     lineages
 }
 
@@ -254,12 +261,11 @@ fn lineages<'a>(backups: &[&'a Candidate]) -> BTreeMap<&'a Name, Lineage<'a>> {
 fn few_at_a_time(backups: &mut [BackupVerdict], sources: &mut [SourceVerdict], limit: Option<u32>) {
     let mut counts: BTreeMap<Name, u64> = BTreeMap::new();
     let limit_of = limit.map(u64::from);
-    // One without captures was given up: that is meant at once.
-    let expire = |backup: &&mut BackupVerdict| backup.fate == Fate::Expire && !backup.captures.is_empty();
-    for backup in backups.iter_mut().rev().filter(expire) {
+    for backup in backups.iter_mut().rev().filter(|backup| backup.fate == Fate::Expire) {
         let names: BTreeSet<&Name> = backup.captures.iter().map(|capture| &capture.source).collect();
         let full = |name: &&Name| limit_of.is_some_and(|limit| counts.get(*name).is_some_and(|count| *count >= limit));
-        if limit == Some(0) || names.iter().any(full) {
+        // A backup without captures is one that was given up: no limit is for it.
+        if (limit == Some(0) && !names.is_empty()) || names.iter().any(full) {
             backup.fate = Fate::Later;
             let most = limit_of.unwrap_or_default();
             let detail = format!("expires later: at most {most} captures of a source at a time, the oldest first");

@@ -26,6 +26,7 @@ mod pipeline;
 mod plausible;
 mod read;
 mod reading;
+mod recent;
 mod restore_text;
 mod run;
 mod seal;

@@ -61,6 +61,7 @@ mod s3_credentials;
 mod s3_errors;
 mod shipped_cronjob;
 mod shipped_files;
+mod signals;
 mod store_conformance;
 mod store_faults;
 mod store_features;

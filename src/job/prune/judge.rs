@@ -1,15 +1,16 @@
 //! What the policy's retention says of each backup. Reads, and does nothing else.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::Retention;
 use crate::context::Context;
 use crate::job::acting::Acting;
 use crate::job::open::{age, catalog, from_repository, now, open_pinned, policy};
+use crate::job::signals::{self, Signals};
 use crate::job::types::{PruneReport, PruneRequest, PruneRow};
 use crate::job::{JobError, list};
 use crate::model::{Finding, Name, RunId, Timestamp};
-use crate::plan::{self, AT_A_TIME, BackupVerdict, Candidate, CaptureState, Decision};
+use crate::plan::{self, AT_A_TIME, BackupVerdict, Candidate, CaptureState, Decision, Seen};
 use crate::repository::{Backup, Catalog, Holds};
 
 /// `lifeboat prune --explain`
@@ -35,6 +36,7 @@ pub async fn explain(request: PruneRequest, cx: &Context) -> Result<PruneReport,
         let message = "backups that expired since are not shown, and count for nothing";
         findings.push(Finding::warning(format!("retention as of {at}"), message));
     }
+    findings.extend(Signals::of(&listed.backups).newest());
     let decision = judge(&listed, &holds, rules, &BTreeSet::new(), Some(AT_A_TIME), at);
     findings.extend(doubts(&decision));
     Ok(PruneReport {
@@ -60,7 +62,15 @@ pub(super) fn judge(
     limit: Option<u32>,
     at: Timestamp,
 ) -> Decision {
-    let candidates: Vec<Candidate> = listed.backups.iter().map(|backup| candidate(backup, holds, given_up)).collect();
+    let mut seen: BTreeMap<RunId, BTreeMap<Name, Seen>> = BTreeMap::new();
+    for (entry, numbers, _) in signals::with_seen(&listed.backups) {
+        seen.entry(numbers.run).or_default().insert(entry.name.clone(), numbers);
+    }
+    let candidates: Vec<Candidate> = listed
+        .backups
+        .iter()
+        .map(|backup| candidate(backup, holds, given_up, seen.remove(&backup.manifest.run).unwrap_or_default()))
+        .collect();
     plan::retention(&candidates, rules, limit, at)
 }
 
@@ -80,12 +90,13 @@ fn row(backup: BackupVerdict, at: Timestamp) -> PruneRow {
     PruneRow { run, committed, age_seconds: age(at, committed), fate, reasons, locked_until, captures }
 }
 
-fn candidate(backup: &Backup, holds: &Holds, given_up: &BTreeSet<RunId>) -> Candidate {
+fn candidate(backup: &Backup, holds: &Holds, given_up: &BTreeSet<RunId>, mut seen: BTreeMap<Name, Seen>) -> Candidate {
     let manifest = &backup.manifest;
     let captures = manifest.sources.iter().map(|entry| CaptureState {
         source: entry.name.clone(),
         level: backup.proved(&entry.name).map(|(level, _)| level),
         failed: failed(backup, &entry.name),
+        seen: seen.remove(&entry.name),
     });
     Candidate {
         run: manifest.run,

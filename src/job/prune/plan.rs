@@ -8,6 +8,7 @@ use crate::job::acting::Acting;
 use crate::job::open::{age, catalog, from_repository, now, open_pinned, policy};
 use crate::job::prune::file::{FiledExpiry, FiledSweep, PlanFile};
 use crate::job::prune::{cost, judge};
+use crate::job::signals::Signals;
 use crate::job::types::{Expiry, Place, PrunePlanReport, PrunePlanRequest, PrunedSource};
 use crate::job::{JobError, list};
 use crate::model::{Finding, Name, RunId, Timestamp, sha256};
@@ -93,6 +94,7 @@ pub(super) async fn planned(repository: &Repository, place: &Place, ask: Ask) ->
     let (listed, holds) = (&sweep.catalog, &sweep.holds);
     let mut findings = list::findings(listed);
     findings.extend(holds.findings.iter().cloned());
+    findings.extend(Signals::of(&listed.backups).newest());
     let decision = match &policy.retention {
         Some(rules) => Some(judge::judge(listed, holds, rules, &ask.given_up, ask.limit, at)),
         None => {

@@ -4,7 +4,9 @@ use serde::Serialize;
 
 use crate::job::Exit;
 use crate::job::types::{CopiesIn, Place};
-use crate::model::{BackupStatus, FailedSource, Finding, Level, Name, RepositoryId, RunId, StoreUrl, Timestamp};
+use crate::model::{
+    BackupStatus, FailedSource, Finding, Level, Name, RepositoryId, RunId, Severity, StoreUrl, Timestamp,
+};
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct ListRequest {
@@ -62,6 +64,9 @@ pub struct ListSource {
     pub level_at: Option<Timestamp>,
     pub level_age_seconds: Option<i64>,
     pub damaged: bool,
+    /// `warning` or `problem`: against the captures before it, its numbers are not as usual. Null: they are, or there
+    /// are too few.
+    pub signal: Option<Severity>,
 }
 
 impl ListReport {

@@ -4,6 +4,7 @@ mod calendar;
 mod golden;
 mod properties;
 mod safety;
+mod signals;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -42,7 +43,7 @@ pub fn at(time: Timestamp) -> Candidate {
 }
 
 pub fn capture(source: &str, level: Option<Level>) -> CaptureState {
-    CaptureState { source: name(source), level, failed: false }
+    CaptureState { source: name(source), level, failed: false, seen: None }
 }
 
 pub fn on(time: &str) -> Candidate {

@@ -35,7 +35,7 @@ fn backups() -> impl Strategy<Value = Vec<Candidate>> {
                     None => {}
                     Some(Err(())) => backup.failed_sources.push(name(source)),
                     Some(Ok((level, failed))) => {
-                        backup.captures.push(CaptureState { source: name(source), level, failed });
+                        backup.captures.push(CaptureState { source: name(source), level, failed, seen: None });
                     }
                 }
             }

@@ -197,7 +197,10 @@ async fn a_key_with_a_date_is_warned_of_and_then_signs_nothing() {
     desk.say("keys list").exits(0).says("expired on 2026-01-01: it signs nothing new");
     let refused = desk.say("verify latest --level hashed --signing-key newer.key").exits(12);
     refused.says("this prover's key expired on 2026-01-01").says("hint: lifeboat keys rotate prover");
-    desk.change(&format!("remove prover {}", SigningKey::from_pem(&std::fs::read_to_string(desk.forge.path("new.key")).unwrap()).unwrap().public()));
+    desk.change(&format!(
+        "remove prover {}",
+        SigningKey::from_pem(&std::fs::read_to_string(desk.forge.path("new.key")).unwrap()).unwrap().public()
+    ));
     desk.say("verify latest --level hashed --signing-key new.key").exits(12).says("it is retired");
     // What they signed still counts.
     desk.say("list").exits(0).says("hashed");
