@@ -9,7 +9,7 @@ use futures::StreamExt as _;
 
 use crate::context::Context;
 use crate::model::{
-    AttemptId, CaptureSummary, Consistency, FailureClass, Name, SourceFailure, SourceStream, StreamItem,
+    AttemptId, CaptureSummary, Consistency, FailedSource, FailureClass, Name, SourceFailure, SourceStream, StreamItem,
 };
 use crate::repository::{AttemptSpec, CommitRequest, CopyFrom, Repository, RepositoryError, Run};
 use crate::simulation::cast::{COPIES, Cast, ORIGIN, collector_key};
@@ -111,8 +111,22 @@ pub async fn capture(
     fails_once_in: u32,
     cx: &Context,
 ) -> Result<(), RepositoryError> {
-    let attempt: AttemptId = cx.clock.ulid().into();
     let chunks: Vec<Bytes> = contents(cast, source, random).into_iter().map(chunk).collect();
+    let breaks = random.once_in(fails_once_in).then(|| random.below(chunks.len()) + 1);
+    store(cast, repository, run, source, chunks, breaks, cx).await.map(drop)
+}
+
+/// An attempt at a source of these chunks, which goes away after some of them. None: it did.
+pub async fn store(
+    cast: &Cast,
+    repository: &Repository,
+    run: &Run,
+    source: &Name,
+    chunks: Vec<Bytes>,
+    breaks: Option<usize>,
+    cx: &Context,
+) -> Result<Option<FailedSource>, RepositoryError> {
+    let attempt: AttemptId = cx.clock.ulid().into();
     cast.read.borrow_mut().insert(attempt, chunks.concat());
     let spec = AttemptSpec {
         source: source.clone(),
@@ -123,10 +137,9 @@ pub async fn capture(
         files: BTreeMap::new(),
     };
     let mut attempt = repository.begin(run, spec, cast.writer(ORIGIN), cx).await?;
-    let broken = random.once_in(fails_once_in);
     let mut items: Vec<_> = chunks.into_iter().map(|chunk| Ok(StreamItem::Bytes(chunk))).collect();
-    if broken {
-        items.truncate(random.below(items.len()) + 1);
+    if let Some(chunks) = breaks {
+        items.truncate(chunks);
         items.push(Err(SourceFailure::new(FailureClass::Internal, "simulated", "the source went away")));
     }
     let items = futures::stream::iter(items).boxed();
@@ -136,11 +149,8 @@ pub async fn capture(
     let summary = CaptureSummary { consistency, properties, commands: Vec::new(), stderr: String::new() };
     let stream = SourceStream { name: "stream".into(), media: "application/octet-stream".into(), items };
     match attempt.write(stream).await {
-        Ok(()) => attempt.finish(summary).await.map(drop),
-        Err(RepositoryError::Source { source, .. }) => {
-            attempt.fail(&source, summary).await;
-            Ok(())
-        }
+        Ok(()) => attempt.finish(summary).await.map(|_| None),
+        Err(RepositoryError::Source { source, .. }) => Ok(Some(attempt.fail(&source, summary).await)),
         Err(error) => Err(error),
     }
 }

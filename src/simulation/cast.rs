@@ -44,6 +44,10 @@ pub fn collector_key() -> SigningKey {
     signing_key(3)
 }
 
+pub fn prover_key() -> SigningKey {
+    signing_key(4)
+}
+
 /// One repository.
 pub struct Place {
     pub disk: MemoryDisk,
@@ -105,7 +109,7 @@ impl Cast {
 fn place(world: &Arc<World>, n: u8, recipient: &str) -> Place {
     let disk = MemoryDisk::new(Arc::new(ActorClock { world: world.clone(), skew: 0 }));
     let dedup = || DedupKey::parse(&"5a".repeat(32)).expect("a key");
-    let [operator, writer, collector] = [1, 2, 3].map(signing_key);
+    let [operator, writer, collector, prover] = [1, 2, 3, 4].map(signing_key);
     let id = |low| ulid::Ulid::from_parts(start().as_millisecond().unsigned_abs(), low);
     let new = NewRepository {
         id: id(u128::from(n)).into(),
@@ -115,7 +119,11 @@ fn place(world: &Arc<World>, n: u8, recipient: &str) -> Place {
         recipients: vec![recipient.to_owned()],
         dedup: dedup(),
         operator,
-        keys: vec![(Role::Writer, writer.public()), (Role::Collector, collector.public())],
+        keys: vec![
+            (Role::Writer, writer.public()),
+            (Role::Collector, collector.public()),
+            (Role::Prover, prover.public()),
+        ],
     };
     let opened = async {
         Repository::create(disk.store(), new).await?;

@@ -57,6 +57,14 @@ impl Store {
 /// What a list that is behind does not show yet.
 const NEWEST: SignedDuration = SignedDuration::from_hours(1);
 
+impl Store {
+    /// The same store, whose pauses go by `clock`.
+    #[must_use]
+    pub(crate) fn with_clock(&self, clock: Arc<dyn Clock>) -> Self {
+        Self { clock, ..self.clone() }
+    }
+}
+
 type Rows = BoxStream<'static, Result<ObjectInfo, DriverError>>;
 
 impl Gated {

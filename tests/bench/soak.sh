@@ -24,7 +24,7 @@ say "soak: $trials trials or more; this takes a while"
 status=0
 if [ "$#" = 0 ]; then
   # Each trial is some thousand calls of several programs at once; see src/simulation.
-  cargo test --lib -- --nocapture simulation::tests::protocol >"$log" 2>&1 || status=$?
+  cargo test --lib -- --nocapture simulation::tests::protocol simulation::tests::year >"$log" 2>&1 || status=$?
 fi
 cargo test --test it -- --nocapture "$@" >>"$log" 2>&1 || status=$?
 grep -aoE '(LEFT OUT: |FAILED: |[a-z-]+: LIFEBOAT_SEED=|calls: ).*' "$log" || true

@@ -3,6 +3,7 @@
 mod mutations;
 mod protocol;
 mod stories;
+mod year;
 
 use std::io::Write as _;
 use std::time::Instant;

@@ -15,7 +15,7 @@ use crate::simulation::watch::{Watch, inside};
 use crate::simulation::world::{DAY, HOUR, Luck, Millis};
 use crate::store::{ErrorKind, Fault, FaultPlan, When};
 
-const QUIET: Luck = Luck { crash: 0, sleep: 0, jump: 0, delay: 0, tombstones: 0, fail: 0, lose_reply: 0, stale: 0 };
+pub const QUIET: Luck = Luck { crash: 0, sleep: 0, jump: 0, delay: 0, tombstones: 0, fail: 0, lose_reply: 0, stale: 0 };
 
 struct Story {
     cast: Rc<Cast>,
