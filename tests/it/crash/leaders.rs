@@ -350,13 +350,14 @@ async fn tombstone(world: &World, run: RunId) {
 /// chunks stay until the run is over: the backup may reuse them, and is whole.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tombstone_between_the_listings() {
-    for n in 1..=3 {
+    // The first plain listing of a process is that of `config/`; tombstones are listed with their versions.
+    let listings = [(Operation::ListVersions, 1), (Operation::List, 2), (Operation::List, 3)];
+    for (kind, nth) in listings {
         let world = World::new().await;
         let base = world.backup(&streams(1)).await;
         let (repository, _) = world.process().await;
         let run = world.start(&repository).await;
-        // The first listing of a process is that of `config/`.
-        let (store, gate) = held(&world.disk.store(), When::Nth(Operation::List, 1 + n));
+        let (store, gate) = held(&world.disk.store(), When::Nth(kind, nth));
         let log = store.with_call_log();
         let worker = tokio::spawn({
             let (fixture, run, log) = (world.fixture.clone(), run.clone(), log.clone());
@@ -371,10 +372,15 @@ async fn a_tombstone_between_the_listings() {
         worker.await.unwrap().unwrap();
         let made = leader(&world.fixture, world.disk.store(), &run).await.unwrap().unwrap().manifest;
         assert_whole(&world, run.id, &streams(1)).await;
-        assert_eq!(made.sources[0].base.is_empty(), n == 1, "seen before its manifest, it is no base");
+        assert_eq!(
+            made.sources[0].base.is_empty(),
+            kind == Operation::ListVersions,
+            "seen before its manifest, it is no base"
+        );
         assert_eq!(made.previous, None);
-        let lists = log.calls().into_iter().filter(|call| call.operation == Operation::List);
-        let lists: Vec<String> = lists.map(|call| call.key).collect();
+        let is_list =
+            |call: &lifeboat::store::Call| matches!(call.operation, Operation::List | Operation::ListVersions);
+        let lists: Vec<String> = log.calls().into_iter().filter(is_list).map(|call| call.key).collect();
         assert_eq!(
             lists,
             ["config/", "expired/shop/", "backups/shop/", "data/shop.postgres/"],

@@ -252,13 +252,17 @@ fn the_policy_may_be_changed_first_and_dates_are_told_where_backups_run() {
     let backup = person.say("backup -f keys");
     assert!(backup.out.contains("expired on 2026-01-31"), "{}{}", backup.out, backup.err);
 
-    person.say(&format!("keys rotate writer --generate-keys w --expires 2026-02-01 {operator}")).exits(0);
+    let dated = SigningKey::generate().unwrap();
+    std::fs::create_dir(person.path("w")).unwrap();
+    person.write("w/writer.key", dated.to_pem().expose().clone());
+    let dated = dated.public().to_string();
+    person.say(&format!("keys add writer {dated} --expires 2026-02-01 {operator}")).exits(0);
     let policy = person.read("keys/policy.yaml").replace("{file: writer.key}", "{file: ../w/writer.key}");
     let report = person.say("keys list -f keys --json");
     let report: serde_json::Value = serde_json::from_str(&report.out).unwrap();
     let keys = report["repositories"][0]["keys"].as_array().unwrap();
-    let current = keys.iter().find(|one| one["role"] == "writer" && one["status"] == "current").unwrap();
-    let policy = policy.replacen("      writer: [", &format!("      writer: [{}, ", current["key"]), 1);
+    assert!(keys.iter().any(|one| one["key"] == dated.as_str() && one["status"] == "current"), "{report}");
+    let policy = policy.replacen("      writer: [", &format!("      writer: [\"{dated}\", "), 1);
     person.write("keys/policy.yaml", policy);
     let said = person.say("backup -f keys").exits(12);
     said.says("this writer's key expired on 2026-02-01").says("lifeboat keys rotate writer");

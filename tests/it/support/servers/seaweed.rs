@@ -29,7 +29,7 @@ pub async fn start() -> S3Server {
         let mut command = Command::new(program("LIFEBOAT_TEST_WEED"));
         command.args(["server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3", "-s3.config=s3.json", "-dir=data"]);
         // Many small volumes: every bucket takes its own. Gateways that nobody here wants would clash with other servers'.
-        command.args(["-master.volumeSizeLimitMB=64", "-volume.max=300", "-s3.port.iceberg=0", "-s3.port.lance=0"]);
+        command.args(["-master.volumeSizeLimitMB=64", "-volume.max=1000", "-s3.port.iceberg=0", "-s3.port.lance=0"]);
         for (name, port) in ["master", "volume", "filer", "s3"].iter().zip(&ports) {
             command.arg(format!("-{name}.port={port}"));
         }
