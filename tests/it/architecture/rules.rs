@@ -17,7 +17,7 @@ pub const ROOMS: [(&str, &[&str]); 11] = [
     ("job", &["config", "plan", "store", "repository", "source", "sandbox", "verify"]),
     ("cli", &["job", "plan", "config"]),
     // Tests only: everybody at once on the real code.
-    ("simulation", &["plan", "store", "repository"]),
+    ("simulation", &["config", "plan", "store", "repository"]),
 ];
 
 /// Leaves that a room must not use: pure rooms are told the time and start nothing.
