@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::job::acting::Acting;
-use crate::job::open::{catalog, collector, from_repository, not_selected, open_pinned, policy};
+use crate::job::open::{catalog, collector, from_repository, not_selected, open_pinned, policy, run_like};
 use crate::job::types::{BackupRef, HoldAddRequest, HoldListReport, HoldRemoveRequest, HoldReport, HoldRow, Place};
 use crate::job::{Exit, JobError};
 use crate::model::RunId;
@@ -23,8 +23,7 @@ pub async fn add(request: HoldAddRequest, cx: &Context) -> Result<HoldReport, Jo
                 BackupRef::Run(prefix) => prefix.as_str(),
                 _ => return Err(not_selected(&catalog, &error)),
             };
-            only(expired.filter(|run| run.to_string().starts_with(prefix)))
-                .ok_or_else(|| not_selected(&catalog, &error))?
+            run_like(expired, prefix).map_err(|_| not_selected(&catalog, &error))?
         }
     };
     let put = repository.put_hold(&policy.name, run, Vec::new(), request.reason.clone(), &collector, cx).await;
@@ -41,8 +40,7 @@ pub async fn remove(request: HoldRemoveRequest, cx: &Context) -> Result<HoldRepo
     let repository = open_pinned(place, Acting::Collector, cx).await?;
     let collector = collector(&repository, place).await?;
     let holds = repository.holds(&policy.name).await.map_err(from_repository)?;
-    let run = only(holds.held.keys().copied().filter(|run| run.to_string().starts_with(&request.run)));
-    let run = run.ok_or_else(|| {
+    let run = run_like(holds.held.keys().copied(), &request.run).map_err(|_| {
         JobError::usage(format!("no hold lies on `{}`, or on several that begin like that", request.run))
             .hint("lifeboat hold list -f POLICY")
     })?;
@@ -72,10 +70,4 @@ pub async fn list(place: &Place, cx: &Context) -> Result<HoldListReport, JobErro
 
 fn reasons(holds: &Holds, run: RunId) -> Vec<String> {
     holds.held.get(&run).into_iter().flatten().map(|held| held.reason.clone()).collect()
-}
-
-/// The one and only.
-fn only(mut runs: impl Iterator<Item = RunId>) -> Option<RunId> {
-    let first = runs.next()?;
-    runs.next().is_none().then_some(first)
 }

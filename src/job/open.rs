@@ -12,7 +12,7 @@ use crate::job::acting::Acting;
 use crate::job::permissions::open_to_others;
 use crate::job::types::{BackupRef, Place};
 use crate::job::{Exit, JobError};
-use crate::model::{BackupStatus, KeyStatus, Name, PublicKey, Role, RoleKey, Timestamp, Trust};
+use crate::model::{BackupStatus, KeyStatus, Name, PublicKey, Role, RoleKey, RunId, Timestamp, Trust};
 use crate::repository::{
     Backup, Catalog, Collector, Configs, DedupKey, ErrorClass, Identities, Repository, RepositoryError, SelectError,
     SigningKey, Tuning, Writer, layout,
@@ -348,6 +348,15 @@ pub(in crate::job) fn select<'a>(
     source: Option<&Name>,
 ) -> Result<&'a Backup, JobError> {
     catalog.select(backup, source).map_err(|error| not_selected(catalog, &error))
+}
+
+/// The one run whose id begins with that text; else how many do.
+pub(in crate::job) fn run_like(runs: impl IntoIterator<Item = RunId>, text: &str) -> Result<RunId, usize> {
+    let like: Vec<RunId> = runs.into_iter().filter(|run| run.to_string().starts_with(text)).collect();
+    match like[..] {
+        [run] => Ok(run),
+        _ => Err(like.len()),
+    }
 }
 
 /// How a name that means no backup ends the program.

@@ -3,11 +3,11 @@
 use crate::context::Context;
 use crate::job::acting::Acting;
 use crate::job::audit::who;
-use crate::job::open::{age, catalog, collector, from_repository, now, open_pinned, policy};
+use crate::job::open::{age, catalog, collector, from_repository, now, open_pinned, policy, run_like};
 use crate::job::types::{ExpiredRow, UndeleteListReport, UndeleteReport, UndeleteRequest};
 use crate::job::{JobError, verify};
 use crate::model::Timestamp;
-use crate::repository::{Buried, Catalog, Repository, undelete_until};
+use crate::repository::{Catalog, Repository, undelete_until};
 
 /// What could be undeleted: every expired backup whose manifest is still there.
 pub async fn list(request: UndeleteRequest, cx: &Context) -> Result<UndeleteListReport, JobError> {
@@ -26,29 +26,27 @@ pub async fn run(request: UndeleteRequest, cx: &Context) -> Result<UndeleteRepor
     // The store asks for the right to delete; who has that and not the key is no collector.
     let collector = collector(&repository, place).await?;
     let before = catalog(&repository, place).await?;
-    let tombstones =
-        before.tombstones.iter().filter(|((of, run), _)| *of == policy.name && run.to_string().starts_with(wanted));
-    let found: Vec<(&_, &Vec<Buried>)> = tombstones.collect();
-    let [((_, run), tombstones)] = found[..] else {
-        let hint = "lifeboat undelete --list -f POLICY shows what has expired";
-        let message = match found.len() {
+    let expired = before.tombstones.keys().filter(|(of, _)| *of == policy.name);
+    let run = run_like(expired.map(|(_, run)| *run), wanted).map_err(|found| {
+        let message = match found {
             0 => format!("no backup `{wanted}` has expired"),
             several => format!("`{wanted}` is the beginning of {several} backups that have expired"),
         };
-        return Err(JobError::usage(message).hint(hint));
-    };
+        JobError::usage(message).hint("lifeboat undelete --list -f POLICY shows what has expired")
+    })?;
+    let tombstones = before.tombstones.get(&(policy.name.clone(), run)).map_or(&[][..], Vec::as_slice);
     // First, so that no prune that is on its way, or is done again, lets it expire once more.
     let reason = format!("undeleted by {} at {}", who(), cx.clock.now());
-    let held = repository.put_hold(&policy.name, *run, Vec::new(), reason, &collector, cx).await;
+    let held = repository.put_hold(&policy.name, run, Vec::new(), reason, &collector, cx).await;
     held.map_err(from_repository)?;
-    repository.undelete(*run, tombstones).await.map_err(from_repository)?;
+    repository.undelete(run, tombstones).await.map_err(from_repository)?;
     let after = catalog(&repository, place).await?;
-    let Some(backup) = after.backups.iter().find(|backup| backup.manifest.run == *run) else {
+    let Some(backup) = after.backups.iter().find(|backup| backup.manifest.run == run) else {
         return Err(JobError::failed(format!("{run} has no tombstone any more, and is not listed either"))
             .hint(format!("lifeboat list says why; lifeboat verify {run}")));
     };
     let verified = verify::is_present(&repository, backup, cx).await?;
-    Ok(UndeleteReport { run: *run, tombstones: tombstones.len() as u64, verified })
+    Ok(UndeleteReport { run, tombstones: tombstones.len() as u64, verified })
 }
 
 fn rows(repository: &Repository, catalog: &Catalog, now: Timestamp) -> Vec<ExpiredRow> {

@@ -140,6 +140,13 @@ pub struct ChunkListRef {
     pub version: Option<Version>,
 }
 
+impl ChunkListRef {
+    /// The segment as an object like others.
+    pub fn object(&self) -> ObjectRef {
+        ObjectRef { bytes: self.bytes, sha256: self.sha256, version: self.version.clone() }
+    }
+}
+
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stats {
     /// Bytes read from the source.

@@ -100,6 +100,18 @@ pub struct Trust {
     pub dedup: Option<DedupPin>,
 }
 
+impl Trust {
+    /// The pinned keys of a role.
+    pub fn keys(&self, role: Role) -> &[PublicKey] {
+        match role {
+            Role::Operator => std::slice::from_ref(&self.operator),
+            Role::Writer => &self.writer,
+            Role::Prover => &self.prover,
+            Role::Collector => &self.collector,
+        }
+    }
+}
+
 /// Payload of `lifeboat.json`: says that this is a repository, and which.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Marker {

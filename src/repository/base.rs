@@ -8,8 +8,8 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::context::Context;
 use crate::model::{
-    ChunkLine, Chunking, Digest, Encryption, Finding, Key, Name, ObjectInfo, ObjectRef, RepositoryId, Role, RunId,
-    SourceEntry, Timestamp,
+    ChunkLine, Chunking, Digest, Encryption, Finding, Key, Name, ObjectInfo, RepositoryId, Role, RunId, SourceEntry,
+    Timestamp,
 };
 use crate::mutation::{self, Mutation};
 use crate::repository::error::During as _;
@@ -166,7 +166,7 @@ impl Repository {
         let mut lines = Vec::new();
         for list in &entry.chunk_lists {
             let key = layout::chunk_list(policy, run, &entry.name, entry.attempt, list.n);
-            let object = ObjectRef { bytes: list.bytes, sha256: list.sha256, version: list.version.clone() };
+            let object = list.object();
             let (header, found) = self.read_segment(&key, &object).await?;
             // Who cuts as a list says must not be made to cut after every byte.
             chunking = Some(header.chunking).filter(Chunking::is_known);

@@ -2,12 +2,13 @@
 
 use bytes::Bytes;
 
-use crate::model::{ChunkListRef, Key, Manifest, Name, ObjectRef, Part, Progress, Role, RunId, SourceEntry};
+use crate::model::{ChunkListRef, Key, Manifest, Name, ObjectRef, Part, Progress, Role, RunId, SourceEntry, Timestamp};
 use crate::repository::catalog::Backup;
 use crate::repository::envelope::{Document, EnvelopeError, Signed};
 use crate::repository::error::During as _;
 use crate::repository::plausible::{check_entry, check_manifest};
 use crate::repository::signing::{SigningKey, key_id};
+use crate::repository::versions::Found;
 use crate::repository::{MAX_DOCUMENT_BYTES, Repository, RepositoryError, envelope, layout, lock};
 
 /// What this program understands of `requires` in a manifest: nothing yet.
@@ -45,6 +46,23 @@ impl Repository {
             return Err(damaged(key, "it belongs to another repository"));
         }
         Ok(signed)
+    }
+
+    /// The oldest version of a document that a key of its role signed in time and that says what it must, with the
+    /// store's time of it; None if there is none.
+    pub(in crate::repository) async fn oldest_signed<T: Document>(
+        &self,
+        object: &Found,
+        says: impl Fn(&T, Timestamp) -> bool,
+    ) -> Result<Option<(Timestamp, T)>, RepositoryError> {
+        for (version, row) in object.names().into_iter().zip(&object.versions) {
+            let Some(bytes) = self.get_small(&object.key, version.as_ref()).await? else { continue };
+            let Ok(signed) = self.open_document::<T>(&object.key, &bytes, T::ROLE) else { continue };
+            if self.signed_in_time(T::ROLE, &signed.signer, row.created) && says(&signed.document, row.created) {
+                return Ok(Some((row.created, signed.document)));
+            }
+        }
+        Ok(None)
     }
 
     /// A key that the operator listed and nobody pinned is no damage: it was rotated in, or taken off the pins.

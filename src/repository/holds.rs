@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::context::Context;
-use crate::model::{DocumentId, FORMAT, Finding, Hold, Key, Name, Role, RunId};
+use crate::model::{DocumentId, FORMAT, Finding, Hold, Key, Name, RunId};
 use crate::repository::error::During as _;
 use crate::repository::versions::{self, Found};
 use crate::repository::{Collector, Repository, RepositoryError, layout};
@@ -57,18 +57,8 @@ impl Repository {
 
     async fn read_hold(&self, policy: &Name, object: &Found) -> Result<Option<Hold>, RepositoryError> {
         let Some((_, run, id)) = layout::parse_hold(&object.key) else { return Ok(None) };
-        for (version, row) in object.names().into_iter().zip(&object.versions) {
-            let Some(bytes) = self.get_small(&object.key, version.as_ref()).await? else { continue };
-            let Ok(signed) = self.open_document::<Hold>(&object.key, &bytes, Role::Collector) else { continue };
-            if !self.signed_in_time(Role::Collector, &signed.signer, row.created) {
-                continue;
-            }
-            let hold = signed.document;
-            if hold.policy == *policy && hold.run == run && hold.id == id {
-                return Ok(Some(hold));
-            }
-        }
-        Ok(None)
+        let of_it = |hold: &Hold, _| hold.policy == *policy && hold.run == run && hold.id == id;
+        Ok(self.oldest_signed(object, of_it).await?.map(|(_, hold)| hold))
     }
 
     /// Writes a hold, or, with `ends`, the end of those. Returns where.

@@ -89,10 +89,8 @@ pub fn check_pins(config: &BucketConfig, trust: &Trust) -> Result<(), Repository
     {
         return differs("dedup key", format!("pinned is {} with check {}", pin.id, pin.check));
     }
-    for (role, keys) in
-        [(Role::Writer, &trust.writer), (Role::Prover, &trust.prover), (Role::Collector, &trust.collector)]
-    {
-        for key in keys {
+    for role in [Role::Writer, Role::Prover, Role::Collector] {
+        for key in trust.keys(role) {
             if !config.keys.iter().any(|listed| listed.role == role && listed.key == *key) {
                 return differs(&format!("list of {role} keys"), format!("it lacks {key}"));
             }
@@ -104,12 +102,9 @@ pub fn check_pins(config: &BucketConfig, trust: &Trust) -> Result<(), Repository
 impl Repository {
     /// Keys whose signature of that role is believed: the pinned ones, or, unpinned, what the bucket says.
     pub fn signers(&self, role: Role) -> Vec<PublicKey> {
-        match (&self.trust, role) {
-            (Some(trust), Role::Operator) => vec![trust.operator],
-            (Some(trust), Role::Writer) => trust.writer.clone(),
-            (Some(trust), Role::Prover) => trust.prover.clone(),
-            (Some(trust), Role::Collector) => trust.collector.clone(),
-            (None, role) => self.config.keys.iter().filter(|k| k.role == role).map(|k| k.key).collect(),
+        match &self.trust {
+            Some(trust) => trust.keys(role).to_vec(),
+            None => self.config.keys.iter().filter(|k| k.role == role).map(|k| k.key).collect(),
         }
     }
 

@@ -61,7 +61,7 @@ impl ChunkList {
 /// Part, detail and chunk lists of one capture.
 pub fn documents(policy: &Name, run: RunId, entry: &SourceEntry) -> Vec<(Key, ObjectRef)> {
     let lists = entry.chunk_lists.iter().map(|list| {
-        let object = ObjectRef { bytes: list.bytes, sha256: list.sha256, version: list.version.clone() };
+        let object = list.object();
         (layout::chunk_list(policy, run, &entry.name, entry.attempt, list.n), object)
     });
     let part = entry.part.clone().map(|part| (layout::part(policy, run, &entry.name, entry.attempt), part));
@@ -79,7 +79,7 @@ impl Repository {
         // Together, since a store far away lets each be waited for.
         let reads = entry.chunk_lists.iter().map(async |list| {
             let key = layout::chunk_list(policy, run, &entry.name, entry.attempt, list.n);
-            let object = ObjectRef { bytes: list.bytes, sha256: list.sha256, version: list.version.clone() };
+            let object = list.object();
             self.read_segment(&key, &object).await.map(|(header, lines)| (list, key, header, lines))
         });
         let reads: Vec<_> = reads.collect();

@@ -4,10 +4,18 @@ use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
 
-use crate::model::{Finding, Key, Name, Role, RunId, Timestamp, Tombstone};
+use crate::model::{Finding, Key, Name, RunId, Timestamp, Tombstone};
 use crate::repository::error::During as _;
 use crate::repository::versions::{self, Found};
 use crate::repository::{Repository, RepositoryError, layout};
+
+/// What the collector signs about time counts only if the store got it within so long of its signing.
+pub(in crate::repository) const TIMELY: SignedDuration = SignedDuration::from_hours(24);
+
+/// Whether the store's time of a document is near enough to what it says itself.
+pub(in crate::repository) fn is_timely(created: Timestamp, signed: Timestamp) -> bool {
+    created.duration_since(signed).abs() <= TIMELY
+}
 
 /// A tombstone that counts.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,19 +53,10 @@ impl Repository {
     async fn read_tombstone(&self, policy: &Name, object: &Found) -> Result<Option<Buried>, RepositoryError> {
         let key = &object.key;
         let Some((_, run, _)) = layout::parse_tombstone(key) else { return Ok(None) };
-        for row in &object.versions {
-            let version = row.version.as_ref().filter(|_| self.store().keeps_versions());
-            let Some(bytes) = self.get_small(key, version).await? else { continue };
-            let Ok(signed) = self.open_document::<Tombstone>(key, &bytes, Role::Collector) else { continue };
-            if !self.signed_in_time(Role::Collector, &signed.signer, row.created) {
-                continue;
-            }
-            let (tombstone, day) = (signed.document, SignedDuration::from_hours(24));
-            let timely = row.created.duration_since(tombstone.signed).abs() <= day;
-            if timely && tombstone.policy == *policy && tombstone.run == run {
-                return Ok(Some(Buried { key: key.clone(), created: row.created, tombstone }));
-            }
-        }
-        Ok(None)
+        let of_it = |tombstone: &Tombstone, created| {
+            is_timely(created, tombstone.signed) && tombstone.policy == *policy && tombstone.run == run
+        };
+        let found = self.oldest_signed(object, of_it).await?;
+        Ok(found.map(|(created, tombstone)| Buried { key: key.clone(), created, tombstone }))
     }
 }

@@ -6,7 +6,7 @@ use lifeboat::model::Level;
 use lifeboat::verify::{Request, verify};
 
 use crate::support::repository::{Fixture, noise};
-use crate::support::servers::place::{Pair, Place};
+use crate::support::servers::place::{Pair, Place, on_every_pair};
 use crate::support::servers::s3::Kind;
 
 async fn repository(place: &Place) -> (Fixture, bytes::Bytes) {
@@ -55,27 +55,4 @@ async fn tried(pair: Pair) {
     holds(&fixture, &data, &named, &format!("{}, spoilt", pair.name())).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn s3_on_minio() {
-    tried(Pair::S3Minio).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn minio_on_minio() {
-    tried(Pair::MinioMinio).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn s3_on_seaweedfs() {
-    tried(Pair::S3Weed).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn minio_on_seaweedfs() {
-    tried(Pair::MinioWeed).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn gcs_on_fake_gcs_server() {
-    tried(Pair::Gcs).await;
-}
+on_every_pair!(tried);

@@ -121,13 +121,7 @@ fn unpinned(targets: &[Target<'_>], prepared: &Prepared) -> Option<PublicKey> {
     let new = prepared.key().map(|(_, key)| key);
     let listed = targets.iter().flat_map(|target| target.config().keys.iter().map(move |one| (target.trust, one)));
     let mut lacking = listed.filter(|(trust, one)| {
-        let pinned = match one.role {
-            Role::Writer => &trust.writer,
-            Role::Prover => &trust.prover,
-            Role::Collector => &trust.collector,
-            Role::Operator => return false,
-        };
-        one.status == KeyStatus::Current && !pinned.contains(&one.key) && Some(one.key) != new
+        one.status == KeyStatus::Current && !trust.keys(one.role).contains(&one.key) && Some(one.key) != new
     });
     lacking.next().map(|(_, one)| one.key)
 }

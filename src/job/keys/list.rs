@@ -9,7 +9,7 @@ use crate::job::types::{
     ConfigRow, DedupRow, KeysListReport, KeysListRequest, KeysPlace, KeysRow, Pinned, Place, RecipientRow, RoleKeyRow,
 };
 use crate::job::{Exit, JobError};
-use crate::model::{BucketConfig, Finding, KeyStatus, Role, Timestamp, Trust};
+use crate::model::{BucketConfig, Finding, KeyStatus, Timestamp, Trust};
 use crate::repository::{ConfigLink, Configs, check_pins};
 
 pub async fn list(request: KeysListRequest, cx: &Context) -> Result<KeysListReport, JobError> {
@@ -115,7 +115,7 @@ async fn fill(place: &KeysPlace, row: &mut KeysRow, cx: &Context) -> Result<(), 
             status: one.status,
             since: since(&chain, now, |config| config.keys.contains(one)),
             expires: tip.expires.get(&one.key.to_string()).copied(),
-            pinned: pinned(place, |trust| Some(of_role(trust, one.role).contains(&one.key))),
+            pinned: pinned(place, |trust| Some(trust.keys(one.role).contains(&one.key))),
         })
         .collect();
     for (what, trust) in [("policy", &place.policy), ("trust file", &place.file)] {
@@ -139,15 +139,6 @@ async fn fill(place: &KeysPlace, row: &mut KeysRow, cx: &Context) -> Result<(), 
     }
     row.findings.extend(expiry::judged(tip, now));
     Ok(())
-}
-
-fn of_role(trust: &Trust, role: Role) -> &[crate::model::PublicKey] {
-    match role {
-        Role::Operator => std::slice::from_ref(&trust.operator),
-        Role::Writer => &trust.writer,
-        Role::Prover => &trust.prover,
-        Role::Collector => &trust.collector,
-    }
 }
 
 fn pinned(place: &KeysPlace, is: impl Fn(&Trust) -> Option<bool>) -> Pinned {

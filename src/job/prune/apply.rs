@@ -10,7 +10,7 @@ use crate::job::prune::file::PlanFile;
 use crate::job::prune::plan::{Ask, Planned, planned};
 use crate::job::types::{Place, PruneApplyReport, PruneApplyRequest, RenewRequest};
 use crate::job::{Exit, JobError, renew};
-use crate::model::{Finding, Timestamp};
+use crate::model::{Finding, RunId, Timestamp};
 use crate::repository::{Collected, Collector, Repository};
 
 /// A plan is for the day on which somebody looked at it.
@@ -30,7 +30,8 @@ pub async fn apply(request: PruneApplyRequest, cx: &Context) -> Result<PruneAppl
         return Err(JobError::blocked(of).hint("make a plan for this one: lifeboat prune -f POLICY --out FILE"));
     }
     check_age(&file, now(&repository).await?)?;
-    let ask = Ask { limit: file.limit, given_up: file.given_up.iter().copied().collect(), at: Some(file.at) };
+    let ask =
+        Ask { limit: file.limit, given_up: file.given_up.iter().map(ToString::to_string).collect(), at: Some(file.at) };
     let planned = planned(&repository, place, ask).await?;
     check_same(&file, &planned.file)?;
     let plan = planned.report(place, false);
@@ -39,7 +40,7 @@ pub async fn apply(request: PruneApplyRequest, cx: &Context) -> Result<PruneAppl
         check_amount(&planned, request.yes_delete)?;
     }
     let mut findings = plan.findings.clone();
-    let expired = expire(&repository, &planned, &collector, cx).await?;
+    let expired = expire(&repository, &planned, blocked, &collector, cx).await?;
     let collected = if blocked {
         Collected::default()
     } else {
@@ -144,10 +145,10 @@ fn check_amount(planned: &Planned, yes: bool) -> Result<(), JobError> {
 async fn expire(
     repository: &Repository,
     planned: &Planned,
+    doubtful: bool,
     collector: &Collector,
     cx: &Context,
-) -> Result<Vec<crate::model::RunId>, JobError> {
-    let doubtful = !planned.doubts.is_empty() || !planned.sweep.doubts.is_empty();
+) -> Result<Vec<RunId>, JobError> {
     let mut expired = Vec::new();
     for expiry in &planned.expire {
         if doubtful && !planned.file.given_up.contains(&expiry.run) {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::context::Context;
 use crate::job::acting::Acting;
-use crate::job::open::{age, catalog, from_repository, now, open_pinned, policy};
+use crate::job::open::{age, from_repository, now, open_pinned, policy, run_like};
 use crate::job::prune::file::{FiledExpiry, FiledSweep, PlanFile};
 use crate::job::prune::{cost, judge};
 use crate::job::signals::Signals;
@@ -18,8 +18,7 @@ use crate::repository::{Catalog, Repository, Sweep, layout};
 /// `lifeboat prune`: plans, writes the plan file if one is wanted, and does nothing else.
 pub async fn plan(request: PrunePlanRequest, cx: &Context) -> Result<PrunePlanReport, JobError> {
     let repository = open_pinned(&request.place, Acting::Restorer, cx).await?;
-    let given_up = meant(&repository, &request).await?;
-    let ask = Ask { limit: request.limit, given_up, at: None };
+    let ask = Ask { limit: request.limit, given_up: request.expire.clone(), at: None };
     let planned = planned(&repository, &request.place, ask).await?;
     let mut report = planned.report(&request.place, true);
     if let Some(path) = &request.out {
@@ -29,31 +28,20 @@ pub async fn plan(request: PrunePlanRequest, cx: &Context) -> Result<PrunePlanRe
     Ok(report)
 }
 
-/// The runs that `--expire` names. No `latest`: what is given up is to be looked up, not guessed.
-async fn meant(repository: &Repository, request: &PrunePlanRequest) -> Result<BTreeSet<RunId>, JobError> {
-    if request.expire.is_empty() {
-        return Ok(BTreeSet::new());
-    }
-    let listed = catalog(repository, &request.place).await?;
+/// The runs that are given up by name. No `latest`: what is given up is to be looked up, not guessed.
+fn meant(listed: &Catalog, names: &[String]) -> Result<BTreeSet<RunId>, JobError> {
     let backups = listed.backups.iter().chain(listed.expired.iter().map(|expired| &expired.backup));
     let runs = backups.map(|backup| backup.manifest.run).chain(listed.invalid.iter().map(|invalid| invalid.run));
     let runs: BTreeSet<RunId> = runs.chain(listed.lost.iter().map(|lost| lost.run)).collect();
-    let mut found = BTreeSet::new();
-    for text in &request.expire {
-        let mut like = runs.iter().filter(|run| run.to_string().starts_with(text.as_str()));
-        match (like.next(), like.next()) {
-            (Some(run), None) => _ = found.insert(*run),
-            (Some(_), Some(_)) => {
-                return Err(JobError::usage(format!("`{text}` is the beginning of several backups"))
-                    .hint("type more of its letters"));
-            }
-            (None, _) => {
-                return Err(JobError::usage(format!("there is no backup {text} of this policy"))
-                    .hint("a run id, or the beginning of one: `lifeboat list` shows all"));
-            }
-        }
-    }
-    Ok(found)
+    let one = |text: &String| {
+        run_like(runs.iter().copied(), text).map_err(|found| match found {
+            0 => JobError::usage(format!("there is no backup {text} of this policy"))
+                .hint("a run id, or the beginning of one: `lifeboat list` shows all"),
+            _ => JobError::usage(format!("`{text}` is the beginning of several backups"))
+                .hint("type more of its letters"),
+        })
+    };
+    names.iter().map(one).collect()
 }
 
 fn write(path: &Path, file: &PlanFile) -> Result<(), JobError> {
@@ -67,7 +55,8 @@ fn write(path: &Path, file: &PlanFile) -> Result<(), JobError> {
 /// How it is planned; once by a person, and again as its file says.
 pub(super) struct Ask {
     pub limit: Option<u32>,
-    pub given_up: BTreeSet<RunId>,
+    /// Run ids, or the beginnings of some.
+    pub given_up: Vec<String>,
     /// The time of an earlier plan; None: now.
     pub at: Option<Timestamp>,
 }
@@ -92,11 +81,12 @@ pub(super) async fn planned(repository: &Repository, place: &Place, ask: Ask) ->
     let configured: Vec<Name> = policy.sources.iter().map(|source| source.name.clone()).collect();
     let sweep = repository.sweep(&policy.name, &configured, Some(at)).await.map_err(from_repository)?;
     let (listed, holds) = (&sweep.catalog, &sweep.holds);
+    let asked = meant(listed, &ask.given_up)?;
     let mut findings = list::findings(listed);
     findings.extend(holds.findings.iter().cloned());
     findings.extend(Signals::of(&listed.backups).newest());
     let decision = match &policy.retention {
-        Some(rules) => Some(judge::judge(listed, holds, rules, &ask.given_up, ask.limit, at)),
+        Some(rules) => Some(judge::judge(listed, holds, rules, &asked, ask.limit, at)),
         None => {
             let message = "the policy has no `retention`, so no rule expires anything";
             findings.push(Finding::warning("retention", message).cure("retention: {last: 3, daily: 30, monthly: 12}"));
@@ -104,7 +94,7 @@ pub(super) async fn planned(repository: &Repository, place: &Place, ask: Ask) ->
         }
     };
     let mut expire: Vec<Expiry> = decision.iter().flat_map(|decision| wanted(decision, listed, at)).collect();
-    for run in &ask.given_up {
+    for run in &asked {
         if !expire.iter().any(|expiry| expiry.run == *run) {
             if holds.held.contains_key(run) {
                 let hint = format!("lifeboat hold remove {run}");
@@ -119,7 +109,7 @@ pub(super) async fn planned(repository: &Repository, place: &Place, ask: Ask) ->
             .hint("make a new backup first, or give up fewer with --expire"));
     }
     let newest = listed.backups.first().map(|backup| backup.manifest.run);
-    if let Some(run) = newest.filter(|run| ask.given_up.contains(run)) {
+    if let Some(run) = newest.filter(|run| asked.contains(run)) {
         let message = "is the newest backup, and --expire gives it up: the next one is older";
         findings.push(Finding::warning(format!("backup {run}"), message));
     }
@@ -134,7 +124,7 @@ pub(super) async fn planned(repository: &Repository, place: &Place, ask: Ask) ->
         policy: policy.name.clone(),
         at,
         limit: ask.limit,
-        given_up: ask.given_up.into_iter().collect(),
+        given_up: asked.into_iter().collect(),
         expire: expire.iter().map(filed).collect(),
         collect: FiledSweep {
             at: sweep.at,
@@ -192,10 +182,7 @@ async fn given_up(repository: &Repository, listed: &Catalog, run: RunId, at: Tim
     if let Some(lost) = listed.lost.iter().find(|lost| lost.run == run) {
         return Ok(expiry(lost.manifest_sha256, None));
     }
-    if listed.expired.iter().any(|expired| expired.backup.manifest.run == run) {
-        return Err(JobError::usage(format!("{run} has expired already")));
-    }
-    Err(JobError::usage(format!("there is no backup {run} of this policy")).hint("`lifeboat list` shows all"))
+    Err(JobError::usage(format!("{run} has expired already")))
 }
 
 impl Planned {

@@ -23,7 +23,6 @@ use crate::store::{ErrorKind, StoreError, Trouble};
 const DELETES: usize = 16;
 /// How far a clock may move against one that nobody sets, while a sweep goes on.
 const CLOCK_MOVED: SignedDuration = SignedDuration::from_hours(1);
-
 /// Between two lines about how far it is.
 const TELL_EVERY: Duration = Duration::from_secs(5);
 
@@ -165,9 +164,7 @@ impl Repository {
         }
         Ok(true)
     }
-}
 
-impl Repository {
     /// Whether everything stored under that name was old at the moment of the sweep. Proofs may come at any time.
     fn is_old_enough(&self, sweep: &Sweep, found: &Found) -> bool {
         let is_proof = matches!(RunObject::parse(&found.key), Some((_, _, RunObject::Proof(_))));

@@ -1,16 +1,12 @@
 //! Tombstones: put, and within the time of grace taken away again.
 
-use jiff::SignedDuration;
-
 use crate::context::Context;
 use crate::model::{Digest, DocumentId, FORMAT, Key, Name, RunId, Tombstone};
 use crate::mutation::{self, Mutation};
 use crate::repository::collect::{is_old, undelete_seconds};
 use crate::repository::error::During as _;
+use crate::repository::tombstones::TIMELY;
 use crate::repository::{Buried, Collector, Repository, RepositoryError, layout};
-
-/// A tombstone counts only if the store got it within so long of its signing.
-const CLOCKS_AGREE: SignedDuration = SignedDuration::from_hours(24);
 
 impl Repository {
     /// Says that a backup is no longer kept, and by which rule. From then on it is not listed. Returns where.
@@ -26,7 +22,7 @@ impl Repository {
         cx: &Context,
     ) -> Result<Key, RepositoryError> {
         let (signed, now) = (cx.clock.now(), self.store().now().await.during("read the store's time")?);
-        if now.duration_since(signed).abs() >= CLOCKS_AGREE {
+        if now.duration_since(signed).abs() >= TIMELY {
             return Err(RepositoryError::Clock { ours: signed, theirs: now });
         }
         let id: DocumentId = cx.clock.ulid().into();

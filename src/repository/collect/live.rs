@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use futures::StreamExt as _;
 use serde::Deserialize;
 
-use crate::model::{AttemptId, ChunkListRef, Digest, Finding, Key, Name, ObjectRef};
+use crate::model::{AttemptId, ChunkListRef, Digest, Finding, Key, Name};
 use crate::repository::base::chain;
 use crate::repository::collect::Tally;
 use crate::repository::document::damaged;
@@ -124,8 +124,7 @@ impl Repository {
     }
 
     async fn read_marks(&self, key: &Key, list: &ChunkListRef) -> Result<Vec<u64>, RepositoryError> {
-        let object = ObjectRef { bytes: list.bytes, sha256: list.sha256, version: list.version.clone() };
-        let bytes = self.read_referenced(key, &object).await?;
+        let bytes = self.read_referenced(key, &list.object()).await?;
         let unpacked = work::blocking(move || marks(&bytes)).await;
         let marks = unpacked.map_err(|_| RepositoryError::Worker("chunk list"))?;
         let marks = marks.map_err(|problem| damaged(key, &problem))?;

@@ -6,16 +6,15 @@
 use jiff::SignedDuration;
 
 use crate::context::Context;
-use crate::model::{DocumentId, FORMAT, Key, Name, Role, SweepNote, Timestamp};
+use crate::model::{DocumentId, FORMAT, Key, Name, SweepNote, Timestamp};
 use crate::repository::error::During as _;
-use crate::repository::{Collector, Repository, RepositoryError, layout};
+use crate::repository::tombstones::is_timely;
+use crate::repository::{Collector, Repository, RepositoryError, layout, versions};
 
 /// Between two looks.
 const APART: SignedDuration = SignedDuration::from_hours(24);
 /// After that nobody asks for a look any more.
 const FORGOTTEN: SignedDuration = SignedDuration::from_hours(30 * 24);
-/// Between what the note says and the store's time of it.
-const TIMELY: SignedDuration = SignedDuration::from_hours(24);
 
 impl Repository {
     /// As of when it may be judged what is dead: now, or where clocks are local, the newest look of at least a day ago.
@@ -56,18 +55,12 @@ impl Repository {
     /// When somebody looked, by the store's time.
     async fn looks(&self, policy: &Name) -> Result<Vec<(Key, Timestamp)>, RepositoryError> {
         let mut looks = Vec::new();
-        for object in self.store().list_all(&layout::sweeps(policy)).await.during("list earlier sweeps")? {
+        for object in versions::list(self.store(), &layout::sweeps(policy)).await.during("list earlier sweeps")? {
             let Some((_, id)) = layout::parse_sweep(&object.key) else { continue };
-            let Some(bytes) = self.get_small(&object.key, None).await? else { continue };
-            let Ok(signed) = self.open_document::<SweepNote>(&object.key, &bytes, Role::Collector) else { continue };
-            if !self.signed_in_time(Role::Collector, &signed.signer, object.created) {
-                continue;
-            }
-            let note = signed.document;
-            let timely = object.created.duration_since(note.signed).abs() <= TIMELY;
-            if timely && note.policy == *policy && note.id == id {
-                looks.push((object.key, object.created));
-            }
+            let of_it =
+                |note: &SweepNote, created| is_timely(created, note.signed) && note.policy == *policy && note.id == id;
+            let found = self.oldest_signed(&object, of_it).await?;
+            looks.extend(found.map(|(created, _)| (object.key, created)));
         }
         Ok(looks)
     }

@@ -5,7 +5,7 @@ use lifeboat::repository::{KeyChange, Repository, RepositoryError, layout, sign}
 
 use crate::support::person::Person;
 use crate::support::repository::{Fixture, noise};
-use crate::support::servers::place::{Pair, Place};
+use crate::support::servers::place::{Pair, Place, on_every_pair};
 use crate::support::servers::s3::Kind;
 
 fn added(n: u8) -> KeyChange {
@@ -83,27 +83,4 @@ async fn tried(pair: Pair) {
     typed(pair).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn s3_on_minio() {
-    tried(Pair::S3Minio).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn minio_on_minio() {
-    tried(Pair::MinioMinio).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn s3_on_seaweedfs() {
-    tried(Pair::S3Weed).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn minio_on_seaweedfs() {
-    tried(Pair::MinioWeed).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn gcs_on_fake_gcs_server() {
-    tried(Pair::Gcs).await;
-}
+on_every_pair!(tried);

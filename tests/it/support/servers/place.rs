@@ -221,3 +221,34 @@ pub fn keys(access_key: &str, secret_key: &str) -> Credentials {
         session_token: None,
     }
 }
+
+/// One test for each pair, by its name, which runs `$run` on it.
+macro_rules! on_every_pair {
+    ($run:path) => {
+        #[tokio::test(flavor = "multi_thread")]
+        async fn s3_on_minio() {
+            $run($crate::support::servers::place::Pair::S3Minio).await;
+        }
+
+        #[tokio::test(flavor = "multi_thread")]
+        async fn minio_on_minio() {
+            $run($crate::support::servers::place::Pair::MinioMinio).await;
+        }
+
+        #[tokio::test(flavor = "multi_thread")]
+        async fn s3_on_seaweedfs() {
+            $run($crate::support::servers::place::Pair::S3Weed).await;
+        }
+
+        #[tokio::test(flavor = "multi_thread")]
+        async fn minio_on_seaweedfs() {
+            $run($crate::support::servers::place::Pair::MinioWeed).await;
+        }
+
+        #[tokio::test(flavor = "multi_thread")]
+        async fn gcs_on_fake_gcs_server() {
+            $run($crate::support::servers::place::Pair::Gcs).await;
+        }
+    };
+}
+pub(crate) use on_every_pair;
