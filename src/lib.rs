@@ -17,6 +17,7 @@ pub mod cli;
 pub mod job;
 // leaves: anyone may use
 pub mod clock;
+pub mod cluster_client;
 pub mod context;
 pub mod event;
 pub mod exec;

@@ -1,5 +1,6 @@
 //! What can be captured, and its inverse. A source without a tested inverse does not ship.
 
+pub mod cluster;
 pub mod postgres;
 
 use async_trait::async_trait;

@@ -1,0 +1,15 @@
+//! The objects of a Kubernetes cluster: capture, and their restore.
+
+mod discovery;
+mod object;
+
+pub use discovery::{Discovery, Kind, ServerVersion};
+pub use object::{Gvk, ObjectRef};
+
+/// Media type of the stream `objects`: one object a line, `apiVersion` and `kind` first, sorted by group, version and
+/// kind, then namespace, then name, each by bytes. One part for each kind, see [`Gvk::part`].
+pub const MEDIA_OBJECTS: &str = "application/vnd.lifeboat.kubernetes.objects+ndjson";
+/// Media type of the stream `discovery`: one [`Discovery`] as JSON.
+pub const MEDIA_DISCOVERY: &str = "application/vnd.lifeboat.kubernetes.discovery+json";
+/// Media type of the stream `inventory`.
+pub const MEDIA_INVENTORY: &str = "application/vnd.lifeboat.kubernetes.inventory+json";
