@@ -91,6 +91,13 @@ async fn prepare(request: &RestoreRequest, cx: &Context) -> Result<Prepared, Job
     let mut refused = Vec::new();
     loop {
         let found = nearest(&wanted, refused, cx).await?;
+        if found.entry.kind != "postgres" {
+            let message =
+                format!("source {source} is of kind {}, which this version cannot load back", found.entry.kind);
+            return Err(
+                JobError::usage(message).hint(format!("lifeboat cat {backup} {source} STREAM writes its bytes"))
+            );
+        }
         let target = target(request, cx)?;
         let streams = CaptureStreams(found.reader.clone());
         match target.preflight(&found.entry, found.reader.detail(), &streams, cx).await {
@@ -181,6 +188,7 @@ fn target(request: &RestoreRequest, cx: &Context) -> Result<PostgresTarget, JobE
     let tools = request.place.policy.iter().flat_map(|policy| &policy.sources).filter(|s| s.name == request.source);
     let tools = tools.flat_map(|source| match &source.kind {
         config::SourceKind::Postgres(postgres) => postgres.tools.clone(),
+        config::SourceKind::Cluster(_) => Vec::new(),
     });
     Ok(PostgresTarget {
         settings: url.settings,

@@ -50,7 +50,8 @@ pub const FREE: [&str; 15] = [
 /// Every other crate, and the files (by the beginning of their path below `src/`) that may use it.
 /// A dependency that is in neither list is refused: say here who needs it.
 pub const CRATES: [(&str, &[&str]); 41] = [
-    ("age", &["config/fields.rs", "repository/", "job/"]),
+    // In `capture/spool.rs`: Secrets wait on disk only sealed.
+    ("age", &["config/fields.rs", "repository/", "job/", "source/cluster/capture/spool.rs"]),
     ("aws_config", &["store/s3/"]),
     ("aws_credential_types", &["store/s3/"]),
     ("aws_sdk_s3", &["store/s3/"]),
@@ -78,7 +79,7 @@ pub const CRATES: [(&str, &[&str]); 41] = [
     // In `load/spool.rs`: free space, and whose a left folder is.
     ("rustix", &["store/", "exec/", "sandbox/", "job/", "secret.rs", "source/postgres/load/spool.rs"]),
     ("reqwest", &["store/http.rs", "store/minio/", "store/gcs/"]),
-    ("rustls", &["source/", "store/http.rs", "store/silence.rs", "store/s3/"]),
+    ("rustls", &["source/", "cluster_client/", "store/http.rs", "store/silence.rs", "store/s3/"]),
     // The crate `rust-s3` calls itself `s3`.
     ("rust_s3", &[]),
     ("s3", &["store/minio/"]),
@@ -90,7 +91,19 @@ pub const CRATES: [(&str, &[&str]); 41] = [
     ("tempfile", &["source/", "sandbox/", "job/", "store/local/tests.rs"]),
     (
         "tokio",
-        &["store/", "repository/", "source/", "verify/", "sandbox/", "exec/", "job/", "cli/", "clock.rs", "work.rs"],
+        &[
+            "store/",
+            "repository/",
+            "source/",
+            "verify/",
+            "sandbox/",
+            "exec/",
+            "job/",
+            "cli/",
+            "clock.rs",
+            "work.rs",
+            "cluster_client/",
+        ],
     ),
     ("tokio_postgres", &["source/postgres/", "sandbox/"]),
     ("tokio_postgres_rustls", &["source/postgres/"]),
