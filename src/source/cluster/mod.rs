@@ -2,6 +2,7 @@
 
 mod discovery;
 mod object;
+pub mod restore;
 
 pub use discovery::{Discovery, Kind, ServerVersion};
 pub use object::{Gvk, ObjectRef};
