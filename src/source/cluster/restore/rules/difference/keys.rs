@@ -12,6 +12,15 @@ impl Key {
         let missing = |key: &str| if key == "protocol" { "TCP".into() } else { Value::Null };
         self.0.iter().map(|key| entry.get(key).cloned().unwrap_or_else(|| missing(key))).collect()
     }
+
+    /// Whether it tells the entries apart. Not asked of lists so long that no server took them: it takes a square.
+    pub fn is_unique(self, list: &[Value]) -> bool {
+        if list.len() > 1000 {
+            return false;
+        }
+        let keys: Vec<_> = list.iter().map(|entry| self.of(entry)).collect();
+        keys.iter().enumerate().all(|(at, key)| !keys[..at].contains(key))
+    }
 }
 
 /// Lists whose order means nothing and to which others may add. All other lists are compared place by place: init

@@ -146,8 +146,8 @@ impl Compare {
         match (wanted, live) {
             (Value::Object(wanted), Value::Object(live)) => self.maps(wanted, live, pointer, inner),
             (Value::Array(wanted), Value::Array(live)) => match self.list_key(key, context) {
-                Some(by) => self.keyed(by, wanted, live, pointer, inner),
-                None => self.positions(key, wanted, live, pointer, inner),
+                Some(by) if by.is_unique(wanted) && by.is_unique(live) => self.keyed(by, wanted, live, pointer, inner),
+                _ => self.positions(key, wanted, live, pointer, inner),
             },
             // No wish; but an entry of a list is an entry.
             (Value::Null, _) if !key.is_empty() => {}

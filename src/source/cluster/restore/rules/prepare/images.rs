@@ -28,9 +28,9 @@ fn container(draft: &mut Draft, pointer: &str, images: &BTreeMap<String, String>
         return;
     };
     if let Some(place) = draft.value.pointer_mut(pointer) {
-        draft.changed(pointer, format!("was {old}, as asked"));
         *place = Value::String(new);
     }
+    draft.changed(pointer, format!("was {old}, as asked"));
 }
 
 /// None if no prefix fits. As written first, then by its full name.
