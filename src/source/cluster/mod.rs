@@ -1,12 +1,14 @@
 //! The objects of a Kubernetes cluster: capture, and their restore.
 
 pub mod capture;
+pub mod diff;
 mod discover;
 mod discovery;
 mod failure;
 pub mod inventory;
 mod line;
 mod object;
+pub mod restore;
 mod split;
 
 pub use capture::{ClusterScoped, ClusterSource, Scope};

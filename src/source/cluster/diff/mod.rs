@@ -1,0 +1,185 @@
+//! What became of the objects between two captures, or since one.
+
+mod fields;
+
+use std::cmp::Ordering;
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use futures::TryStreamExt as _;
+use futures::stream::BoxStream;
+use serde::Serialize;
+
+use crate::model::{FailureClass, SourceFailure, StreamItem};
+use crate::source::cluster::ObjectRef;
+use crate::source::cluster::restore::rules::Object;
+
+pub use fields::Change;
+
+/// Objects that are named of each kind of difference; more are only counted.
+const NAMED: usize = 10_000;
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct ObjectsDiff {
+    pub same: u64,
+    pub added: u64,
+    pub removed: u64,
+    pub changed: u64,
+    /// Deleted and made again under the same name, equal or not. Also counted as what they are besides.
+    pub made_again: u64,
+    /// The first 10,000 of each, in the order of the stream.
+    pub objects: Vec<ObjectDiff>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ObjectDiff {
+    #[serde(flatten)]
+    pub object: ObjectRef,
+    pub what: Difference,
+    /// Of a changed one.
+    pub fields: Vec<Change>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Difference {
+    Added,
+    Removed,
+    Changed,
+}
+
+/// The items of a stream `objects`, as [`super::split_objects`] finds them: in order, each object once, whole lines.
+pub type Items = BoxStream<'static, Result<StreamItem, SourceFailure>>;
+
+/// Both are read once, side by side.
+pub async fn diff(before: Items, after: Items) -> Result<ObjectsDiff, SourceFailure> {
+    let (mut before, mut after) = (Lines::of(before), Lines::of(after));
+    let mut diff = ObjectsDiff::default();
+    let (mut left, mut right) = (before.next().await?, after.next().await?);
+    loop {
+        let order = match (&left, &right) {
+            (None, None) => return Ok(diff),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some(left), Some(right)) => left.object.reference.cmp(&right.object.reference),
+        };
+        match (order, &left, &right) {
+            (Ordering::Less, Some(gone), _) => diff.tell(&gone.object, Difference::Removed, Vec::new()),
+            (Ordering::Greater, _, Some(new)) => diff.tell(&new.object, Difference::Added, Vec::new()),
+            (_, Some(left), Some(right)) => diff.compare(left, right),
+            _ => {}
+        }
+        if order != Ordering::Greater {
+            left = before.next().await?;
+        }
+        if order != Ordering::Less {
+            right = after.next().await?;
+        }
+    }
+}
+
+impl ObjectsDiff {
+    fn compare(&mut self, before: &Line, after: &Line) {
+        self.made_again += u64::from(before.object.uid != after.object.uid);
+        if before.bytes == after.bytes {
+            self.same += 1;
+            return;
+        }
+        let fields = fields::changes(&after.object.reference.gvk, &before.object.value, &after.object.value);
+        if fields.is_empty() {
+            self.same += 1;
+        } else {
+            self.tell(&after.object, Difference::Changed, fields);
+        }
+    }
+
+    fn tell(&mut self, object: &Object, what: Difference, fields: Vec<Change>) {
+        let counter = match what {
+            Difference::Added => &mut self.added,
+            Difference::Removed => &mut self.removed,
+            Difference::Changed => &mut self.changed,
+        };
+        *counter += 1;
+        if *counter <= NAMED as u64 {
+            self.objects.push(ObjectDiff { object: object.reference.clone(), what, fields });
+        }
+    }
+}
+
+struct Line {
+    bytes: Bytes,
+    object: Object,
+}
+
+/// One object after the other.
+struct Lines {
+    items: Items,
+    ready: VecDeque<Bytes>,
+}
+
+impl Lines {
+    fn of(items: Items) -> Self {
+        Self { items, ready: VecDeque::new() }
+    }
+
+    async fn next(&mut self) -> Result<Option<Line>, SourceFailure> {
+        while self.ready.is_empty() {
+            match self.items.try_next().await? {
+                None => return Ok(None),
+                Some(StreamItem::Bytes(bytes)) => {
+                    let mut from = 0;
+                    for end in memchr::memchr_iter(b'\n', &bytes) {
+                        self.ready.push_back(bytes.slice(from..end));
+                        from = end + 1;
+                    }
+                }
+                Some(StreamItem::Part(_) | StreamItem::PartEnd { .. }) => {}
+            }
+        }
+        let Some(bytes) = self.ready.pop_front() else { return Ok(None) };
+        let object = Object::parse(&bytes).map_err(|malformed| {
+            SourceFailure::new(FailureClass::Damaged, "stream objects", format!("holds what is no object: {malformed}"))
+        })?;
+        Ok(Some(Line { bytes, object }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::StreamExt as _;
+    use futures::stream;
+
+    use super::*;
+    use crate::source::cluster::split_objects;
+
+    fn items(lines: &[&str]) -> Items {
+        let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        split_objects("objects".into(), stream::iter([Ok(Bytes::from(text))]).boxed())
+    }
+
+    fn map(name: &str, uid: &str, data: &str) -> String {
+        format!(r#"{{"apiVersion":"v1","kind":"ConfigMap","metadata":{{"name":"{name}","namespace":"shop","uid":"{uid}","resourceVersion":"{data}"}},"data":{{"x":"{data}"}}}}"#)
+    }
+
+    #[tokio::test]
+    async fn objects_are_told_apart_by_name_and_compared_by_field() {
+        let before = [map("a", "1", "1"), map("b", "2", "1"), map("d", "4", "1"), map("e", "5", "1")];
+        let after = [map("b", "2", "2"), map("c", "3", "1"), map("d", "9", "1"), map("e", "5", "1")];
+        let [before, after] = [before, after].map(|lines| items(&lines.iter().map(String::as_str).collect::<Vec<_>>()));
+        let diff = diff(before, after).await.unwrap();
+        let told: Vec<_> = diff.objects.iter().map(|one| (one.object.name.as_str(), one.what, one.fields.len())).collect();
+        assert_eq!(
+            told,
+            [("a", Difference::Removed, 0), ("b", Difference::Changed, 1), ("c", Difference::Added, 0)]
+        );
+        assert_eq!((diff.same, diff.added, diff.removed, diff.changed, diff.made_again), (2, 1, 1, 1, 1));
+    }
+
+    #[tokio::test]
+    async fn a_damaged_stream_is_no_difference() {
+        let whole = map("a", "1", "1");
+        let broken = whole.replace("shop", "../shop");
+        assert!(diff(items(&[&whole]), items(&[&broken])).await.is_err());
+        assert!(diff(items(&[&whole]), items(&[&whole, &whole])).await.is_err());
+    }
+}
