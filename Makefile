@@ -13,6 +13,9 @@ test: ## install the real servers if missing, then run every test; ARGS='--test 
 soak: ## 10,000 trials of what can go wrong, counted by kind; TRIALS=n, LIFEBOAT_SEED=n repeats (about an hour)
 	@tests/bench/soak.sh $(ARGS)
 
+simulate: ## everybody at once on the real code, by seed, and three plans for a whole year; TRIALS=n (a quarter of an hour)
+	@tests/bench/simulate.sh
+
 check: ## formatting, lints, documentation, scripts, dependency rules
 	@tests/bench/check.sh
 
@@ -31,4 +34,4 @@ bench-tools: ## build and install what `make bench` needs
 clean: ## remove build results; downloads stay cached
 	@. tests/bench/lib.sh && cargo clean
 
-.PHONY: help demo test soak check bench bench-stores bench-prune bench-tools clean
+.PHONY: help demo test soak simulate check bench bench-stores bench-prune bench-tools clean

@@ -64,7 +64,7 @@ fn row(row: &ListRow) -> Vec<String> {
         status,
         human::bytes(row.raw_bytes),
         human::bytes(row.stored_bytes),
-        proved(row.level, row.level_age_seconds, row.damaged),
+        proved(row.level, row.level_age_seconds, row.failed_level, row.damaged),
         sources.join(", "),
     ]
 }
@@ -77,10 +77,14 @@ fn own(row: &ListRow, source: &ListSource) -> String {
         Some(_) => " !",
         None => "",
     };
-    if source.level == row.level && source.damaged == row.damaged {
+    if source.level == row.level && source.damaged == row.damaged && source.failed_level == row.failed_level {
         return format!("{}{mark}", source.name);
     }
-    format!("{}{mark} ({})", source.name, proved(source.level, source.level_age_seconds, source.damaged))
+    format!(
+        "{}{mark} ({})",
+        source.name,
+        proved(source.level, source.level_age_seconds, source.failed_level, source.damaged)
+    )
 }
 
 pub fn status(status: BackupStatus) -> &'static str {
@@ -90,16 +94,17 @@ pub fn status(status: BackupStatus) -> &'static str {
     }
 }
 
-/// `hashed 3 h ago`, `DAMAGED`, `nothing yet`: never a bare "ok".
-pub fn proved(level: Option<Level>, age: Option<i64>, damaged: bool) -> String {
+/// `hashed 3 h ago`, `DAMAGED`, `RESTORED FAILED`, `nothing yet`: never a bare "ok".
+pub fn proved(level: Option<Level>, age: Option<i64>, failed: Option<Level>, damaged: bool) -> String {
     let level = match (level, age) {
         (Some(level), Some(age)) => format!("{level} {}", human::age(age)),
         (Some(level), None) => level.to_string(),
         (None, _) => "nothing yet".to_owned(),
     };
-    match damaged {
-        true => format!("DAMAGED; {level}"),
-        false => level,
+    match (damaged, failed) {
+        (true, _) => format!("DAMAGED; {level}"),
+        (false, Some(failed)) => format!("{} FAILED; {level}", failed.to_string().to_uppercase()),
+        (false, None) => level,
     }
 }
 
@@ -118,6 +123,7 @@ mod tests {
             level,
             level_at: None,
             level_age_seconds: Some(7200),
+            failed_level: (name == "shaky").then_some(Level::Restored),
             damaged,
             signal: damaged.then_some(Severity::Problem),
         };
@@ -137,6 +143,7 @@ mod tests {
             level_at: None,
             level_age_seconds: Some(7200),
             pinned: false,
+            failed_level: None,
             damaged,
         };
         let partial = ListRow {
@@ -149,7 +156,7 @@ mod tests {
             ..row(vec![source("pg", None, false)], None, false, BackupStatus::Partial)
         };
         let damaged = row(
-            vec![source("pg", Some(Level::Hashed), true), source("other", Some(Level::Hashed), false)],
+            vec![source("pg", Some(Level::Hashed), true), source("shaky", Some(Level::Hashed), false)],
             Some(Level::Hashed),
             true,
             BackupStatus::Complete,
@@ -167,7 +174,7 @@ mod tests {
         UNPINNED: signatures were checked only against what the repository says of itself (give -f or --trust)
 
         run                         committed             age      policy  status              read     stored   proved                   sources
-        00000000010000000000000002  2026-11-23 02:07 UTC  3 h ago  shop    complete, unpinned  2.0 GiB  512 MiB  DAMAGED; hashed 2 h ago  pg !!, other (hashed 2 h ago)
+        00000000010000000000000002  2026-11-23 02:07 UTC  3 h ago  shop    complete, unpinned  2.0 GiB  512 MiB  DAMAGED; hashed 2 h ago  pg !!, shaky (RESTORED FAILED; hashed 2 h ago)
         00000000010000000000000002  2026-11-23 02:07 UTC  3 h ago  shop    PARTIAL, unpinned   2.0 GiB  512 MiB  nothing yet              pg, mongo FAILED
         "#);
     }

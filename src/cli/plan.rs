@@ -5,7 +5,7 @@ use clap::Subcommand;
 use crate::cli::args::{Global, SigningKey};
 use crate::cli::exits::after_help;
 use crate::cli::text::{Text, join};
-use crate::cli::{backup, human, output, restore};
+use crate::cli::{backup, human, output, prune, restore};
 use crate::context::Context;
 use crate::job::types::{PlanBackupReport, RestorePlan};
 use crate::job::{self, Exit, JobError};
@@ -25,6 +25,12 @@ pub enum Plan {
         &[Exit::Damaged, Exit::Blocked, Exit::Missing, Exit::Refused],
     ))]
     Restore(restore::What),
+    /// What `lifeboat prune` would give up and delete: the same as `lifeboat prune` without `apply`
+    #[command(after_help = after_help(
+        "lifeboat plan prune -f policy.yaml --out plan.json",
+        &[Exit::Damaged, Exit::Blocked, Exit::Missing, Exit::Refused],
+    ))]
+    Prune(prune::What),
 }
 
 impl Plan {
@@ -40,6 +46,7 @@ impl Plan {
                 output::report(global.json, &plan, restore_text)?;
                 Ok(plan.exit())
             }
+            Plan::Prune(what) => what.run(global, cx).await,
         }
     }
 }

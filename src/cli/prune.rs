@@ -32,6 +32,16 @@ use crate::plan::AT_A_TIME;
 pub struct Prune {
     #[command(subcommand)]
     apply: Option<Command>,
+    #[command(flatten)]
+    what: What,
+    /// Do nothing: this is the plan, and only `prune apply` does anything
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+}
+
+/// What a prune, or the plan of one, is asked.
+#[derive(Debug, Args)]
+pub struct What {
     /// For each backup and source: which rule keeps it, or what each rule says against it
     #[arg(long, conflicts_with_all = ["out", "expire", "limit", "all"])]
     explain: bool,
@@ -45,9 +55,6 @@ pub struct Prune {
     /// given more than once
     #[arg(long, value_name = "RUN")]
     expire: Vec<String>,
-    /// Do nothing: this is the plan, and only `prune apply` does anything
-    #[arg(short = 'n', long)]
-    dry_run: bool,
     /// Captures of one source that expire in one go
     #[arg(long, value_name = "N", default_value_t = AT_A_TIME)]
     limit: u32,
@@ -98,6 +105,12 @@ impl Prune {
             output::report(global.json, &report, plan::applied)?;
             return Ok(report.exit);
         }
+        self.what.run(global, cx).await
+    }
+}
+
+impl What {
+    pub async fn run(self, global: &Global, cx: &Context) -> Result<Exit, JobError> {
         let place = global.policy_place(true, None)?;
         if self.explain || self.at.is_some() {
             let report = job::prune::explain(PruneRequest { place, at: self.at }, cx).await?;

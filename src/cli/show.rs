@@ -42,7 +42,7 @@ fn text(report: &ShowReport) -> String {
     let mut rows = vec![
         ("repository", format!("{} at {}", report.repository, report.url)),
         ("committed", format!("{}, {}", human::time(report.committed), human::age(report.age_seconds))),
-        ("proved", proved(report.level, report.level_age_seconds, report.damaged)),
+        ("proved", proved(report.level, report.level_age_seconds, report.failed_level, report.damaged)),
         ("manifest", format!("sha256 {}", report.manifest_sha256)),
         ("written by", format!("lifeboat {}, {} to {}", report.lifeboat, report.started, report.finished)),
     ];
@@ -86,7 +86,7 @@ fn text(report: &ShowReport) -> String {
 }
 
 fn source_text(text: &mut Text, source: &ShowSource) {
-    let proved = proved(source.level, source.level_age_seconds, source.damaged);
+    let proved = proved(source.level, source.level_age_seconds, source.failed_level, source.damaged);
     text.blank().line(format!("{} ({}, {}): proved {proved}", source.name, source.kind, source.method));
     let marker = source.consistency.marker.as_deref().unwrap_or("none");
     let mut rows = vec![

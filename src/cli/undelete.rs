@@ -50,13 +50,16 @@ fn list_text(report: &UndeleteListReport) -> String {
     if report.expired.is_empty() {
         text.line(format!("nothing of policy {} has expired that is still there", report.policy));
     }
-    for ExpiredRow { run, committed, age_seconds, expired, until, rules } in &report.expired {
+    for ExpiredRow { run, committed, age_seconds, expired, until, rules, held } in &report.expired {
         let when = format!("{}, {}", human::time(*committed), human::age(*age_seconds));
         text.line(format!("{run}  {when}"));
         let (expired, until) = (human::time(*expired), human::time(*until));
         text.line(format!("  expired {expired}; can be undeleted until {until}"));
         for rule in rules {
             text.line(format!("  {rule}"));
+        }
+        for reason in held {
+            text.line(format!("  held: {reason}"));
         }
     }
     text.finish()

@@ -68,6 +68,6 @@ pub async fn list(place: &Place, cx: &Context) -> Result<HoldListReport, JobErro
     Ok(HoldListReport { policy: policy.name.clone(), holds: rows.collect(), findings: holds.findings.clone() })
 }
 
-fn reasons(holds: &Holds, run: RunId) -> Vec<String> {
+pub(in crate::job) fn reasons(holds: &Holds, run: RunId) -> Vec<String> {
     holds.held.get(&run).into_iter().flatten().map(|held| held.reason.clone()).collect()
 }

@@ -7,7 +7,7 @@ use crate::job::copies;
 use crate::job::open::{age, catalog, now, open};
 use crate::job::signals::{self, Signals};
 use crate::job::types::{ListReport, ListRequest, ListRow, ListSource, Place};
-use crate::model::{Finding, Timestamp};
+use crate::model::{Finding, Level, Timestamp};
 use crate::repository::{Backup, Catalog, Unfinished};
 
 pub async fn run(request: ListRequest, cx: &Context) -> Result<ListReport, JobError> {
@@ -76,6 +76,7 @@ fn row(backup: &Backup, now: Timestamp, pinned: bool, signals: &Signals) -> List
             level: level.map(|(level, _)| level),
             level_at: level.map(|(_, at)| at),
             level_age_seconds: level.map(|(_, at)| age(now, at)),
+            failed_level: backup.failed_level(&entry.name),
             damaged: is_damaged(backup, entry.name.as_str()),
             signal: signals.of_source(&manifest.policy, &entry.name, manifest.run),
         }
@@ -96,8 +97,14 @@ fn row(backup: &Backup, now: Timestamp, pinned: bool, signals: &Signals) -> List
         level_at: level.map(|(_, at)| at),
         level_age_seconds: level.map(|(_, at)| age(now, at)),
         pinned,
+        failed_level: failed_level(backup),
         damaged: !backup.damaged().is_empty(),
     }
+}
+
+/// The highest level that a capture of it was last asked for and did not reach.
+pub(in crate::job) fn failed_level(backup: &Backup) -> Option<Level> {
+    backup.manifest.sources.iter().filter_map(|entry| backup.failed_level(&entry.name)).max()
 }
 
 /// Whether the newest proof names an object of that source.

@@ -1,5 +1,6 @@
 //! Which copy of a backup is read: the first healthy one, in the policy's order. Never silently another one.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -93,7 +94,7 @@ pub(in crate::job) async fn nearest(
     let asked = ask(wanted, cx).await?;
     let original = match choose(wanted, &asked) {
         Ok(chosen) => chosen.original(),
-        Err((all, error)) => return Err(not_chosen(&all, error, asked)),
+        Err((all, error)) => return Err(not_chosen(wanted, &all, error, asked)),
     };
     let identities = required_identities(wanted.place)?;
     let mut candidates = candidates(wanted, &asked, &original);
@@ -305,7 +306,7 @@ fn reason(wanted: &Wanted<'_>, opened: &Opened<'_>, original: &Origin, refused: 
 }
 
 /// A repository that does not answer may hold what the others lack: then nobody can say that there is none.
-fn not_chosen(all: &Catalog, error: SelectError, asked: Vec<Asked<'_>>) -> JobError {
+fn not_chosen(wanted: &Wanted<'_>, all: &Catalog, error: SelectError, asked: Vec<Asked<'_>>) -> JobError {
     let answered = opened(&asked).next().is_some();
     let closed = asked.into_iter().filter_map(|asked| match asked {
         Asked::Closed(place, closed) => Some((place, closed)),
@@ -322,8 +323,24 @@ fn not_chosen(all: &Catalog, error: SelectError, asked: Vec<Asked<'_>>) -> JobEr
             let message = format!("{error} in the repositories that answer, and {} does not: {first}", place.url);
             JobError { message, ..first }
         }
+        _ if absent => unknown_source(wanted, all).unwrap_or_else(|| not_selected(all, &error)),
         _ => not_selected(all, &error),
     }
+}
+
+/// A name that neither a backup nor the policy knows is mistyped.
+fn unknown_source(wanted: &Wanted<'_>, all: &Catalog) -> Option<JobError> {
+    let of_policy = wanted.place.policy.iter().flat_map(|policy| &policy.sources).map(|source| &source.name);
+    let captured = all.backups.iter().flat_map(|backup| &backup.manifest.sources).map(|entry| &entry.name);
+    let known: BTreeSet<&Name> = captured.collect();
+    if known.is_empty() || known.contains(wanted.source) || of_policy.into_iter().any(|name| name == wanted.source) {
+        return None;
+    }
+    let known: Vec<&str> = known.into_iter().map(Name::as_str).collect();
+    Some(
+        JobError::usage(format!("no backup has a source `{}`", wanted.source))
+            .hint(format!("there are: {}", known.join(", "))),
+    )
 }
 
 /// Every copy was refused. Damage is what a person must hear of first.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::context::Context;
 use crate::job::JobError;
 use crate::job::acting::Acting;
-use crate::job::list::{findings, is_damaged};
+use crate::job::list::{failed_level, findings, is_damaged};
 use crate::job::open::{age, catalog, from_repository, identities, now, open, select};
 use crate::job::proof::row as proof_row;
 use crate::job::signals::Signals;
@@ -78,6 +78,7 @@ pub async fn run(request: ShowRequest, cx: &Context) -> Result<ShowReport, JobEr
         skipped_sources: manifest.skipped_sources.clone(),
         level: level.map(|(level, _)| level),
         level_age_seconds: level.map(|(_, at)| age(now, at)),
+        failed_level: failed_level(backup),
         damaged: !backup.damaged().is_empty(),
         proofs: backup.proofs.iter().rev().map(|proof| proof_row(proof, now, repository.is_pinned())).collect(),
         files,
@@ -134,6 +135,7 @@ fn source(backup: &Backup, entry: &SourceEntry, detail: Option<Detail>, now: Tim
         seconds: entry.stats.seconds,
         level: level.map(|(level, _)| level),
         level_age_seconds: level.map(|(_, at)| age(now, at)),
+        failed_level: backup.failed_level(&entry.name),
         damaged: is_damaged(backup, entry.name.as_str()),
         streams: streams.collect(),
         properties: detail.map(|detail| detail.properties),

@@ -3,11 +3,12 @@
 use crate::context::Context;
 use crate::job::acting::Acting;
 use crate::job::audit::who;
+use crate::job::hold::reasons;
 use crate::job::open::{age, catalog, collector, from_repository, now, open_pinned, policy, run_like};
 use crate::job::types::{ExpiredRow, UndeleteListReport, UndeleteReport, UndeleteRequest};
 use crate::job::{JobError, verify};
 use crate::model::Timestamp;
-use crate::repository::{Catalog, Repository, undelete_until};
+use crate::repository::{Catalog, Holds, Repository, undelete_until};
 
 /// What could be undeleted: every expired backup whose manifest is still there.
 pub async fn list(request: UndeleteRequest, cx: &Context) -> Result<UndeleteListReport, JobError> {
@@ -15,7 +16,8 @@ pub async fn list(request: UndeleteRequest, cx: &Context) -> Result<UndeleteList
     let repository = open_pinned(&request.place, Acting::Restorer, cx).await?;
     let catalog = catalog(&repository, &request.place).await?;
     let now = now(&repository).await?;
-    Ok(UndeleteListReport { policy: policy.name.clone(), expired: rows(&repository, &catalog, now) })
+    let holds = repository.holds(&policy.name).await.map_err(from_repository)?;
+    Ok(UndeleteListReport { policy: policy.name.clone(), expired: rows(&repository, &catalog, &holds, now) })
 }
 
 pub async fn run(request: UndeleteRequest, cx: &Context) -> Result<UndeleteReport, JobError> {
@@ -49,7 +51,7 @@ pub async fn run(request: UndeleteRequest, cx: &Context) -> Result<UndeleteRepor
     Ok(UndeleteReport { run, tombstones: tombstones.len() as u64, verified })
 }
 
-fn rows(repository: &Repository, catalog: &Catalog, now: Timestamp) -> Vec<ExpiredRow> {
+fn rows(repository: &Repository, catalog: &Catalog, holds: &Holds, now: Timestamp) -> Vec<ExpiredRow> {
     let row = |expired: &crate::repository::Expired| {
         let manifest = &expired.backup.manifest;
         let of = catalog.tombstones.get(&(manifest.policy.clone(), manifest.run)).into_iter().flatten();
@@ -60,6 +62,7 @@ fn rows(repository: &Repository, catalog: &Catalog, now: Timestamp) -> Vec<Expir
             expired: expired.since,
             until: undelete_until(repository, expired.since),
             rules: of.map(|buried| buried.tombstone.rule.clone()).collect(),
+            held: reasons(holds, manifest.run),
         }
     };
     let mut rows: Vec<ExpiredRow> = catalog.expired.iter().map(row).collect();

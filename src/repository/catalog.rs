@@ -81,6 +81,15 @@ impl Backup {
         levels.min().flatten()
     }
 
+    /// The level that the newest proof that speaks of `source` was asked for, and that it did not reach. A proof that
+    /// failed because of another source is none against this one.
+    pub fn failed_level(&self, source: &Name) -> Option<Level> {
+        self.proofs.iter().rev().find_map(|entry| {
+            let capture = entry.proof.captures.iter().find(|capture| capture.source == *source)?;
+            Some((!entry.proof.passed && capture.reached < Some(entry.proof.level)).then_some(entry.proof.level))
+        })?
+    }
+
     /// Keys that the newest proof found damaged; empty once a later one passed.
     pub fn damaged(&self) -> &[String] {
         self.proofs.last().map_or(&[], |entry| &entry.proof.damaged)

@@ -45,6 +45,11 @@ fn a_backup_that_is_not_there_or_not_the_only_one() {
         ("proof show latest --proof 01ZZ", 2, &["has no such proof", "lifeboat proof list"]),
         ("cat latest reports nope --identity keys/identity.txt", 2, &["no stream `nope`", "globals, db/reports"]),
         ("cat 01M863G6 reports globals --identity keys/identity.txt", 2, &["no source `reports`", "it has: postgres"]),
+        (
+            "cat latest mongo globals --identity keys/identity.txt",
+            2,
+            &["no backup has a source `mongo`", "there are: postgres, reports"],
+        ),
     ];
     for (line, code, words) in cases {
         refused(&play, &format!("{line} {POLICY}"), *code, words);

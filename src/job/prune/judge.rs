@@ -95,7 +95,7 @@ fn candidate(backup: &Backup, holds: &Holds, given_up: &BTreeSet<RunId>, mut see
     let captures = manifest.sources.iter().map(|entry| CaptureState {
         source: entry.name.clone(),
         level: backup.proved(&entry.name).map(|(level, _)| level),
-        failed: failed(backup, &entry.name),
+        failed: backup.failed_level(&entry.name).is_some(),
         seen: seen.remove(&entry.name),
     });
     Candidate {
@@ -110,16 +110,4 @@ fn candidate(backup: &Backup, holds: &Holds, given_up: &BTreeSet<RunId>, mut see
         captures: captures.collect(),
         failed_sources: manifest.failed_sources.iter().map(|failed| failed.name.clone()).collect(),
     }
-}
-
-/// Whether the newest proof that speaks of that source says that it is less than was asked. A proof that failed because
-/// of another source is none against this one.
-fn failed(backup: &Backup, source: &Name) -> bool {
-    let mut newest_first = backup.proofs.iter().rev();
-    newest_first
-        .find_map(|entry| {
-            let capture = entry.proof.captures.iter().find(|capture| capture.source == *source)?;
-            Some(!entry.proof.passed && capture.reached < Some(entry.proof.level))
-        })
-        .unwrap_or(false)
 }

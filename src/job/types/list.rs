@@ -50,6 +50,8 @@ pub struct ListRow {
     pub level_at: Option<Timestamp>,
     pub level_age_seconds: Option<i64>,
     pub pinned: bool,
+    /// The highest level that the newest proof of a capture was asked for and did not reach.
+    pub failed_level: Option<Level>,
     /// A proof found damage, and none since found it healed.
     pub damaged: bool,
 }
@@ -63,6 +65,7 @@ pub struct ListSource {
     pub level: Option<Level>,
     pub level_at: Option<Timestamp>,
     pub level_age_seconds: Option<i64>,
+    pub failed_level: Option<Level>,
     pub damaged: bool,
     /// `warning` or `problem`: against the captures before it, its numbers are not as usual. Null: they are, or there
     /// are too few.

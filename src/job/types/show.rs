@@ -51,6 +51,7 @@ pub struct ShowReport {
     /// Lowest level of its captures, with the age of the oldest proof behind it.
     pub level: Option<Level>,
     pub level_age_seconds: Option<i64>,
+    pub failed_level: Option<Level>,
     pub damaged: bool,
     /// Newest first.
     pub proofs: Vec<ProofRow>,
@@ -74,6 +75,7 @@ pub struct ShowSource {
     pub seconds: u64,
     pub level: Option<Level>,
     pub level_age_seconds: Option<i64>,
+    pub failed_level: Option<Level>,
     pub damaged: bool,
     pub streams: Vec<ShowStream>,
     /// What the source's kind recorded (versions, databases, roles); null if not opened.

@@ -46,4 +46,6 @@ pub struct ExpiredRow {
     pub until: Timestamp,
     /// Why it expired.
     pub rules: Vec<String>,
+    /// Why it is held back, if it is: undeleted, it will not expire again.
+    pub held: Vec<String>,
 }

@@ -1,6 +1,7 @@
 //! What is played, and how a seed that fails is run again.
 
 mod mutations;
+mod oracle;
 mod protocol;
 mod stories;
 mod year;

@@ -1,8 +1,8 @@
 //! A year of backups, proofs, retention and collection, day by day, with faults on most days.
 //!
 //! Three sources: two are well, the third fails every night from the eleventh on. What is kept at the end of each
-//! quarter is compared with what `golden/` says; `UPDATE=1` writes it anew, for a person to read.
-//! The year of nightly backups is whole in `make test`; the other two plans go as far as their time allows, `make soak` further.
+//! quarter is compared with what `golden/` says, `UPDATE=1` writes it anew, for a person to read; and each day with an
+//! oracle of its own. The year of nightly backups is whole in `make test`, the other two in `make simulate` and `make soak`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -13,7 +13,7 @@ use bytes::Bytes;
 use futures::FutureExt as _;
 use jiff::tz::TimeZone;
 
-use super::{say, trials};
+use super::{oracle, say, trials};
 use crate::config::{Period, Retention};
 use crate::context::Context;
 use crate::model::{
@@ -50,6 +50,8 @@ struct Made {
     at: Millis,
     keys: BTreeSet<Key>,
     sources: Vec<Name>,
+    failed: Vec<Name>,
+    proved: bool,
     expired: Option<Millis>,
 }
 
@@ -167,8 +169,10 @@ impl Year {
             Ok(keys)
         });
         let sources = backup.manifest.sources.iter().map(|entry| entry.name.clone()).collect();
-        self.made.insert(run, Made { at: created, keys: keys.unwrap(), sources, expired: None });
-        if nightly && day % 3 != 1 {
+        let failed = backup.manifest.failed_sources.iter().map(|failed| failed.name.clone()).collect();
+        let proved = nightly && day % 3 != 1;
+        self.made.insert(run, Made { at: created, keys: keys.unwrap(), sources, failed, proved, expired: None });
+        if proved {
             self.prove(&backup);
         }
     }
@@ -225,6 +229,7 @@ impl Year {
     /// Lets expire what the rules do not keep.
     fn prune(&mut self) {
         let backups = self.listed();
+        let before: BTreeSet<RunId> = backups.iter().map(|backup| backup.manifest.run).collect();
         let candidates: Vec<Candidate> = backups.iter().map(candidate).collect();
         let now = Timestamp::from_millisecond(self.cast.world.now()).unwrap();
         let decision = retention(&candidates, &self.plan.rules, self.plan.limit, now);
@@ -240,6 +245,29 @@ impl Year {
             put.unwrap();
             self.made.get_mut(&run).unwrap().expired = Some(self.cast.world.now());
         }
+        self.compare_with_oracle(&before);
+    }
+
+    /// What is left of all that was ever made is what the rules say of all that was ever made.
+    fn compare_with_oracle(&self, listed_before: &BTreeSet<RunId>) {
+        let time = |made: &Made| Timestamp::from_millisecond(made.at).unwrap();
+        let all = self.made.iter().map(|(run, made)| oracle::Seen {
+            at: time(made),
+            proved: made.proved,
+            sources: &made.sources,
+            failed: &made.failed,
+            listed: listed_before.contains(run),
+        });
+        let wanted = oracle::keeps(&all.collect::<Vec<_>>(), &self.sources, &self.plan.rules);
+        let left: BTreeSet<Timestamp> = self.made.values().filter(|made| made.expired.is_none()).map(time).collect();
+        let lost: Vec<_> = wanted.difference(&left).collect();
+        let more: Vec<_> = left.difference(&wanted).collect();
+        assert_eq!(
+            (lost, more),
+            (Vec::new(), Vec::new()),
+            "at {}: kept too little, and too much",
+            Timestamp::from_millisecond(self.cast.world.now()).unwrap()
+        );
     }
 
     fn collect(&self) {
@@ -393,7 +421,7 @@ fn a_year_within_thirty_days() {
 }
 
 #[test]
-fn weeks_of_hours() {
+fn a_year_of_hours() {
     let rules = Retention { hourly: Some(48), daily: Some(7), monthly: Some(6), ..Retention::default() };
-    year("hours", Plan { rules, limit: None, hourly: true, days: [14, 61], golden: "hours.txt" });
+    year("hours", Plan { rules, limit: None, hourly: true, days: [14, DAYS], golden: "hours.txt" });
 }
