@@ -9,6 +9,7 @@ mod check;
 mod completion;
 mod confirm;
 mod copy;
+mod diff;
 mod exits;
 mod hold;
 mod human;
@@ -75,8 +76,10 @@ fn run(cli: Cli) -> Result<Exit, JobError> {
     let outcome = runtime.block_on(async {
         let cx = Context::new(progress::monitor(&cli.global));
         signal::watch(cx.cancel.clone())?;
-        let looks = matches!(cli.verb, Verb::Check(_) | Verb::Plan(_) | Verb::List(_) | Verb::Show(_) | Verb::Proof(_))
-            || matches!(cli.verb, Verb::Keys(keys::Keys::List(_)))
+        let looks = matches!(
+            cli.verb,
+            Verb::Check(_) | Verb::Plan(_) | Verb::List(_) | Verb::Show(_) | Verb::Diff(_) | Verb::Proof(_)
+        ) || matches!(cli.verb, Verb::Keys(keys::Keys::List(_)))
             || matches!(&cli.verb, Verb::Prune(prune) if prune.only_looks());
         let outcome = tokio::select! {
             biased;
@@ -110,6 +113,7 @@ async fn verb(verb: Verb, global: &Global, cx: &Context) -> Result<Exit, JobErro
         Verb::Verify(verb) => verb.run(global, cx).await,
         Verb::Cat(verb) => verb.run(global, cx).await,
         Verb::Restore(verb) => verb.run(global, cx).await,
+        Verb::Diff(verb) => verb.run(global, cx).await,
         Verb::Copy(verb) => verb.run(global, cx).await,
         Verb::Renew(verb) => verb.run(global, cx).await,
         Verb::Prune(verb) => verb.run(global, cx).await,

@@ -8,6 +8,7 @@ pub mod cat;
 pub mod check;
 mod copies;
 pub mod copy;
+pub mod diff;
 mod error;
 mod features;
 pub mod hold;

@@ -29,7 +29,7 @@ pub(in crate::job) fn source(source: &config::Source, restrict_key: Option<Strin
     }
 }
 
-fn cluster(cluster: &config::Cluster) -> ClusterSource {
+pub(in crate::job) fn cluster(cluster: &config::Cluster) -> ClusterSource {
     let settings = Settings { kubeconfig: cluster.kubeconfig.clone(), context: cluster.context.clone() };
     let scope = Scope {
         namespaces: cluster.namespaces.clone(),

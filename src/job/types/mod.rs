@@ -9,6 +9,7 @@ mod backup;
 mod cat;
 mod check;
 mod copy;
+mod diff;
 mod hold;
 mod init;
 mod keys;
@@ -30,6 +31,10 @@ pub use backup::{BackupReport, BackupRequest, BackupSource, FailedSourceReport};
 pub use cat::{CatRequest, CatStream};
 pub use check::{CheckReport, CheckRequest, CheckedStore, FindingGroup};
 pub use copy::{CopiesIn, CopyFailure, CopyHeld, CopyReceiver, CopyReport, CopyRequest, CopyRow};
+pub use diff::{
+    Change, DiffReport, DiffRequest, DiffSide, Difference, ObjectDiff, ObjectsDiff, PartDiff, SourceDiff, Standing,
+    StreamDiff,
+};
 pub use hold::{HoldAddRequest, HoldListReport, HoldRemoveRequest, HoldReport, HoldRow};
 pub use init::{InitFile, InitKeys, InitReport, InitRequest};
 pub use keys::{

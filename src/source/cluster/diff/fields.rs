@@ -152,16 +152,10 @@ mod tests {
         let after = containers(json!([{"name": "b", "image": "y:2"}, {"name": "a", "image": "x:1"}, {"name": "c/d"}]));
         assert_eq!(
             told("Pod", before, after),
-            [
-                r#"/spec/containers/name=b/image "y:1" "y:2""#,
-                r#"/spec/containers/name=c~1d - {"name":"c/d"}"#,
-            ]
+            [r#"/spec/containers/name=b/image "y:1" "y:2""#, r#"/spec/containers/name=c~1d - {"name":"c/d"}"#,]
         );
         // Two of one name: by place.
-        assert_eq!(
-            told("X", json!([{"name": "a"}, {"name": "a"}]), json!([{"name": "a"}])),
-            [r#"/1 {"name":"a"} -"#]
-        );
+        assert_eq!(told("X", json!([{"name": "a"}, {"name": "a"}]), json!([{"name": "a"}])), [r#"/1 {"name":"a"} -"#]);
     }
 
     #[test]

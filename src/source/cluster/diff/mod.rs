@@ -158,7 +158,9 @@ mod tests {
     }
 
     fn map(name: &str, uid: &str, data: &str) -> String {
-        format!(r#"{{"apiVersion":"v1","kind":"ConfigMap","metadata":{{"name":"{name}","namespace":"shop","uid":"{uid}","resourceVersion":"{data}"}},"data":{{"x":"{data}"}}}}"#)
+        format!(
+            r#"{{"apiVersion":"v1","kind":"ConfigMap","metadata":{{"name":"{name}","namespace":"shop","uid":"{uid}","resourceVersion":"{data}"}},"data":{{"x":"{data}"}}}}"#
+        )
     }
 
     #[tokio::test]
@@ -167,11 +169,9 @@ mod tests {
         let after = [map("b", "2", "2"), map("c", "3", "1"), map("d", "9", "1"), map("e", "5", "1")];
         let [before, after] = [before, after].map(|lines| items(&lines.iter().map(String::as_str).collect::<Vec<_>>()));
         let diff = diff(before, after).await.unwrap();
-        let told: Vec<_> = diff.objects.iter().map(|one| (one.object.name.as_str(), one.what, one.fields.len())).collect();
-        assert_eq!(
-            told,
-            [("a", Difference::Removed, 0), ("b", Difference::Changed, 1), ("c", Difference::Added, 0)]
-        );
+        let told: Vec<_> =
+            diff.objects.iter().map(|one| (one.object.name.as_str(), one.what, one.fields.len())).collect();
+        assert_eq!(told, [("a", Difference::Removed, 0), ("b", Difference::Changed, 1), ("c", Difference::Added, 0)]);
         assert_eq!((diff.same, diff.added, diff.removed, diff.changed, diff.made_again), (2, 1, 1, 1, 1));
     }
 
