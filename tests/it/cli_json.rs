@@ -29,6 +29,7 @@ fn each_report_has_the_names_that_are_promised() {
         ("backup", "backup --source postgres", 5),
         ("list", "list", 0),
         ("show", "show latest", 0),
+        ("diff", "diff latest latest", 0),
         ("prune", "prune --out plan.json", 0),
         ("prune --explain", "prune --explain", 0),
         ("prune apply", "prune apply plan.json --signing-key keys/collector.key", 0),
