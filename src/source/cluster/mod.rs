@@ -1,6 +1,7 @@
 //! The objects of a Kubernetes cluster: capture, and their restore.
 
 pub mod capture;
+pub mod coverage;
 pub mod diff;
 mod discover;
 mod discovery;
