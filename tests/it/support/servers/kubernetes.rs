@@ -137,6 +137,16 @@ impl Kubernetes {
         }))
     }
 
+    /// The stock client, as the person who may do everything. Gives back what it printed.
+    pub fn kubectl(&self, args: &[&str]) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let output =
+            command(folder.path(), "kubectl").arg("--kubeconfig").arg(self.kubeconfig()).args(args).output().unwrap();
+        let said = String::from_utf8_lossy(&[&output.stdout[..], &output.stderr].concat()).into_owned();
+        assert!(output.status.success(), "kubectl {args:?}: {said}");
+        said
+    }
+
     /// Status and body.
     pub async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> (u16, Value) {
         let mut request = self.client.request(method, format!("{}{path}", self.url)).bearer_auth(ADMIN);
