@@ -58,15 +58,15 @@ fn path(captured: &Captured, line: &str) -> String {
     captured.discovery.kind(&gvk).unwrap().path(&object)
 }
 
-/// An object without what says which kind it is, which stands at the front in one of two orders.
-fn rest(json: &str) -> &str {
-    let json = json.trim_end();
-    let mut rest = json.strip_prefix('{').unwrap();
-    for _ in 0..2 {
-        let field = rest.strip_prefix("\"kind\":\"").or_else(|| rest.strip_prefix("\"apiVersion\":\"")).unwrap();
-        rest = field.split_once("\",").unwrap().1;
-    }
-    rest
+/// An object without what says which kind it is, wherever that stands.
+fn rest(json: &str) -> String {
+    let value: Value = serde_json::from_str(json).unwrap();
+    let field = |name: &str| format!("\"{name}\":{},", value[name]);
+    let without = |json: &str, field: &str| {
+        assert!(json.contains(field), "{field} in {json}");
+        json.replacen(field, "", 1)
+    };
+    without(&without(json.trim_end(), &field("apiVersion")), &field("kind"))
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -82,11 +82,7 @@ async fn a_role_in_one_namespace_suffices_for_it_and_is_nothing_elsewhere() {
     server.kubectl(&["apply", "-n", &name, "-f", &root("deploy/rbac-capture-namespace.yaml")]);
     let folder = tempfile::tempdir().unwrap();
     let account = server.kubeconfig_as(&name, "lifeboat-capture");
-    let scope = |names: &[&str]| Scope {
-        cluster_scoped: ClusterScoped::None,
-        exclude: vec!["*.example.com".into()],
-        ..namespaces(names)
-    };
+    let scope = |names: &[&str]| Scope { cluster_scoped: ClusterScoped::None, ..namespaces(names) };
     let own = |names: &[&str]| {
         let mut scope = scope(names);
         // Of other tests.

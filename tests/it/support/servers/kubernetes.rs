@@ -85,7 +85,11 @@ impl Kubernetes {
         });
         let url = format!("https://127.0.0.1:{port}");
         let ca = Certificate::from_pem(authority.ca().as_bytes()).unwrap();
-        let client = Client::builder().tls_certs_only([ca]).no_proxy().build().unwrap();
+        // Whoever was first may have done so.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        // Each test has a runtime of its own, and a connection ends with the one that it began in.
+        let client = Client::builder().tls_certs_only([ca]).no_proxy().http1_only().pool_max_idle_per_host(0);
+        let client = client.build().unwrap();
         api.until(|| async {
             let ready = client.get(format!("{url}/readyz")).bearer_auth(ADMIN).send().await.ok()?;
             ready.status().is_success().then_some(())
