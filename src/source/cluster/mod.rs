@@ -7,6 +7,7 @@ mod failure;
 pub mod inventory;
 mod line;
 mod object;
+pub mod restore;
 mod split;
 
 pub use capture::{ClusterScoped, ClusterSource, Scope};
