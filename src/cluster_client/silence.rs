@@ -24,18 +24,19 @@ pub(super) fn no_answer(server: &str, error: &kube::Error) -> ClusterError {
 }
 
 fn certificate(server: &str, said: &str) -> ClusterError {
-    if said.contains("UnknownIssuer") {
+    // Authorities of two clusters have one name, and other keys.
+    if said.contains("UnknownIssuer") || said.contains("BadSignature") {
         let message = format!("{server} shows a certificate of an authority that the kubeconfig does not name");
         return configuration(message, "take certificate-authority-data from a current kubeconfig of that cluster");
     }
-    if said.contains("NotValidForName") {
+    if said.contains("not valid for name") || said.contains("NotValidForName") {
         let message = format!("{server} shows a certificate for another name: {said}");
         return configuration(
             message,
             "use an address that the certificate names, or tls-server-name in the kubeconfig",
         );
     }
-    if said.contains("Expired") {
+    if said.contains("xpired") {
         let message = format!("{server} shows a certificate that has expired, or this machine's clock is wrong");
         return configuration(message, "renew the server's certificate, or set the clock");
     }
