@@ -24,11 +24,15 @@ pub struct Show {
     /// Write the policy that was in effect to this folder, for a person to read. Needs an identity
     #[arg(long, value_name = "DIR")]
     files: Option<PathBuf>,
+    /// What of the captured cluster is in no capture: volumes, databases. Needs an identity
+    #[arg(long)]
+    coverage: bool,
 }
 
 impl Show {
     pub async fn run(self, global: &Global, cx: &Context) -> Result<Exit, JobError> {
-        let request = ShowRequest { place: global.place()?, backup: self.backup, files: self.files };
+        let request =
+            ShowRequest { place: global.place()?, backup: self.backup, files: self.files, coverage: self.coverage };
         let report = job::show::run(request, cx).await?;
         output::report(global.json, &report, text)?;
         Ok(report.exit())
@@ -77,6 +81,12 @@ fn text(report: &ShowReport) -> String {
         text.line("no proofs yet: lifeboat verify BACKUP --level opened");
     } else {
         text.line("proofs:").table(2, &proof::rows(&report.proofs));
+    }
+    if let Some(coverage) = &report.coverage {
+        text.line("coverage:").findings(2, coverage);
+        if coverage.is_empty() {
+            text.line("  no cluster was captured, or none with volumes, databases or Services");
+        }
     }
     text.findings(0, &report.findings);
     for file in &report.files {

@@ -6,11 +6,11 @@ use crate::job::JobError;
 use crate::job::acting::Acting;
 use crate::job::features::{self, Asking};
 use crate::job::keys::expiry;
-use crate::job::open::{age, catalog, from_store, now, open_pinned, policy, prover, writer};
+use crate::job::open::{age, catalog, from_store, identities, now, open_pinned, policy, prover, writer};
 use crate::job::permissions::open_to_others;
 use crate::job::plan::finding;
 use crate::job::types::{CheckReport, CheckRequest, CheckedStore, FindingGroup, Place};
-use crate::job::{copies, list, sources};
+use crate::job::{copies, coverage, list, sources};
 use crate::model::{Finding, Severity, Timestamp};
 use crate::repository::{Catalog, Repository};
 use crate::secret::SecretRef;
@@ -48,7 +48,12 @@ pub async fn run(request: CheckRequest, cx: &Context) -> Result<CheckReport, Job
         stores.extend(features);
         groups.push(group(&format!("copies in {}", copy.url), findings));
     }
-    groups.push(group("coverage", policy.sources.iter().flat_map(coverage).collect()));
+    let mut covered: Vec<Finding> = policy.sources.iter().flat_map(left_out).collect();
+    covered.extend(coverage::live(policy, cx).await);
+    if let (Some(listed), Some(identities)) = (&listed, identities(place)?) {
+        covered.extend(coverage::unopened(listed, &identities));
+    }
+    groups.push(group("coverage", covered));
     Ok(CheckReport { policy: policy.name.clone(), url: place.url.clone(), groups, stores })
 }
 
@@ -151,11 +156,11 @@ fn newest_backup(number: usize, age_seconds: i64, policy: &config::Policy) -> Fi
 }
 
 /// What a person may think is in the backup, and is not.
-fn coverage(source: &config::Source) -> Vec<Finding> {
+fn left_out(source: &config::Source) -> Vec<Finding> {
     let name = format!("source {}", source.name);
     let postgres = match &source.kind {
         config::SourceKind::Postgres(postgres) => postgres,
-        config::SourceKind::Cluster(cluster) => return coverage_of_cluster(name, cluster),
+        config::SourceKind::Cluster(cluster) => return left_out_of_cluster(name, cluster),
     };
     let mut findings = Vec::new();
     if let config::Databases::Named(names) = &postgres.databases {
@@ -170,27 +175,27 @@ fn coverage(source: &config::Source) -> Vec<Finding> {
     findings
 }
 
-fn coverage_of_cluster(name: String, cluster: &config::Cluster) -> Vec<Finding> {
+fn left_out_of_cluster(name: String, cluster: &config::Cluster) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let mut left_out = |message: String, cure: &str| findings.push(Finding::warning(&name, message).cure(cure));
+    let mut without = |message: String, cure: &str| findings.push(Finding::warning(&name, message).cure(cure));
     if !cluster.namespaces.is_empty() {
         let message =
             format!("only these namespaces, whatever else the cluster holds: {}", cluster.namespaces.join(", "));
-        left_out(message, "without `namespaces` those to come are taken, too");
+        without(message, "without `namespaces` those to come are taken, too");
     }
     if let Some(selector) = &cluster.selector {
-        left_out(format!("only objects with labels {selector}"), "without `selector` all are taken");
+        without(format!("only objects with labels {selector}"), "without `selector` all are taken");
     }
     if !cluster.include.is_empty() {
-        left_out(format!("only these kinds: {}", cluster.include.join(", ")), "without `kinds.include` all are taken");
+        without(format!("only these kinds: {}", cluster.include.join(", ")), "without `kinds.include` all are taken");
     }
     if !cluster.exclude.is_empty() {
-        left_out(format!("not these kinds: {}", cluster.exclude.join(", ")), "without `kinds.exclude` all are taken");
+        without(format!("not these kinds: {}", cluster.exclude.join(", ")), "without `kinds.exclude` all are taken");
     }
     if cluster.cluster_scoped == config::ClusterScoped::None {
         let message =
             "nothing that belongs to no namespace: no definitions, cluster roles, volumes, classes".to_owned();
-        left_out(message, "`clusterScoped: referenced` takes what the namespaces need");
+        without(message, "`clusterScoped: referenced` takes what the namespaces need");
     }
     findings.push(Finding::ok(
         name,

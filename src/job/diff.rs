@@ -13,8 +13,8 @@ use crate::job::{JobError, sources};
 use crate::model::{CaptureItem, FailureClass, Finding, Name, PartDetail, SourceFailure, StreamDetail};
 use crate::repository::{Backup, CaptureReader};
 use crate::source::Source as _;
-use crate::source::cluster::diff::{Items, ObjectsDiff, diff};
-use crate::source::cluster::{MEDIA_OBJECTS, split_objects};
+use crate::source::cluster::diff::{ObjectsDiff, diff};
+use crate::source::cluster::{Items, MEDIA_OBJECTS, split_objects};
 
 pub async fn run(request: DiffRequest, cx: &Context) -> Result<DiffReport, JobError> {
     tokio::select! {

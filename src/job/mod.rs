@@ -8,6 +8,7 @@ pub mod cat;
 pub mod check;
 mod copies;
 pub mod copy;
+mod coverage;
 pub mod diff;
 mod error;
 mod features;

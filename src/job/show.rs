@@ -5,13 +5,13 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use crate::context::Context;
-use crate::job::JobError;
 use crate::job::acting::Acting;
 use crate::job::list::{failed_level, findings, is_damaged};
 use crate::job::open::{age, catalog, from_repository, identities, now, open, select};
 use crate::job::proof::row as proof_row;
 use crate::job::signals::Signals;
 use crate::job::types::{ShowFailed, ShowReport, ShowRequest, ShowSource, ShowStream};
+use crate::job::{JobError, coverage};
 use crate::model::{Detail, FailedSource, Severity, SourceEntry, Timestamp};
 use crate::repository::{Backup, Identities, Repository, layout};
 
@@ -26,11 +26,15 @@ pub async fn run(request: ShowRequest, cx: &Context) -> Result<ShowReport, JobEr
     let identities = identities(place)?;
     let mut sources = Vec::new();
     let mut files = Vec::new();
+    let mut readers = Vec::new();
     for entry in &backup.manifest.sources {
         let detail = match &identities {
             Some(identities) => {
                 let reader = repository.open_capture(backup, entry, identities.clone()).await;
-                Some(reader.map_err(from_repository)?.detail().clone())
+                let reader = reader.map_err(from_repository)?;
+                let detail = reader.detail().clone();
+                readers.push(reader);
+                Some(detail)
             }
             None => None,
         };
@@ -39,9 +43,10 @@ pub async fn run(request: ShowRequest, cx: &Context) -> Result<ShowReport, JobEr
         }
         sources.push(source(backup, entry, detail, now));
     }
-    if request.files.is_some() && identities.is_none() {
-        return Err(JobError::refused("the files are sealed in the backup").hint("--identity FILE"));
+    if (request.files.is_some() || request.coverage) && identities.is_none() {
+        return Err(JobError::refused("what it holds is sealed in the backup").hint("--identity FILE"));
     }
+    let coverage = if request.coverage { Some(coverage::stored(backup, &readers).await?) } else { None };
     let manifest = &backup.manifest;
     let mut failed_sources = Vec::new();
     for failed in &manifest.failed_sources {
@@ -82,6 +87,7 @@ pub async fn run(request: ShowRequest, cx: &Context) -> Result<ShowReport, JobEr
         damaged: !backup.damaged().is_empty(),
         proofs: backup.proofs.iter().rev().map(|proof| proof_row(proof, now, repository.is_pinned())).collect(),
         files,
+        coverage,
         findings: findings(&catalog)
             .into_iter()
             .filter(|finding| finding.severity > Severity::Ok)

@@ -18,6 +18,8 @@ pub struct ShowRequest {
     pub backup: BackupRef,
     /// Writes the sealed files (policy, playbook) there; needs an identity. The folder is made, nothing overwritten.
     pub files: Option<PathBuf>,
+    /// Says what of the captured cluster is in none of its captures; needs an identity.
+    pub coverage: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -57,6 +59,8 @@ pub struct ShowReport {
     pub proofs: Vec<ProofRow>,
     /// Files that `--files` wrote.
     pub files: Vec<PathBuf>,
+    /// What is in no capture; null if it was not asked for.
+    pub coverage: Option<Vec<Finding>>,
     pub findings: Vec<Finding>,
 }
 

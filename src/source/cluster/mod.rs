@@ -8,6 +8,7 @@ mod discovery;
 mod failure;
 pub mod inventory;
 mod line;
+mod lines;
 mod object;
 pub mod restore;
 mod split;
@@ -16,6 +17,7 @@ pub use capture::{ClusterScoped, ClusterSource, Scope};
 pub use discover::discover;
 pub use discovery::{Discovery, Kind, ServerVersion, Unavailable};
 pub use failure::{failed, said, unexpected};
+pub use lines::{Items, Line, Lines};
 pub use object::{Gvk, ObjectRef};
 pub use split::{Document, document as split_document, objects as split_objects};
 

@@ -47,7 +47,7 @@ impl Engine {
         let begins = |word: &&str| {
             name.strip_prefix(*word).is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_alphabetic()))
         };
-        KNOWN.iter().find(|(_, words, _)| words.iter().any(|word| begins(&word))).map(|(engine, ..)| *engine)
+        KNOWN.iter().find(|(_, words, _)| words.iter().any(&begins)).map(|(engine, ..)| *engine)
     }
 
     pub fn of_port(port: u64) -> Option<Self> {

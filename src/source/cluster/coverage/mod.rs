@@ -125,8 +125,10 @@ impl Platform {
         if self.workloads.iter().any(|workload| workload.database.is_some() && service.selects(workload)) {
             return None;
         }
-        let (title, what) =
-            (format!("Service {}/{}", service.namespace, service.name), format!("leads to {engine}, by its port {port}"));
+        let (title, what) = (
+            format!("Service {}/{}", service.namespace, service.name),
+            format!("leads to {engine}, by its port {port}"),
+        );
         Some(judge(&title, &what, engine, &service.namespace, &[&service.name], readers))
     }
 
@@ -276,7 +278,15 @@ mod tests {
 
     #[test]
     fn what_is_in_no_capture_is_named() {
-        insta::assert_snapshot!(told("postgresql", &["shop"]).join("\n"), @"");
+        insta::assert_snapshot!(told("postgresql", &["shop"]).join("\n"), @r"
+        Warning namespaces: no object of these is in any capture: other
+        Ok StatefulSet shop/db: runs Postgres, by its image bitnami/postgresql:15: source pg captures it
+        Warning StatefulSet shop/mongo: runs MongoDB, by its image mongo:4.4, and is in no source
+        Warning Service shop/legacy: leads to Postgres, by its port 5432, and is in no source
+        Ok claim shop/data-db-0: is of StatefulSet shop/db, whose database a source captures
+        Warning claim shop/data-db-x: its bytes are in no capture
+        Warning claim shop/data-mongo-0: its bytes are in no capture, used by StatefulSet shop/mongo
+        ");
     }
 
     #[test]
@@ -292,7 +302,8 @@ mod tests {
             ("127.0.0.1", false),
         ] {
             let all = told(host, &[]);
-            let wanted = "Ok StatefulSet shop/db: runs Postgres, by its image bitnami/postgresql:15: source pg captures it";
+            let wanted =
+                "Ok StatefulSet shop/db: runs Postgres, by its image bitnami/postgresql:15: source pg captures it";
             assert_eq!(all.iter().any(|line| line == wanted), captured, "{host}: {all:#?}");
         }
         assert!(told("127.0.0.1", &[]).iter().any(|line| line.contains("cannot be told")));

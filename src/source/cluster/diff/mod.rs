@@ -3,15 +3,12 @@
 mod fields;
 
 use std::cmp::Ordering;
-use std::collections::VecDeque;
 
-use bytes::Bytes;
-use futures::TryStreamExt as _;
-use futures::stream::BoxStream;
 use serde::Serialize;
 
-use crate::model::{FailureClass, SourceFailure, StreamItem};
+use crate::model::SourceFailure;
 use crate::source::cluster::ObjectRef;
+use crate::source::cluster::lines::{Items, Line, Lines};
 use crate::source::cluster::restore::rules::Object;
 
 pub use fields::Change;
@@ -47,9 +44,6 @@ pub enum Difference {
     Removed,
     Changed,
 }
-
-/// The items of a stream `objects`, as [`super::split_objects`] finds them: in order, each object once, whole lines.
-pub type Items = BoxStream<'static, Result<StreamItem, SourceFailure>>;
 
 /// Both are read once, side by side.
 pub async fn diff(before: Items, after: Items) -> Result<ObjectsDiff, SourceFailure> {
@@ -106,46 +100,9 @@ impl ObjectsDiff {
     }
 }
 
-struct Line {
-    bytes: Bytes,
-    object: Object,
-}
-
-/// One object after the other.
-struct Lines {
-    items: Items,
-    ready: VecDeque<Bytes>,
-}
-
-impl Lines {
-    fn of(items: Items) -> Self {
-        Self { items, ready: VecDeque::new() }
-    }
-
-    async fn next(&mut self) -> Result<Option<Line>, SourceFailure> {
-        while self.ready.is_empty() {
-            match self.items.try_next().await? {
-                None => return Ok(None),
-                Some(StreamItem::Bytes(bytes)) => {
-                    let mut from = 0;
-                    for end in memchr::memchr_iter(b'\n', &bytes) {
-                        self.ready.push_back(bytes.slice(from..end));
-                        from = end + 1;
-                    }
-                }
-                Some(StreamItem::Part(_) | StreamItem::PartEnd { .. }) => {}
-            }
-        }
-        let Some(bytes) = self.ready.pop_front() else { return Ok(None) };
-        let object = Object::parse(&bytes).map_err(|malformed| {
-            SourceFailure::new(FailureClass::Damaged, "stream objects", format!("holds what is no object: {malformed}"))
-        })?;
-        Ok(Some(Line { bytes, object }))
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
     use futures::StreamExt as _;
     use futures::stream;
 
