@@ -5,6 +5,7 @@ pub mod coverage;
 pub mod diff;
 mod discover;
 mod discovery;
+pub mod export;
 mod failure;
 pub mod inventory;
 mod line;

@@ -154,3 +154,55 @@ async fn what_cannot_be_done_yet_or_at_all_is_refused_in_words() {
         local.run(&["check"]).exits(2).says(words);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_exported_is_taken_by_kubectl_and_is_the_same() {
+    let server = shared().await;
+    let (name, other) = (server.namespace("exported").await, server.namespace("applied").await);
+    let inside = |namespace: &str| format!("/api/v1/namespaces/{namespace}");
+    let data = json!({
+        "yes": "yes", "octal": "0123", "float": "1e3", "time": "12:30:00", "null": "null", "tilde": "~", "empty": "",
+        "lines": "a: 1\n  b: |\n\tx\n\n", "space": "  x ", "colon": "a: b # c", "quote": "\"'\\", "uni": "\u{e4}\u{2028}\u{1f600}\u{7f}",
+    });
+    let map = json!({"metadata": {"name": "nasty"}, "data": data});
+    server.create(&format!("{}/configmaps", inside(&name)), &map).await;
+    let secret = json!({"metadata": {"name": "s"}, "stringData": {"a": "b"}});
+    server.create(&format!("{}/secrets", inside(&name)), &secret).await;
+    let service = json!({"metadata": {"name": "web"}, "spec": {"selector": {"app": "web"}, "ports": [{"port": 80}]}});
+    server.create(&format!("{}/services", inside(&name)), &service).await;
+    let deployment = json!({
+        "metadata": {"name": "web"},
+        "spec": {"replicas": 1, "selector": {"matchLabels": {"app": "web"}}, "template": {
+            "metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "web", "image": "web:1", "resources": {"limits": {"cpu": "0.5"}}}]}}},
+    });
+    server.create(&format!("/apis/apps/v1/namespaces/{name}/deployments"), &deployment).await;
+    let pods = format!("{}/pods", inside(&name));
+    server.until(|| async { server.get(&pods).await["items"].as_array().unwrap().first().cloned() }).await;
+
+    let local = local(server, &format!("namespaces: [{name}]"));
+    local.backup_on(&local.repo());
+    let yaml = local.run(&["cat", "latest", "cluster", "objects", "--as", "yaml", "--namespace", &name]).exits(0).out;
+    for unwanted in ["resourceVersion", "managedFields", "\nstatus:", "clusterIP:", "kind: Pod\n", "kind: ReplicaSet\n"]
+    {
+        assert!(!yaml.contains(unwanted), "{unwanted} in\n{yaml}");
+    }
+    assert!(yaml.contains("# left out: Pod.v1") && yaml.contains("# left out: ConfigMap.v1"), "{yaml}");
+    let file = local.path("exported.yaml");
+    std::fs::write(&file, yaml.replace(&format!("namespace: {name}\n"), &format!("namespace: {other}\n"))).unwrap();
+    server.kubectl(&["apply", "--dry-run=server", "-f", file.to_str().unwrap()]);
+    server.kubectl(&["apply", "-f", file.to_str().unwrap()]);
+    assert_eq!(server.get(&format!("{}/configmaps/nasty", inside(&other))).await["data"], data);
+    assert_eq!(server.get(&format!("{}/secrets/s", inside(&other))).await["data"], json!({"a": "Yg=="}));
+    let specs = [&name, &other].map(|namespace| format!("/apis/apps/v1/namespaces/{namespace}/deployments/web"));
+    assert_eq!(server.get(&specs[1]).await["spec"], server.get(&specs[0]).await["spec"]);
+
+    let one =
+        local.run(&["cat", "latest", "cluster", "objects", "--as", "yaml", "--object", "deployment/web"]).exits(0).out;
+    assert!(one.matches("---").count() == 1 && one.contains("kind: Deployment"), "{one}");
+    local
+        .run(&["cat", "latest", "cluster", "objects", "--as", "yaml", "--object", "deployment/none"])
+        .exits(5)
+        .says("no such object");
+    local.run(&["cat", "latest", "cluster", "inventory", "--as", "yaml"]).exits(2).says("holds no objects");
+    local.run(&["cat", "latest", "cluster", "objects", "--object", "deployment/web"]).exits(2);
+}
