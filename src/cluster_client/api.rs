@@ -28,6 +28,10 @@ pub struct Call {
     /// From the server's root on, with the query: `/api/v1/namespaces/shop/pods?limit=500`.
     pub path: String,
     pub body: Option<Bytes>,
+    /// The `Accept` header, where plain JSON is not what is wanted.
+    pub accept: Option<&'static str>,
+    /// A longer answer is not read to its end: [`ClusterError::TooLarge`].
+    pub most_bytes: usize,
 }
 
 /// What the server said, whatever it said: 404, 409 and 422 are answers.
@@ -52,6 +56,9 @@ pub enum ClusterError {
     /// 401: the token has expired, or the certificate is of nobody it knows.
     #[error("{server} does not know who we are: {message}")]
     Unauthenticated { server: String, message: String },
+    /// More than the call's `most_bytes`: whoever asked asks for less at a time.
+    #[error("{server} answers with more than {most_bytes} bytes")]
+    TooLarge { server: String, most_bytes: usize },
     /// Stopped by a person or a signal.
     #[error("interrupted")]
     Cancelled,
@@ -69,13 +76,16 @@ pub trait Api: Send + Sync {
     async fn call(&self, call: Call) -> Result<Answer, ClusterError>;
 }
 
+/// No single object comes near it: etcd refuses more than 1.5 MiB.
+const MOST_BYTES: usize = 64 << 20;
+
 impl Call {
     pub fn get(path: impl Into<String>) -> Self {
-        Self { method: Method::Get, path: path.into(), body: None }
+        Self { method: Method::Get, path: path.into(), body: None, accept: None, most_bytes: MOST_BYTES }
     }
 
     pub fn send(method: Method, path: impl Into<String>, body: impl Into<Bytes>) -> Self {
-        Self { method, path: path.into(), body: Some(body.into()) }
+        Self { method, body: Some(body.into()), ..Self::get(path) }
     }
 }
 

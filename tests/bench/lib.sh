@@ -31,6 +31,10 @@ minio=$cache/minio-20260212201848
 minio_admin=$cache/minio-admin-3.0.109
 objects=$cache/minio-objects-7.0.91
 gcs=$cache/fake-gcs-server-1.56.1
+# A Kubernetes control plane, and the controller that gives addresses to Services of type LoadBalancer.
+kubernetes_version=1.35.4
+kb=$cache/kb-all-$kubernetes_version
+kb_lb=$cache/kb-lb-$kubernetes_version
 weed_version=4.48
 moto_version=5.2.5
 stores_venv=$tools_dir/stores-venv

@@ -13,6 +13,17 @@ pub struct Discovery {
     pub version: ServerVersion,
     /// Sorted by group, version, kind. Subresources are not here.
     pub kinds: Vec<Kind>,
+    /// Versions of groups that are registered, and did not answer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unavailable: Vec<Unavailable>,
+}
+
+/// A version of a group whose own API server is down.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unavailable {
+    pub group: String,
+    pub version: String,
+    pub reason: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,7 +48,7 @@ pub struct Kind {
     pub verbs: Vec<String>,
     /// The version that the server prefers of this kind: the one that is captured.
     pub preferred: bool,
-    /// Of the list that was read; none if it was not captured.
+    /// Of the list that was read, opaque; none if it was not captured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resource_version: Option<String>,
     /// How many were captured.

@@ -1,10 +1,14 @@
 //! The objects of a Kubernetes cluster: capture, and their restore.
 
+mod discover;
 mod discovery;
+mod failure;
 mod object;
 pub mod restore;
 
-pub use discovery::{Discovery, Kind, ServerVersion};
+pub use discover::discover;
+pub use discovery::{Discovery, Kind, ServerVersion, Unavailable};
+pub use failure::{failed, said, unexpected};
 pub use object::{Gvk, ObjectRef};
 
 /// Media type of the stream `objects`: one object a line, `apiVersion` and `kind` first, sorted by group, version and

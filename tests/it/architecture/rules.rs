@@ -78,7 +78,7 @@ pub const CRATES: [(&str, &[&str]); 41] = [
     // In `load/spool.rs`: free space, and whose a left folder is.
     ("rustix", &["store/", "exec/", "sandbox/", "job/", "secret.rs", "source/postgres/load/spool.rs"]),
     ("reqwest", &["store/http.rs", "store/minio/", "store/gcs/"]),
-    ("rustls", &["source/", "store/http.rs", "store/silence.rs", "store/s3/"]),
+    ("rustls", &["source/", "cluster_client/", "store/http.rs", "store/silence.rs", "store/s3/"]),
     // The crate `rust-s3` calls itself `s3`.
     ("rust_s3", &[]),
     ("s3", &["store/minio/"]),
@@ -90,7 +90,7 @@ pub const CRATES: [(&str, &[&str]); 41] = [
     ("tempfile", &["source/", "sandbox/", "job/", "store/local/tests.rs"]),
     (
         "tokio",
-        &["store/", "repository/", "source/", "verify/", "sandbox/", "exec/", "job/", "cli/", "clock.rs", "work.rs"],
+        &["store/", "repository/", "source/", "verify/", "sandbox/", "exec/", "job/", "cli/", "clock.rs", "work.rs", "cluster_client/"],
     ),
     ("tokio_postgres", &["source/postgres/", "sandbox/"]),
     ("tokio_postgres_rustls", &["source/postgres/"]),

@@ -1,6 +1,7 @@
-//! Real object stores on loopback ports. Each is ready when it stores an object, and vanishes with the tests.
+//! Real servers on loopback ports. Each is ready when it does what it is there for, and vanishes with the tests.
 
 pub mod gcs;
+pub mod kubernetes;
 pub mod minio;
 pub mod moto;
 pub mod place;
