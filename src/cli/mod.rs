@@ -15,6 +15,7 @@ mod human;
 mod init;
 mod keys;
 mod list;
+mod objects;
 mod output;
 mod place;
 mod plan;

@@ -6,8 +6,9 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::cluster_client::{Answer, Api, Call, ClusterError};
+use crate::cluster_client::{Answer, Api, Call};
 use crate::model::{FailureClass, SourceFailure};
+use crate::source::cluster::{failed, unexpected};
 
 /// Objects of one page of a list: with 1 MiB each they still fit into memory.
 const PAGE: usize = 100;
@@ -38,30 +39,6 @@ pub(super) fn reason(answer: &Answer) -> String {
     serde_json::from_slice::<Status>(&answer.body).map(|status| status.reason).unwrap_or_default()
 }
 
-/// No answer at all, as the error of a source.
-pub(super) fn no_answer(error: ClusterError, api: &dyn Api) -> SourceFailure {
-    let (class, cure) = match &error {
-        ClusterError::Configuration { cure, .. } => (FailureClass::Configuration, Some(cure.clone())),
-        ClusterError::Unreachable { .. } => (FailureClass::Unreachable, None),
-        ClusterError::Unauthenticated { .. } => {
-            (FailureClass::Authentication, Some("log in again, or get a new token for that context".to_owned()))
-        }
-        ClusterError::Cancelled => (FailureClass::Cancelled, None),
-    };
-    SourceFailure { cure, ..SourceFailure::new(class, api.subject(), error.to_string()) }
-}
-
-/// An answer that is neither what was asked for nor "there is none".
-fn refused(api: &dyn Api, path: &str, answer: &Answer) -> SourceFailure {
-    let class = match answer.status {
-        401 => FailureClass::Authentication,
-        403 => FailureClass::Permission,
-        _ => FailureClass::ToolFailed,
-    };
-    let path = path.split('?').next().unwrap_or(path);
-    SourceFailure::new(class, api.subject(), format!("GET {path}: {}", message(answer)))
-}
-
 /// An answer that does not parse.
 fn garbled(api: &dyn Api, path: &str, error: &serde_json::Error) -> SourceFailure {
     SourceFailure::new(FailureClass::ToolFailed, api.subject(), format!("GET {path}: the answer is no JSON: {error}"))
@@ -69,11 +46,11 @@ fn garbled(api: &dyn Api, path: &str, error: &serde_json::Error) -> SourceFailur
 
 /// The object at that path; None if there is none, or its kind is not served.
 pub(super) async fn get(api: &dyn Api, path: &str) -> Result<Option<Value>, SourceFailure> {
-    let answer = api.call(Call::get(path)).await.map_err(|error| no_answer(error, api))?;
+    let answer = api.call(Call::get(path)).await.map_err(failed)?;
     match answer.status {
         404 => Ok(None),
         _ if answer.ok() => serde_json::from_slice(&answer.body).map(Some).map_err(|error| garbled(api, path, &error)),
-        _ => Err(refused(api, path, &answer)),
+        _ => Err(unexpected(&api.subject(), &format!("GET {path}"), &answer)),
     }
 }
 
@@ -104,7 +81,7 @@ pub(super) async fn each(
             "" => format!("{collection}?limit={PAGE}"),
             token => format!("{collection}?limit={PAGE}&continue={token}"),
         };
-        let answer = api.call(Call::get(path)).await.map_err(|error| no_answer(error, api))?;
+        let answer = api.call(Call::get(path)).await.map_err(failed)?;
         match answer.status {
             404 => return Ok(()),
             // The token is too old: from the beginning again. Whoever takes an object twice sees it as it is now.
@@ -114,7 +91,7 @@ pub(super) async fn each(
                 continue;
             }
             _ if answer.ok() => {}
-            _ => return Err(refused(api, collection, &answer)),
+            _ => return Err(unexpected(&api.subject(), &format!("GET {collection}"), &answer)),
         }
         let page: Page<'_> =
             serde_json::from_slice(&answer.body).map_err(|error| garbled(api, collection, &error))?;

@@ -107,6 +107,9 @@ impl<'a> Loader<'a> {
                 object.reason = Some("not reached".into());
             }
         }
+        for number in std::mem::take(&mut *locked(&self.held_back)) {
+            done.objects[number].notes.push("is held back until the same command ran to its end".into());
+        }
         done
     }
 

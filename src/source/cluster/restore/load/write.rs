@@ -4,7 +4,8 @@ use serde_json::Value;
 
 use crate::cluster_client::{Answer, Call, ClusterError, Method};
 use crate::model::SourceFailure;
-use crate::source::cluster::restore::client::{get, message, no_answer, patience, reason};
+use crate::source::cluster::failed;
+use crate::source::cluster::restore::client::{get, message, patience, reason};
 use crate::source::cluster::restore::load::{Job, Loader, Written, locked, patch};
 use crate::source::cluster::restore::options::Mode;
 use crate::source::cluster::restore::outcome::Outcome;
@@ -36,7 +37,7 @@ impl Loader<'_> {
         let answer = match self.api.call(call).await {
             Ok(answer) => answer,
             Err(ClusterError::Unreachable { message, .. }) => return Ok(Sent::Unknown(message)),
-            Err(error) => return Err(no_answer(error, self.api)),
+            Err(error) => return Err(failed(error)),
         };
         Ok(match answer.status {
             200..300 => Sent::Done(serde_json::from_slice(&answer.body).unwrap_or_default()),
