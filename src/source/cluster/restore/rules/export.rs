@@ -2,13 +2,14 @@
 
 use serde_json::Value;
 
+use super::draft::Draft;
+use super::fields::{self, Keep};
 use crate::source::cluster::Gvk;
 
-/// The object without what a server writes by itself, ready for `kubectl apply`.
-pub fn clean_for_export(mut value: Value, gvk: &Gvk) -> Value {
-    let _ = gvk;
-    if let Value::Object(top) = &mut value {
-        top.remove("status");
-    }
-    value
+/// The object without what a server writes by itself, ready for `kubectl apply`. Nothing is mapped or held back; a
+/// claim does not name its volume, since nobody knows here whether that exists.
+pub fn clean_for_export(value: Value, gvk: &Gvk) -> Value {
+    let mut draft = Draft::new(value);
+    fields::clear(&mut draft, gvk, Keep::default());
+    draft.value
 }

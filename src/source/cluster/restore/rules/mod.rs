@@ -3,24 +3,32 @@
 //! Pure: nothing here asks a server or a clock. Where a rule is not that of the field's own tools, `docs/decisions`
 //! says why.
 
+mod account_token;
 mod difference;
+mod draft;
 mod export;
+mod fields;
 mod immutable;
 mod index;
+mod noise;
 mod object;
 mod options;
 mod prepare;
 mod selector;
 mod skip;
+#[cfg(test)]
+mod tests;
 mod tier;
+mod volume;
 
 pub use difference::differences;
+pub use draft::{Note, Weight};
 pub use export::clean_for_export;
 pub use immutable::immutable;
 pub use index::Index;
 pub use object::{Malformed, Object, Owner};
 pub use options::{ObjectSelector, Patch, Rules};
-pub use prepare::{Note, Prepared, Release, Weight, prepare};
+pub use prepare::{Prepared, Release, prepare};
 pub use selector::{LabelSelector, SelectorError};
 pub use skip::{Skip, skip};
 pub use tier::{Tier, UnknownTier, tier};

@@ -156,3 +156,64 @@ fn checked(part: &str, value: &str) -> Result<String, SelectorError> {
     }
     Ok(value.to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::json;
+
+    use super::*;
+
+    #[rstest]
+    #[case("app=web", true)]
+    #[case("app==web", true)]
+    #[case(" app = web , env != prod ", true)]
+    #[case("app!=web", false)]
+    #[case("env!=prod", true)]
+    #[case("missing!=x", true)]
+    #[case("env in (dev, test)", true)]
+    #[case("env in (prod)", false)]
+    #[case("missing in (a)", false)]
+    #[case("env notin (prod, stage)", true)]
+    #[case("env notin (dev)", false)]
+    #[case("missing notin (a)", true)]
+    #[case("app", true)]
+    #[case("missing", false)]
+    #[case("!missing", true)]
+    #[case("!app", false)]
+    #[case("app=web,!app", false)]
+    #[case("empty=", true)]
+    #[case("app=", false)]
+    #[case("app.kubernetes.io/part-of in (shop,store),env", true)]
+    fn as_kubectl_does(#[case] selector: &str, #[case] wanted: bool) {
+        let labels = json!({"app": "web", "env": "dev", "empty": "", "app.kubernetes.io/part-of": "shop"});
+        let selector: LabelSelector = selector.parse().unwrap();
+        assert_eq!(selector.matches_object(&json!({"metadata": {"labels": labels}})), wanted);
+        let labels = serde_json::from_value(labels).unwrap();
+        assert_eq!(selector.matches(&labels), wanted);
+    }
+
+    #[rstest]
+    #[case("")]
+    #[case("a=b,,c=d")]
+    #[case("a in (b")]
+    #[case("a in b)")]
+    #[case("a in ((b))")]
+    #[case("a on (b)")]
+    #[case("in (b)")]
+    #[case("a b=c")]
+    #[case("!")]
+    #[case("=x")]
+    #[case("a=b=c")]
+    #[case("a=b c")]
+    fn what_is_none_is_refused(#[case] selector: &str) {
+        assert!(selector.parse::<LabelSelector>().is_err());
+    }
+
+    #[test]
+    fn an_object_without_labels_has_none() {
+        let selector: LabelSelector = "!app".parse().unwrap();
+        assert!(selector.matches_object(&json!({"metadata": {}})));
+        assert!(selector.matches_object(&json!({})));
+    }
+}

@@ -1,0 +1,31 @@
+//! Service accounts and their tokens.
+
+use serde_json::Value;
+
+use super::super::account_token;
+use super::super::draft::Draft;
+
+/// Tokens that a controller made are not restored, so the account must not name them.
+pub(super) fn clear_account(draft: &mut Draft) {
+    let name = draft.text("/metadata/name").unwrap_or_default().to_owned();
+    let Some(secrets) = draft.list_mut("/secrets") else { return };
+    secrets.retain(|entry| {
+        let secret = entry.get("name").and_then(Value::as_str);
+        !secret.is_some_and(|secret| account_token::is_generated(&name, secret))
+    });
+    if secrets.is_empty() {
+        draft.take("", "secrets");
+    }
+}
+
+/// A token that a person asked for: the server fills it for the new account.
+pub(super) fn clear_token(draft: &mut Draft) {
+    if draft.text("/type") != Some(account_token::TYPE) {
+        return;
+    }
+    draft.take("/metadata/annotations", "kubernetes.io/service-account.uid");
+    let taken = ["token", "ca.crt", "namespace"].map(|key| draft.take("/data", key));
+    if taken.iter().any(Option::is_some) {
+        draft.changed("/data", "the server signs a new token: whoever holds the old one must get it");
+    }
+}

@@ -1,0 +1,45 @@
+//! Fields that belong to the old cluster, kind by kind: the rules that need nobody's wishes.
+
+mod apis;
+mod claims;
+mod identity;
+mod jobs;
+mod metadata;
+mod pods;
+mod services;
+#[cfg(test)]
+mod tests;
+
+use super::draft::Draft;
+use crate::source::cluster::Gvk;
+
+/// What decides a field besides the object itself.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Keep {
+    /// Node ports that the old server chose, too.
+    pub node_ports: bool,
+    /// The volume that a claim names: it is restored.
+    pub volume: bool,
+}
+
+/// Takes out of the object what only meant something where it was captured.
+pub(super) fn clear(draft: &mut Draft, gvk: &Gvk, keep: Keep) {
+    match (gvk.group.as_str(), gvk.kind.as_str()) {
+        ("", "Service") => services::clear(draft, keep.node_ports),
+        ("", "PersistentVolume") => claims::clear_volume(draft),
+        ("", "PersistentVolumeClaim") => claims::clear_claim(draft, keep.volume),
+        ("", "Pod") => pods::clear(draft),
+        ("batch", "Job") => jobs::clear(draft),
+        ("", "ServiceAccount") => identity::clear_account(draft),
+        ("", "Secret") => identity::clear_token(draft),
+        ("apiextensions.k8s.io", "CustomResourceDefinition") if gvk.version == "v1" => apis::clear_definition(draft),
+        ("admissionregistration.k8s.io", "MutatingWebhookConfiguration" | "ValidatingWebhookConfiguration")
+            if gvk.version == "v1" =>
+        {
+            apis::clear_webhooks(draft)
+        }
+        _ => {}
+    }
+    // Last: whether a port was set by hand is told by `managedFields`.
+    metadata::clear(draft);
+}

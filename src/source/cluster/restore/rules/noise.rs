@@ -1,0 +1,30 @@
+//! What controllers of the target write into restored objects, and so is never compared.
+
+use serde_json::Value;
+
+/// Annotations that a controller keeps for itself.
+const ANNOTATIONS: [&str; 9] = [
+    "control-plane.alpha.kubernetes.io/leader",
+    "deployment.kubernetes.io/desired-replicas",
+    "deployment.kubernetes.io/max-replicas",
+    "deployment.kubernetes.io/revision",
+    "deprecated.daemonset.template.generation",
+    "endpoints.kubernetes.io/last-change-trigger-time",
+    "kubectl.kubernetes.io/last-applied-configuration",
+    "cloud.google.com/neg-status",
+    "pv.kubernetes.io/migrated-to",
+];
+
+/// cert-manager writes the authority of what carries one of these.
+const INJECTED: [&str; 3] =
+    ["cert-manager.io/inject-ca-from", "cert-manager.io/inject-ca-from-secret", "cert-manager.io/inject-apiserver-ca"];
+
+pub(super) fn is_annotation(key: &str) -> bool {
+    ANNOTATIONS.contains(&key)
+}
+
+/// Whether the field `caBundle` is not the object's own.
+pub(super) fn injects_authority(object: &Value) -> bool {
+    let annotations = object.pointer("/metadata/annotations");
+    annotations.is_some_and(|annotations| INJECTED.iter().any(|key| annotations.get(key).is_some()))
+}
