@@ -27,7 +27,7 @@ pub enum Plan {
         "lifeboat plan restore latest -f policy.yaml --identity id.txt --source postgres --to postgres://postgres@localhost/shop",
         &[Exit::Damaged, Exit::Blocked, Exit::Missing, Exit::Refused],
     ))]
-    Restore(RestoreWhat),
+    Restore(Box<RestoreWhat>),
 }
 
 /// What the plan of a restore is asked.

@@ -19,7 +19,8 @@ pub(super) async fn find(settings: &Settings) -> Result<Found, ClusterError> {
     };
     let known: Vec<&str> = kubeconfig.contexts.iter().map(|context| context.name.as_str()).collect();
     let there_are = if known.is_empty() { "it has none".to_owned() } else { format!("it has: {}", known.join(", ")) };
-    let wanted = settings.context.clone().or_else(|| kubeconfig.current_context.clone()).filter(|name| !name.is_empty());
+    let wanted =
+        settings.context.clone().or_else(|| kubeconfig.current_context.clone()).filter(|name| !name.is_empty());
     let Some(context) = wanted else {
         return Err(configuration(
             format!("{origin} names no current context"),
@@ -67,7 +68,8 @@ fn in_cluster(settings: &Settings) -> Result<Found, ClusterError> {
         return Err(configuration(nowhere, cure));
     }
     if let Some(context) = &settings.context {
-        let message = format!("context `{context}` is asked for, but there is no kubeconfig, only the pod's own account");
+        let message =
+            format!("context `{context}` is asked for, but there is no kubeconfig, only the pod's own account");
         return Err(configuration(message, "leave `cluster.context` out, or mount a kubeconfig"));
     }
     let config = Config::incluster().map_err(|error| {
@@ -81,10 +83,13 @@ fn in_cluster(settings: &Settings) -> Result<Found, ClusterError> {
 fn unusable(what: &str, error: &KubeconfigError) -> ClusterError {
     let cure = "kubectl config view shows whether it is whole";
     match error {
-        KubeconfigError::Parse(_) => configuration(format!("{what} is not a kubeconfig: its YAML does not parse"), cure),
-        KubeconfigError::ReadConfig(error, path) => {
-            configuration(format!("{what} cannot be read: {}: {error}", path.display()), "see whether the file is there, and whose it is")
+        KubeconfigError::Parse(_) => {
+            configuration(format!("{what} is not a kubeconfig: its YAML does not parse"), cure)
         }
+        KubeconfigError::ReadConfig(error, path) => configuration(
+            format!("{what} cannot be read: {}: {error}", path.display()),
+            "see whether the file is there, and whose it is",
+        ),
         error => configuration(format!("{what} cannot be used: {error}"), cure),
     }
 }

@@ -30,13 +30,19 @@ fn certificate(server: &str, said: &str) -> ClusterError {
     }
     if said.contains("NotValidForName") {
         let message = format!("{server} shows a certificate for another name: {said}");
-        return configuration(message, "use an address that the certificate names, or tls-server-name in the kubeconfig");
+        return configuration(
+            message,
+            "use an address that the certificate names, or tls-server-name in the kubeconfig",
+        );
     }
     if said.contains("Expired") {
         let message = format!("{server} shows a certificate that has expired, or this machine's clock is wrong");
         return configuration(message, "renew the server's certificate, or set the clock");
     }
-    configuration(format!("{server} shows a certificate that is not believed: {said}"), "see the cluster's own kubeconfig")
+    configuration(
+        format!("{server} shows a certificate that is not believed: {said}"),
+        "see the cluster's own kubeconfig",
+    )
 }
 
 /// What a plugin printed may be a token: only what it said on standard error is repeated, and not much of it.
@@ -47,11 +53,15 @@ pub(super) fn credentials(error: &kube::client::AuthError) -> ClusterError {
         AuthError::AuthExecRun { cmd, out } => {
             let said = String::from_utf8_lossy(&out.stderr);
             let said: String = said.trim().chars().take(300).collect();
-            configuration(format!("the credential plugin `{cmd}` of the kubeconfig failed ({}): {said}", out.status), cure)
+            configuration(
+                format!("the credential plugin `{cmd}` of the kubeconfig failed ({}): {said}", out.status),
+                cure,
+            )
         }
-        AuthError::AuthExecStart(error) => {
-            configuration(format!("the credential plugin of the kubeconfig cannot be started: {error}"), "install it, or put it on PATH")
-        }
+        AuthError::AuthExecStart(error) => configuration(
+            format!("the credential plugin of the kubeconfig cannot be started: {error}"),
+            "install it, or put it on PATH",
+        ),
         AuthError::AuthExecParse(_) | AuthError::ParseTokenKey(_) => {
             configuration("the credential plugin of the kubeconfig printed something else than credentials", cure)
         }

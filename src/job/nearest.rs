@@ -223,7 +223,8 @@ async fn check_present(
 pub(in crate::job) async fn check_opened(found: &Nearest, place: &Place, cx: &Context) -> Result<(), JobError> {
     let Nearest { repository, backup, entry, .. } = found;
     let identities = Some(required_identities(place)?);
-    check(&Request { repository, backup, level: Level::Opened, sample: None, identities, rehearsal: None }, entry, cx).await
+    check(&Request { repository, backup, level: Level::Opened, sample: None, identities, rehearsal: None }, entry, cx)
+        .await
 }
 
 async fn check(request: &Request<'_>, entry: &SourceEntry, cx: &Context) -> Result<(), JobError> {

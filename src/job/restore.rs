@@ -118,12 +118,7 @@ fn fits(request: &RestoreRequest, found: &Nearest, chosen: &Chosen) -> Result<()
     Err(JobError::usage(format!("source {source} is of kind {kind}, and `--to` names a {}", chosen.kind)).hint(cure))
 }
 
-async fn look(
-    request: &RestoreRequest,
-    found: &Nearest,
-    chosen: &Chosen,
-    cx: &Context,
-) -> Result<Preflight, JobError> {
+async fn look(request: &RestoreRequest, found: &Nearest, chosen: &Chosen, cx: &Context) -> Result<Preflight, JobError> {
     if !chosen.beside {
         check_opened(found, &request.place, cx).await?;
     }

@@ -172,9 +172,7 @@ fn rules(asked: &ObjectsAsked, namespace: Option<&str>) -> Result<Rules, JobErro
 
 fn options(asked: &ObjectsAsked, namespace: Option<&str>, mode: objects::Mode) -> Result<Options, JobError> {
     let tier = |option: &str, text: &Option<String>, default: Tier| match text {
-        Some(text) => {
-            text.parse::<Tier>().map_err(|error| JobError::usage(format!("{option} {text}")).because(error))
-        }
+        Some(text) => text.parse::<Tier>().map_err(|error| JobError::usage(format!("{option} {text}")).because(error)),
         None => Ok(default),
     };
     let (from, through) =

@@ -50,7 +50,16 @@ struct Found {
 impl Found {
     fn add(&mut self, gvk: Gvk, resource: String, namespaced: bool, verbs: Vec<String>) {
         let preferred = self.seen.insert((gvk.group.clone(), gvk.kind.clone()));
-        self.kinds.push(Kind { gvk, resource, namespaced, verbs, preferred, resource_version: None, objects: 0, reason: None });
+        self.kinds.push(Kind {
+            gvk,
+            resource,
+            namespaced,
+            verbs,
+            preferred,
+            resource_version: None,
+            objects: 0,
+            reason: None,
+        });
     }
 
     /// Versions come in the order of the server's preference.
@@ -64,11 +73,17 @@ impl Found {
                     self.unavailable.push(Unavailable { group, version, reason });
                 }
                 for resource in version.resources {
-                    let Some(kind) = resource.response_kind.map(|kind| kind.kind).filter(|kind| !kind.is_empty()) else {
+                    let Some(kind) = resource.response_kind.map(|kind| kind.kind).filter(|kind| !kind.is_empty())
+                    else {
                         continue;
                     };
                     let (group, version) = (group.metadata.name.clone(), version.version.clone());
-                    self.add(Gvk { group, version, kind }, resource.resource, resource.scope == "Namespaced", resource.verbs);
+                    self.add(
+                        Gvk { group, version, kind },
+                        resource.resource,
+                        resource.scope == "Namespaced",
+                        resource.verbs,
+                    );
                 }
             }
         }
@@ -122,7 +137,8 @@ async fn get(api: &dyn Api, path: &str) -> Result<Answer, SourceFailure> {
 fn parse<T: DeserializeOwned>(api: &dyn Api, answer: &Answer, path: &str) -> Result<T, SourceFailure> {
     serde_json::from_slice(&answer.body).map_err(|error| {
         let message = format!("{path} is not what an API server says there: {error}");
-        SourceFailure::new(FailureClass::ToolFailed, api.subject(), message).cure("see whether the address is that of a Kubernetes API server")
+        SourceFailure::new(FailureClass::ToolFailed, api.subject(), message)
+            .cure("see whether the address is that of a Kubernetes API server")
     })
 }
 

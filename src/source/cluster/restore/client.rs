@@ -55,11 +55,11 @@ pub(super) async fn get(api: &dyn Api, path: &str) -> Result<Option<Value>, Sour
 }
 
 #[derive(Deserialize)]
-struct Page<'a> {
+struct Page {
     #[serde(default)]
     metadata: PageMetadata,
-    #[serde(borrow, default)]
-    items: Option<Vec<&'a RawValue>>,
+    #[serde(default)]
+    items: Option<Vec<Box<RawValue>>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -68,51 +68,62 @@ struct PageMetadata {
     token: Option<String>,
 }
 
-/// Every object of a collection, page by page, as JSON text. A kind that is not served has none.
-pub(super) async fn each(
-    api: &dyn Api,
-    collection: &str,
-    mut take: impl AsyncFnMut(&str) -> Result<(), SourceFailure>,
-) -> Result<(), SourceFailure> {
-    let mut token = String::new();
-    let mut begun_again = 0;
-    loop {
-        let path = match token.as_str() {
-            "" => format!("{collection}?limit={PAGE}"),
-            token => format!("{collection}?limit={PAGE}&continue={token}"),
-        };
-        let answer = api.call(Call::get(path)).await.map_err(failed)?;
-        match answer.status {
-            404 => return Ok(()),
-            // The token is too old: from the beginning again. Whoever takes an object twice sees it as it is now.
-            410 if !token.is_empty() && begun_again < MAX_AGAIN => {
-                begun_again += 1;
-                token.clear();
-                continue;
+/// A collection, page by page. A kind that is not served has none.
+pub(super) struct Pages<'a> {
+    api: &'a dyn Api,
+    collection: String,
+    /// Of the next page; None after the last one.
+    token: Option<String>,
+    begun_again: u32,
+}
+
+impl<'a> Pages<'a> {
+    pub fn new(api: &'a dyn Api, collection: impl Into<String>) -> Self {
+        Self { api, collection: collection.into(), token: Some(String::new()), begun_again: 0 }
+    }
+
+    /// The objects of the next page as JSON text; None after the last one. One object may come twice: whoever takes it
+    /// again sees it as it is now.
+    pub async fn next(&mut self) -> Result<Option<Vec<Box<RawValue>>>, SourceFailure> {
+        while let Some(token) = &self.token {
+            let path = match token.as_str() {
+                "" => format!("{}?limit={PAGE}", self.collection),
+                token => format!("{}?limit={PAGE}&continue={}", self.collection, encoded(token)),
+            };
+            let answer = self.api.call(Call::get(path)).await.map_err(failed)?;
+            match answer.status {
+                404 => break,
+                // The token is too old: from the beginning again.
+                410 if !token.is_empty() && self.begun_again < MAX_AGAIN => {
+                    self.begun_again += 1;
+                    self.token = Some(String::new());
+                    continue;
+                }
+                _ if answer.ok() => {}
+                _ => {
+                    let doing = format!("GET {}", self.collection);
+                    return Err(unexpected(&self.api.subject(), &doing, &answer));
+                }
             }
-            _ if answer.ok() => {}
-            _ => return Err(unexpected(&api.subject(), &format!("GET {collection}"), &answer)),
+            let page: Page =
+                serde_json::from_slice(&answer.body).map_err(|error| garbled(self.api, &self.collection, &error))?;
+            self.token = page.metadata.token.filter(|token| !token.is_empty());
+            return Ok(Some(page.items.unwrap_or_default()));
         }
-        let page: Page<'_> =
-            serde_json::from_slice(&answer.body).map_err(|error| garbled(api, collection, &error))?;
-        for item in page.items.unwrap_or_default() {
-            take(item.get()).await?;
-        }
-        match page.metadata.token.filter(|token| !token.is_empty()) {
-            Some(next) => token = encoded(&next),
-            None => return Ok(()),
-        }
+        self.token = None;
+        Ok(None)
     }
 }
 
 /// The whole of a small collection.
 pub(super) async fn all(api: &dyn Api, collection: &str) -> Result<Vec<Value>, SourceFailure> {
     let mut items = Vec::new();
-    each(api, collection, async |text| {
-        items.push(serde_json::from_str(text).map_err(|error| garbled(api, collection, &error))?);
-        Ok(())
-    })
-    .await?;
+    let mut pages = Pages::new(api, collection);
+    while let Some(page) = pages.next().await? {
+        for item in page {
+            items.push(serde_json::from_str(item.get()).map_err(|error| garbled(api, collection, &error))?);
+        }
+    }
     Ok(items)
 }
 

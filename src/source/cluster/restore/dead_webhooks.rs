@@ -61,7 +61,8 @@ async fn problem(may: &mut Permitted<'_>, service: &(String, String)) -> Result<
         return Ok(None);
     }
     let slices = may.all(&format!("/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices")).await?;
-    let of_it = slices.iter().filter(|slice| slice["metadata"]["labels"]["kubernetes.io/service-name"] == name.as_str());
+    let of_it =
+        slices.iter().filter(|slice| slice["metadata"]["labels"]["kubernetes.io/service-name"] == name.as_str());
     let mut endpoints = of_it.flat_map(|slice| slice["endpoints"].as_array().into_iter().flatten());
     // Whether it is ready is not always known; null counts as yes.
     let answers = endpoints.any(|endpoint| endpoint["conditions"]["ready"] != false);

@@ -47,9 +47,7 @@ mod tests {
     fn every_operator() {
         let labels: Labels = [("app".to_owned(), "web".to_owned()), ("cpus".to_owned(), "8".to_owned())].into();
         let chosen = |selector: Value| selects(&selector, &labels);
-        let expression = |key: &str, operator: &str, values: &[&str]| {
-            json!({"matchExpressions": [{"key": key, "operator": operator, "values": values}]})
-        };
+        let expression = |key: &str, operator: &str, values: &[&str]| json!({"matchExpressions": [{"key": key, "operator": operator, "values": values}]});
         assert!(chosen(Value::Null) && chosen(json!({})));
         assert!(chosen(json!({"matchLabels": {"app": "web"}})) && !chosen(json!({"matchLabels": {"app": "db"}})));
         for (key, operator, values, expected) in [

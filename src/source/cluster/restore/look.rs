@@ -7,13 +7,13 @@ use serde_json::Value;
 
 use crate::cluster_client::Api;
 use crate::model::{FailureClass, Finding, SourceFailure};
-use crate::source::cluster::restore::client::{all, each, get};
+use crate::source::cluster::restore::client::{Pages, all, get};
+use crate::source::cluster::restore::dead_webhooks;
 use crate::source::cluster::restore::labels;
 use crate::source::cluster::restore::plan::Live;
 use crate::source::cluster::restore::rules::{Rules, prepare, skip};
 use crate::source::cluster::restore::set::{Entry, Set, is_namespace};
 use crate::source::cluster::restore::view::{Namespace, Quota, View};
-use crate::source::cluster::restore::dead_webhooks;
 use crate::source::cluster::{Discovery, Gvk, Kind, ObjectRef};
 
 /// Small questions at the same time.
@@ -96,7 +96,8 @@ async fn namespaces(api: &dyn Api, set: &Set) -> Result<BTreeMap<String, Namespa
             answer => answer?,
         };
         let namespace = |object: &Value| Namespace {
-            terminating: object["status"]["phase"] == "Terminating" || object["metadata"]["deletionTimestamp"].is_string(),
+            terminating: object["status"]["phase"] == "Terminating"
+                || object["metadata"]["deletionTimestamp"].is_string(),
             labels: labels::of(object),
         };
         Ok::<_, SourceFailure>(found.map(|object| (name.clone(), namespace(&object))))
@@ -226,14 +227,15 @@ impl Group<'_> {
     ) -> Result<Vec<(usize, Live)>, SourceFailure> {
         let mut found = HashMap::new();
         let collection = self.kind.collection(namespace.map(String::as_str));
-        each(self.api, &collection, async |text| {
-            let live: Value = serde_json::from_str(text).unwrap_or_default();
-            if let Some(number) = live["metadata"]["name"].as_str().and_then(|name| wanted.get(name)) {
-                found.insert(*number, self.compare(*number, &live).await?);
+        let mut pages = Pages::new(self.api, collection);
+        while let Some(page) = pages.next().await? {
+            for item in page {
+                let live: Value = serde_json::from_str(item.get()).unwrap_or_default();
+                if let Some(number) = live["metadata"]["name"].as_str().and_then(|name| wanted.get(name)) {
+                    found.insert(*number, self.compare(*number, &live).await?);
+                }
             }
-            Ok(())
-        })
-        .await?;
+        }
         Ok(found.into_iter().collect())
     }
 

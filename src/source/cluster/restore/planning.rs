@@ -9,7 +9,7 @@ use crate::source::cluster::restore::options::Options;
 use crate::source::cluster::restore::order::Step;
 use crate::source::cluster::restore::outcome::{ObjectOutcome, Outcome};
 use crate::source::cluster::restore::plan::{Case, Live, Planner};
-use crate::source::cluster::restore::rules::{Rules, prepare, skip};
+use crate::source::cluster::restore::rules::{Owner, Rules, prepare, skip};
 use crate::source::cluster::restore::set::Set;
 use crate::source::cluster::restore::view::View;
 use crate::source::cluster::{Discovery, Gvk, Kind};
@@ -75,26 +75,33 @@ async fn plan(
         .collect();
     steps.sort_unstable();
     let defined = set.defined.values().filter(|(_, entry)| set.entries[*entry].asked).map(|(kind, _)| kind);
-    let mut planner = Planner::new(&view, rules, options, defined);
+    let mut planner = Planner::new(&view, options, defined);
     let mut owners = Owners { set, view: &view, lives, restored: HashMap::new() };
     let (mut rows, mut kinds) = (Vec::with_capacity(steps.len()), BTreeMap::new());
     for (step, number) in steps {
         let entry = &set.entries[number];
         let object = set.object(entry).await?;
         let prepared = prepare(&object, rules, &set.index);
-        let mut uids = Vec::new();
+        let (mut uids, mut lost) = (Vec::new(), Vec::new());
         for owner in &prepared.owners {
-            uids.extend(owners.expected(number, owner).await?);
+            match owners.expected(number, owner).await? {
+                Some(uid) => uids.push(uid),
+                None => {
+                    lost.push(format!("its owner, {} {}, is not restored: it stands alone", owner.kind, owner.name))
+                }
+            }
         }
         let case = Case {
-            object: &object,
             prepared: &prepared,
             tier: entry.tier.to_string(),
             skip: skip(&object, &set.index),
             live: lives.get(&number),
             owners: uids,
         };
-        let planned = planner.judge(&case);
+        let mut planned = planner.judge(&case);
+        if planned.outcome == Outcome::Create {
+            planned.notes.extend(lost);
+        }
         if planned.outcome != Outcome::Skip
             && let Some(kind) = planner.kind(&planned.reference)
         {
@@ -117,11 +124,7 @@ struct Owners<'a> {
 impl Owners<'_> {
     /// The UID that an owner has in the target, `Some(None)` if it is yet to be made; None if it will not be there, so
     /// that nothing can refer to it: the garbage collector would take the object away.
-    async fn expected(
-        &mut self,
-        child: usize,
-        owner: &super::rules::Owner,
-    ) -> Result<Option<Option<String>>, SourceFailure> {
+    async fn expected(&mut self, child: usize, owner: &Owner) -> Result<Option<Option<String>>, SourceFailure> {
         let Some(number) = self.set.owner(&self.set.entries[child], owner) else { return Ok(None) };
         let entry = &self.set.entries[number];
         if !entry.asked {

@@ -30,7 +30,6 @@ pub(super) struct Entry {
     /// As it will be called in the target.
     pub target: ObjectRef,
     pub tier: Tier,
-    pub uid: String,
     pub owners: Vec<Owner>,
     /// Whether the person asked for it.
     pub asked: bool,
@@ -151,7 +150,6 @@ fn entry(object: &Object, line: Line, rules: &Rules, options: &Options) -> Entry
         target: mapped(&object.reference, rules),
         reference: object.reference.clone(),
         tier,
-        uid: object.uid.clone(),
         owners: object.owners.clone(),
         asked: options.chooses(object, tier),
         line,

@@ -175,11 +175,7 @@ fn unchanged(shown: &Plan, now: &Plan) -> Result<(), SourceFailure> {
 }
 
 /// Objects of one outcome, those with one reason together.
-fn together(
-    objects: &[ObjectOutcome],
-    outcome: Outcome,
-    finding: fn(String, String) -> Finding,
-) -> Vec<Finding> {
+fn together(objects: &[ObjectOutcome], outcome: Outcome, finding: fn(String, String) -> Finding) -> Vec<Finding> {
     let mut reasons: BTreeMap<(&str, Option<&String>), Vec<&ObjectOutcome>> = BTreeMap::new();
     for object in objects.iter().filter(|object| object.outcome == outcome) {
         let reason = object.reason.as_deref().unwrap_or("without a reason");
@@ -202,8 +198,7 @@ fn steps(plan: &Plan) -> Vec<String> {
     let step = |rows: &[Row]| {
         let count = |outcome: Outcome| rows.iter().filter(|row| row.planned.outcome == outcome).count();
         let counts = [(count(Outcome::Create), "create"), (count(Outcome::Patch), "patch")];
-        let words: Vec<String> =
-            counts.iter().filter(|(n, _)| *n > 0).map(|(n, verb)| format!("{verb} {n}")).collect();
+        let words: Vec<String> = counts.iter().filter(|(n, _)| *n > 0).map(|(n, verb)| format!("{verb} {n}")).collect();
         let tier = &rows.first()?.planned.tier;
         (!words.is_empty()).then(|| format!("{tier}: {}", words.join(", ")))
     };

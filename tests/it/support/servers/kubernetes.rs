@@ -102,14 +102,17 @@ impl Kubernetes {
             for option in ["kubeconfig", "authentication-kubeconfig", "authorization-kubeconfig"] {
                 command.arg(format!("--{option}={kubeconfig}"));
             }
-            command.args(["--bind-address=127.0.0.1", "--leader-elect=false", "--use-service-account-credentials=true"]);
+            command.args([
+                "--bind-address=127.0.0.1",
+                "--leader-elect=false",
+                "--use-service-account-credentials=true",
+            ]);
             command.arg(format!("--secure-port={port}"));
             command.arg(format!("--service-account-private-key-file={}", file("key.pem")));
             command.arg(format!("--root-ca-file={}", file("ca.pem")));
             command
         });
-        let this =
-            Self { url, authority, client, folder, _etcd: etcd, _api: api, _controllers: controllers };
+        let this = Self { url, authority, client, folder, _etcd: etcd, _api: api, _controllers: controllers };
         let account = "/api/v1/namespaces/default/serviceaccounts/default";
         this._controllers.until(|| async { this.try_get(account).await }).await;
         this

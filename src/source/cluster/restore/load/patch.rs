@@ -12,7 +12,8 @@ pub(super) fn merge(wanted: &Value, live: &Value, pointers: &[String]) -> Value 
         let (mut wanted, mut there) = (Some(wanted), Some(live));
         for segment in pointer.split('/').skip(1) {
             // Below a list, or below what only one of the two has, the whole of it is sent.
-            if !path.is_empty() && !(wanted.is_none_or(Value::is_object) && there.is_some_and(Value::is_object)) {
+            let both_maps = wanted.is_none_or(Value::is_object) && there.is_some_and(Value::is_object);
+            if !path.is_empty() && !both_maps {
                 break;
             }
             let key = segment.replace("~1", "/").replace("~0", "~");
@@ -57,7 +58,8 @@ mod tests {
         let live = json!({"metadata": {"resourceVersion": "7", "labels": {"a/b": "2"}}, "data": {"x": "0", "y": "2", "z": "3"}});
         let pointers = ["/data/x", "/data/z", "/metadata/labels/a~1b"].map(str::to_owned);
         let patch = merge(&wanted, &live, &pointers);
-        let expected = json!({"metadata": {"resourceVersion": "7", "labels": {"a/b": "1"}}, "data": {"x": "1", "z": null}});
+        let expected =
+            json!({"metadata": {"resourceVersion": "7", "labels": {"a/b": "1"}}, "data": {"x": "1", "z": null}});
         assert_eq!(patch, expected);
     }
 

@@ -32,10 +32,10 @@ impl Loader<'_> {
     }
 
     /// Rows of a tier that were written just now, or are there: their numbers and paths.
-    fn written<'d>(&self, done: &'d Done, tier: Tier, outcomes: &[Outcome]) -> Vec<(usize, &'d ObjectRef)> {
+    fn written(&self, done: &Done, tier: Tier, outcomes: &[Outcome]) -> Vec<(usize, ObjectRef)> {
         let rows = self.plan.rows.iter().zip(&done.objects).enumerate();
         rows.filter(|(_, (row, object))| row.step.tier == tier && outcomes.contains(&object.outcome))
-            .map(|(number, (_, object))| (number, &object.reference))
+            .map(|(number, (_, object))| (number, object.reference.clone()))
             .collect()
     }
 
@@ -67,7 +67,7 @@ impl Loader<'_> {
     /// Established, and served in every version that somebody may write in.
     async fn definitions(&self, done: &mut Done) -> Result<(), SourceFailure> {
         let waits = self.written(done, Tier::Crds, &[Outcome::Create, Outcome::Patch, Outcome::Same]);
-        let waits = waits.into_iter().filter_map(|(number, crd)| Some((number, self.path(crd)?)));
+        let waits = waits.into_iter().filter_map(|(number, crd)| Some((number, self.path(&crd)?)));
         let waits = waits.map(async |(number, path)| {
             let established = self.until(&path, DEFINED_WITHIN, is_established).await?;
             if !established {
@@ -102,10 +102,10 @@ impl Loader<'_> {
     async fn accounts(&self, done: &mut Done) -> Result<(), SourceFailure> {
         let waits = self.written(done, Tier::Namespaces, &[Outcome::Create]);
         let waits = waits.into_iter().map(async |(_, namespace)| {
-            let name = &namespace.name;
+            let name = namespace.name;
             let path = format!("/api/v1/namespaces/{name}/serviceaccounts/default");
             let there = self.until(&path, ACCOUNT_WITHIN, |_| true).await?;
-            Ok::<_, SourceFailure>((!there).then(|| name.clone()))
+            Ok::<_, SourceFailure>((!there).then_some(name))
         });
         let waits: Vec<_> = waits.collect();
         let mut waits = futures::stream::iter(waits).buffer_unordered(WAITS);
@@ -121,7 +121,10 @@ impl Loader<'_> {
 
     async fn databases(&self, done: &mut Done) -> Result<(), SourceFailure> {
         let waits = self.written(done, Tier::Databases, &[Outcome::Create, Outcome::Patch, Outcome::Same]);
-        let waits = waits.into_iter().filter_map(|(_, set)| Some((set.clone(), self.path(set)?)));
+        let waits = waits.into_iter().filter_map(|(_, set)| {
+            let path = self.path(&set)?;
+            Some((set, path))
+        });
         let waits = waits.map(async |(set, path)| {
             let ready = self.until(&path, DATABASES_WITHIN, is_ready).await?;
             Ok::<_, SourceFailure>((!ready).then_some(set))
@@ -133,7 +136,8 @@ impl Loader<'_> {
             late.extend(set?);
         }
         let Some(first) = late.first() else { return Ok(()) };
-        let message = format!("{} of the databases are not ready after {} min", late.len(), DATABASES_WITHIN.as_secs() / 60);
+        let message =
+            format!("{} of the databases are not ready after {} min", late.len(), DATABASES_WITHIN.as_secs() / 60);
         let class = crate::model::FailureClass::Deadline;
         Err(SourceFailure::new(class, first.to_string(), message)
             .cure("see what its pods wait for, then run the same command once more"))

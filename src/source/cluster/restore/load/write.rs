@@ -155,7 +155,8 @@ impl Job<'_> {
             };
             let seen = Live::compare(&self.prepared, &live);
             let owners = self.owners();
-            let lacking = |owner: &&Value| owner["uid"].as_str().is_some_and(|uid| !seen.owners.iter().any(|o| o == uid));
+            let lacking =
+                |owner: &&Value| owner["uid"].as_str().is_some_and(|uid| !seen.owners.iter().any(|o| o == uid));
             let lacking: Vec<Value> = owners.there.iter().filter(lacking).cloned().collect();
             if seen.pending.is_some() {
                 self.is_held_back();

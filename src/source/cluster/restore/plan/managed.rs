@@ -9,9 +9,9 @@ pub(super) fn managers(object: &Value) -> Vec<String> {
     let annotation = |key: &str| metadata["annotations"][key].as_str();
     let mut said = Vec::new();
     match (annotation("meta.helm.sh/release-name"), label("app.kubernetes.io/managed-by")) {
-        (Some(release), _) => said.push(format!(
-            "belongs to the Helm release {release}: its next upgrade sets it to what the chart says"
-        )),
+        (Some(release), _) => {
+            said.push(format!("belongs to the Helm release {release}: its next upgrade sets it to what the chart says"))
+        }
         (None, Some("Helm")) => {
             said.push("belongs to a Helm release: its next upgrade sets it to what the chart says".to_owned());
         }

@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::source::cluster::restore::labels;
 use crate::source::cluster::restore::options::{Mode, Options};
 use crate::source::cluster::restore::outcome::{ObjectOutcome, Outcome};
-use crate::source::cluster::restore::rules::{Object, Prepared, Rules, Skip, Weight};
+use crate::source::cluster::restore::rules::{Prepared, Skip, Weight};
 use crate::source::cluster::restore::set::is_namespace;
 use crate::source::cluster::restore::view::{Labels, View};
 use crate::source::cluster::{Kind, ObjectRef};
@@ -28,7 +28,6 @@ use served::Served;
 /// Judges one object after the other, in the order of the restore: quotas fill up on the way.
 pub(super) struct Planner<'a> {
     view: &'a View,
-    rules: &'a Rules,
     options: &'a Options,
     served: Served<'a>,
     /// Namespaces that the restore makes, with the labels that they will have.
@@ -47,7 +46,6 @@ pub(super) struct Classes {
 
 /// One object before it is judged.
 pub(super) struct Case<'a> {
-    pub object: &'a Object,
     pub prepared: &'a Prepared,
     pub tier: String,
     pub skip: Option<Skip>,
@@ -79,19 +77,14 @@ impl Verdict {
 
 impl<'a> Planner<'a> {
     /// `defined`: kinds whose definition is restored.
-    pub fn new(
-        view: &'a View,
-        rules: &'a Rules,
-        options: &'a Options,
-        defined: impl Iterator<Item = &'a Kind>,
-    ) -> Self {
+    pub fn new(view: &'a View, options: &'a Options, defined: impl Iterator<Item = &'a Kind>) -> Self {
         let classes = Classes {
             storage: view.storage_classes.clone(),
             ingress: view.ingress_classes.clone(),
             priority: view.priority_classes.clone(),
         };
         let ledger = Ledger::new(&view.quotas);
-        Self { view, rules, options, served: Served::new(view, defined), made: BTreeMap::new(), classes, ledger }
+        Self { view, options, served: Served::new(view, defined), made: BTreeMap::new(), classes, ledger }
     }
 
     pub fn kind(&self, reference: &ObjectRef) -> Option<&'a Kind> {
@@ -144,7 +137,8 @@ impl<'a> Planner<'a> {
             return Verdict::blocked(refused.text.clone(), "change what was asked for on the command line");
         }
         if !self.view.live {
-            return self.offline(case, kind, said);
+            // Only what a server serves is known.
+            return self.images(case).unwrap_or(Verdict::of(Outcome::Create));
         }
         if let Some(blocked) = self.namespace(reference) {
             return blocked;
@@ -152,15 +146,6 @@ impl<'a> Planner<'a> {
         match case.live {
             Some(live) => self.existing(case, kind, live, said),
             None => self.missing(case, kind, said),
-        }
-    }
-
-    /// Only what a server serves is known.
-    fn offline(&self, case: &Case<'_>, kind: &Kind, said: &mut Vec<String>) -> Verdict {
-        let _ = kind;
-        match self.images(case, said) {
-            Some(blocked) => blocked,
-            None => Verdict::of(Outcome::Create),
         }
     }
 
@@ -196,14 +181,14 @@ impl<'a> Planner<'a> {
             differences.push("/metadata/ownerReferences".into());
         }
         if live.pending.is_some() {
-            return self.change(case, kind, said, "an interrupted restore made it, and has not finished it");
+            return self.change(case, kind, "an interrupted restore made it, and has not finished it");
         }
         if differences.is_empty() {
             return Verdict::of(Outcome::Same);
         }
         let fields = fields(&differences);
         if merges(case.prepared) {
-            return self.change(case, kind, said, format!("it is there, and lacks {fields}"));
+            return self.change(case, kind, format!("it is there, and lacks {fields}"));
         }
         match self.options.mode {
             Mode::Create => Verdict {
@@ -219,14 +204,14 @@ impl<'a> Planner<'a> {
             },
             Mode::Update => {
                 said.extend(managed::managers(&case.prepared.value));
-                self.change(case, kind, said, format!("it differs in {fields}"))
+                self.change(case, kind, format!("it differs in {fields}"))
             }
         }
     }
 
     /// A live object that is written to.
-    fn change(&self, case: &Case<'_>, kind: &Kind, said: &mut Vec<String>, reason: impl Into<String>) -> Verdict {
-        if let Some(blocked) = self.webhook(case, kind, "UPDATE").or_else(|| self.images(case, said)) {
+    fn change(&self, case: &Case<'_>, kind: &Kind, reason: impl Into<String>) -> Verdict {
+        if let Some(blocked) = self.webhook(case, kind, "UPDATE").or_else(|| self.images(case)) {
             return blocked;
         }
         Verdict::because(Outcome::Patch, reason)
@@ -234,7 +219,7 @@ impl<'a> Planner<'a> {
 
     fn missing(&mut self, case: &Case<'_>, kind: &Kind, said: &mut Vec<String>) -> Verdict {
         let blocked = self.webhook(case, kind, "CREATE").or_else(|| self.classes(case, said));
-        if let Some(blocked) = blocked.or_else(|| self.images(case, said)).or_else(|| self.node_ports(case)) {
+        if let Some(blocked) = blocked.or_else(|| self.images(case)).or_else(|| self.node_ports(case)) {
             return blocked;
         }
         let Prepared { reference, value, .. } = case.prepared;
@@ -243,8 +228,7 @@ impl<'a> Planner<'a> {
         }
         self.placement(case, said);
         said.extend(managed::managers(value));
-        if is_default_account(reference) && self.made.contains_key(reference.namespace.as_deref().unwrap_or_default())
-        {
+        if is_default_account(reference) && self.made.contains_key(reference.namespace.as_deref().unwrap_or_default()) {
             return Verdict::because(Outcome::Patch, "the new namespace gets one by itself, and it is added to");
         }
         Verdict::of(Outcome::Create)
@@ -320,8 +304,7 @@ impl<'a> Planner<'a> {
         None
     }
 
-    fn images(&self, case: &Case<'_>, said: &mut Vec<String>) -> Option<Verdict> {
-        let _ = &said;
+    fn images(&self, case: &Case<'_>) -> Option<Verdict> {
         let allowed = &self.options.allow_registries;
         if allowed.is_empty() {
             return None;

@@ -93,8 +93,10 @@ mod tests {
             pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
         };
         let nodes = [node(&[("disk", "ssd"), ("zone", "a")]), node(&[("disk", "hdd"), ("zone", "b")])];
-        let affinity = |zone: &str| json!({"affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution":
-            {"nodeSelectorTerms": [{"matchExpressions": [{"key": "zone", "operator": "In", "values": [zone]}]}]}}}});
+        let affinity = |zone: &str| {
+            json!({"affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution":
+            {"nodeSelectorTerms": [{"matchExpressions": [{"key": "zone", "operator": "In", "values": [zone]}]}]}}}})
+        };
         assert!(fits_a_node(&json!({}), &nodes));
         assert!(fits_a_node(&json!({"nodeSelector": {"disk": "ssd"}}), &nodes));
         assert!(!fits_a_node(&json!({"nodeSelector": {"disk": "ssd", "zone": "b"}}), &nodes));

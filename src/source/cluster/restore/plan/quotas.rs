@@ -28,9 +28,10 @@ impl Ledger {
     pub fn new(quotas: &[Quota]) -> Self {
         let account = |quota: &Quota| {
             let used = |resource: &str| quota.used.get(resource).and_then(|used| quantity::parse(used)).unwrap_or(0);
-            let left = quota.hard.iter().filter_map(|(resource, hard)| {
-                Some((resource.clone(), quantity::parse(hard)? - used(resource)))
-            });
+            let left = quota
+                .hard
+                .iter()
+                .filter_map(|(resource, hard)| Some((resource.clone(), quantity::parse(hard)? - used(resource))));
             Account {
                 namespace: quota.namespace.clone(),
                 name: quota.name.clone(),

@@ -72,9 +72,8 @@ mod tests {
     fn by_group_resource_operation_and_scope() {
         let deployments = kind("apps/v1", "Deployment", "deployments", true);
         let roles = kind("rbac.authorization.k8s.io/v1", "ClusterRole", "clusterroles", false);
-        let asked = |webhook: Webhook, kind: &Kind| {
-            first(&[webhook], "CREATE", kind, &Labels::new(), &Labels::new()).is_some()
-        };
+        let asked =
+            |webhook: Webhook, kind: &Kind| first(&[webhook], "CREATE", kind, &Labels::new(), &Labels::new()).is_some();
         for (groups, resources, operations, scope, expected) in [
             ("apps", "deployments", "CREATE", "*", true),
             ("*", "*", "*", "*", true),
@@ -89,7 +88,9 @@ mod tests {
             let found = asked(webhook(groups, resources, operations, scope), &deployments);
             assert_eq!(found, expected, "{groups} {resources} {operations} {scope}");
         }
-        assert!(asked(webhook("*", "*", "*", "Cluster"), &roles) && !asked(webhook("*", "*", "*", "Namespaced"), &roles));
+        assert!(
+            asked(webhook("*", "*", "*", "Cluster"), &roles) && !asked(webhook("*", "*", "*", "Namespaced"), &roles)
+        );
     }
 
     #[test]
