@@ -76,7 +76,7 @@ pub enum Verb {
     Show(show::Show),
     Verify(verify::Verify),
     Cat(cat::Cat),
-    Restore(restore::Restore),
+    Restore(Box<restore::Restore>),
     Copy(copy::Copy),
     Renew(renew::Renew),
     Prune(prune::Prune),

@@ -185,6 +185,16 @@ impl Kubernetes {
         body
     }
 
+    /// A JSON merge patch; false if there is no such object.
+    pub async fn patch(&self, path: &str, patch: &Value) -> bool {
+        let request = self.client.patch(format!("{}{path}", self.url)).bearer_auth(ADMIN);
+        let request = request.header("content-type", "application/merge-patch+json").body(patch.to_string());
+        let answer = request.send().await.unwrap();
+        let status = answer.status().as_u16();
+        assert!(status == 200 || status == 404, "{path}: {}", answer.text().await.unwrap());
+        status == 200
+    }
+
     pub async fn delete(&self, path: &str) {
         let (status, body) = self.call(Method::DELETE, path, None).await;
         assert!(status == 200 || status == 202, "{path}: {body}");

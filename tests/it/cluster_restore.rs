@@ -1,0 +1,6 @@
+//! Objects of a Kubernetes cluster: from a backup back into a real API server. Needs the control plane of tests/bench.
+
+mod bed;
+mod compare;
+mod platform;
+mod whole;
