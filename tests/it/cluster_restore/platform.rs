@@ -80,7 +80,7 @@ impl Platform {
 
     async fn configuration(&self, kubernetes: &Kubernetes) {
         let make = async |resource: &str, object: Value| self.make(kubernetes, "v1", resource, object).await;
-        make("configmaps", json!({"metadata": {"name": "plain"}, "data": {"a": "1", "odd key.txt": "x\ny"}})).await;
+        make("configmaps", json!({"metadata": {"name": "plain"}, "data": {"a": "1", "odd_key.txt": "x\ny"}})).await;
         make("configmaps", json!({"metadata": {"name": "frozen"}, "immutable": true, "data": {"a": "1"}})).await;
         make("configmaps", json!({"metadata": {"name": "large"}, "data": {"a": "x".repeat(1_000_000)}})).await;
         make("configmaps", json!({"metadata": {"name": "odd.name-1"}, "binaryData": {"b": "AAEC"}})).await;
