@@ -125,7 +125,20 @@ impl Checker<'_> {
                 self.wrong(&source.name, format!("source `{}` is there twice", source.name.value), None);
             }
             names.push(source.name.value.clone());
-            let kind = SourceKind::Postgres(self.postgres(source.postgres));
+            let kind = match (source.postgres, source.cluster) {
+                (Some(postgres), None) => SourceKind::Postgres(self.postgres(postgres)),
+                (None, Some(cluster)) => SourceKind::Cluster(self.cluster(cluster)),
+                (Some(_), Some(_)) => {
+                    let cure = "give each a source of its own";
+                    self.wrong(&source.name, format!("source `{}` is of two kinds", source.name.value), Some(cure));
+                    continue;
+                }
+                (None, None) => {
+                    let message = format!("source `{}` does not say of which kind it is", source.name.value);
+                    self.wrong(&source.name, message, Some("write `postgres: {...}` or `cluster: {}` beside its name"));
+                    continue;
+                }
+            };
             sources.push(Source { name: source.name.value, kind });
         }
         sources
@@ -190,7 +203,7 @@ impl Checker<'_> {
     }
 
     /// A relative path counts from the folder of the file that names it, so that keys and policy move together.
-    fn absolute(&self, path: &Path) -> PathBuf {
+    pub(in crate::config) fn absolute(&self, path: &Path) -> PathBuf {
         self.document.file.parent().map_or_else(|| path.to_owned(), |folder| folder.join(path))
     }
 }

@@ -3,11 +3,10 @@
 use serde_saphyr::Error;
 
 /// Fields and kinds that exist in the design, and come with a later version.
-const LATER: [&str; 19] = [
+const LATER: [&str; 18] = [
     "Schedule",
     "Playbook",
     "mongo",
-    "cluster",
     "velero",
     "vault",
     "files",

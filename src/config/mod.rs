@@ -3,6 +3,7 @@
 //! The only place that parses YAML. Kinds: `Policy` and `Trust`.
 
 mod check;
+mod cluster;
 mod fields;
 mod hints;
 mod load;
@@ -21,8 +22,8 @@ pub use fields::check_recipient;
 pub use load::{Loaded, Recipients, load, load_policy, load_trust};
 pub use period::{Period, PeriodError};
 pub use policy::{
-    Credentials, Databases, Keys, Lock, Objectives, Policy, Postgres, Repository, RoleCredentials, Signing, Source,
-    SourceKind, Tls, TlsMode, Trusted,
+    Cluster, ClusterScoped, Credentials, Databases, Keys, Lock, Objectives, Policy, Postgres, Repository,
+    RoleCredentials, Signing, Source, SourceKind, Tls, TlsMode, Trusted,
 };
 pub use problem::{ConfigError, Problem};
 pub use retention::{Retention, TagRule};

@@ -114,6 +114,32 @@ pub struct Source {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SourceKind {
     Postgres(Postgres),
+    Cluster(Cluster),
+}
+
+/// The objects of a Kubernetes cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cluster {
+    /// None: the kubeconfig's current one.
+    pub context: Option<String>,
+    /// None: as kubectl finds it, else the pod's own account.
+    pub kubeconfig: Option<PathBuf>,
+    /// Empty: all.
+    pub namespaces: Vec<String>,
+    pub selector: Option<String>,
+    /// Empty: all kinds.
+    pub include: Vec<String>,
+    pub exclude: Vec<String>,
+    pub cluster_scoped: ClusterScoped,
+}
+
+/// Which objects that belong to no namespace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClusterScoped {
+    All,
+    /// Those that the captured namespaces need.
+    Referenced,
+    None,
 }
 
 /// A Postgres server.

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 
+use crate::config::cluster::ClusterField;
 use crate::config::fields::{DatabasesField, Recipient, SecretField};
 use crate::config::period::Period;
 use crate::model::{Digest, Name, PublicKey, RepositoryId, StoreUrl};
@@ -216,14 +217,22 @@ pub struct TrustedField {
     pub collector: Vec<PublicKey>,
 }
 
+/// A name, and one kind.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("minProperties" = 2, "maxProperties" = 2))]
 pub struct SourceField {
     /// Part of every object's name in the repository; unique in the policy.
     #[schemars(with = "String", example = &"postgres", regex(pattern = "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"))]
     pub name: Spanned<Name>,
     /// A Postgres server, 12 or newer, or some of its databases.
-    pub postgres: PostgresField,
+    #[serde(default)]
+    #[schemars(with = "PostgresField")]
+    pub postgres: Option<PostgresField>,
+    /// The objects of a Kubernetes cluster, or of some of its namespaces.
+    #[serde(default)]
+    #[schemars(with = "ClusterField")]
+    pub cluster: Option<ClusterField>,
 }
 
 /// A Postgres server, 12 or newer.

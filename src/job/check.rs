@@ -13,6 +13,7 @@ use crate::job::types::{CheckReport, CheckRequest, CheckedStore, FindingGroup, P
 use crate::job::{copies, list, sources};
 use crate::model::{Finding, Severity, Timestamp};
 use crate::repository::{Catalog, Repository};
+use crate::secret::SecretRef;
 
 pub async fn run(request: CheckRequest, cx: &Context) -> Result<CheckReport, JobError> {
     let place = &request.place;
@@ -53,9 +54,13 @@ pub async fn run(request: CheckRequest, cx: &Context) -> Result<CheckReport, Job
 
 /// Files of secrets of a source that others may read.
 fn secrets_of(source: &config::Source) -> Vec<Finding> {
-    let config::SourceKind::Postgres(postgres) = &source.kind;
-    let files = [("database password", postgres.password.as_ref()), ("client's TLS key", postgres.tls.key.as_ref())];
-    files.into_iter().filter_map(|(what, reference)| open_to_others(what, reference?)).collect()
+    let files = match &source.kind {
+        config::SourceKind::Postgres(postgres) => {
+            vec![("database password", postgres.password.clone()), ("client's TLS key", postgres.tls.key.clone())]
+        }
+        config::SourceKind::Cluster(cluster) => vec![("kubeconfig", cluster.kubeconfig.clone().map(SecretRef::File))],
+    };
+    files.into_iter().filter_map(|(what, reference)| open_to_others(what, &reference?)).collect()
 }
 
 fn group(about: &str, findings: Vec<Finding>) -> FindingGroup {
@@ -147,8 +152,11 @@ fn newest_backup(number: usize, age_seconds: i64, policy: &config::Policy) -> Fi
 
 /// What a person may think is in the backup, and is not.
 fn coverage(source: &config::Source) -> Vec<Finding> {
-    let config::SourceKind::Postgres(postgres) = &source.kind;
     let name = format!("source {}", source.name);
+    let postgres = match &source.kind {
+        config::SourceKind::Postgres(postgres) => postgres,
+        config::SourceKind::Cluster(cluster) => return coverage_of_cluster(name, cluster),
+    };
     let mut findings = Vec::new();
     if let config::Databases::Named(names) = &postgres.databases {
         let message = format!("only these databases, whatever else the server holds: {}", names.join(", "));
@@ -158,6 +166,35 @@ fn coverage(source: &config::Source) -> Vec<Finding> {
         name,
         "not in it: server settings (postgresql.conf, pg_hba.conf), replication slots, statistics, and whatever is \
          written after the backup began",
+    ));
+    findings
+}
+
+fn coverage_of_cluster(name: String, cluster: &config::Cluster) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut left_out = |message: String, cure: &str| findings.push(Finding::warning(&name, message).cure(cure));
+    if !cluster.namespaces.is_empty() {
+        let message =
+            format!("only these namespaces, whatever else the cluster holds: {}", cluster.namespaces.join(", "));
+        left_out(message, "without `namespaces` those to come are taken, too");
+    }
+    if let Some(selector) = &cluster.selector {
+        left_out(format!("only objects with labels {selector}"), "without `selector` all are taken");
+    }
+    if !cluster.include.is_empty() {
+        left_out(format!("only these kinds: {}", cluster.include.join(", ")), "without `kinds.include` all are taken");
+    }
+    if !cluster.exclude.is_empty() {
+        left_out(format!("not these kinds: {}", cluster.exclude.join(", ")), "without `kinds.exclude` all are taken");
+    }
+    if cluster.cluster_scoped == config::ClusterScoped::None {
+        let message =
+            "nothing that belongs to no namespace: no definitions, cluster roles, volumes, classes".to_owned();
+        left_out(message, "`clusterScoped: referenced` takes what the namespaces need");
+    }
+    findings.push(Finding::ok(
+        name,
+        "not in it: what lies in volumes and databases, events, leases, measurements, and whatever the account may not list",
     ));
     findings
 }

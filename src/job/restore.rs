@@ -112,8 +112,9 @@ fn fits(request: &RestoreRequest, found: &Nearest, chosen: &Chosen) -> Result<()
     }
     let (source, kind) = (&request.source, &found.entry.kind);
     let cure = match kind.as_str() {
-        "cluster" => "--to cluster:CONTEXT",
-        _ => "--to postgres://user@host:port/database",
+        "cluster" => "--to cluster:CONTEXT".to_owned(),
+        "postgres" => "--to postgres://user@host:port/database".to_owned(),
+        _ => format!("lifeboat cat {} {source} STREAM writes its bytes", request.backup),
     };
     Err(JobError::usage(format!("source {source} is of kind {kind}, and `--to` names a {}", chosen.kind)).hint(cure))
 }

@@ -1,7 +1,9 @@
 //! From what a policy says to a source that can be captured.
 
+use crate::cluster_client::Settings;
 use crate::config;
 use crate::source::Source;
+use crate::source::cluster::{ClusterScoped, ClusterSource, Scope};
 use crate::source::postgres::{ConnectSettings, Credential, Databases, Host, PostgresSource, TlsMode, TlsSettings};
 
 /// How the word is derived that fences the globals, see [`PostgresSource::restrict_key`].
@@ -23,7 +25,24 @@ pub(in crate::job) fn source(source: &config::Source, restrict_key: Option<Strin
             }
             Box::new(source)
         }
+        config::SourceKind::Cluster(cluster) => Box::new(self::cluster(cluster)),
     }
+}
+
+fn cluster(cluster: &config::Cluster) -> ClusterSource {
+    let settings = Settings { kubeconfig: cluster.kubeconfig.clone(), context: cluster.context.clone() };
+    let scope = Scope {
+        namespaces: cluster.namespaces.clone(),
+        selector: cluster.selector.clone(),
+        include: cluster.include.clone(),
+        exclude: cluster.exclude.clone(),
+        cluster_scoped: match cluster.cluster_scoped {
+            config::ClusterScoped::All => ClusterScoped::All,
+            config::ClusterScoped::Referenced => ClusterScoped::Referenced,
+            config::ClusterScoped::None => ClusterScoped::None,
+        },
+    };
+    ClusterSource::new(settings, scope)
 }
 
 fn settings(postgres: &config::Postgres) -> ConnectSettings {

@@ -122,8 +122,9 @@ async fn sandbox(options: &SandboxOptions, cx: &Context) -> Result<Sandbox, JobE
 /// Where each source's policy says that the server's programs are.
 fn tools(place: &Place) -> BTreeMap<Name, Vec<PathBuf>> {
     let sources = place.policy.iter().flat_map(|policy| &policy.sources);
-    let tools = sources.map(|source| match &source.kind {
-        config::SourceKind::Postgres(postgres) => (source.name.clone(), postgres.tools.clone()),
+    let tools = sources.filter_map(|source| match &source.kind {
+        config::SourceKind::Postgres(postgres) => Some((source.name.clone(), postgres.tools.clone())),
+        config::SourceKind::Cluster(_) => None,
     });
     tools.collect()
 }

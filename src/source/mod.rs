@@ -108,6 +108,9 @@ pub struct Loaded {
 pub fn split(name: &str, media: &str, bytes: ByteStream) -> BoxStream<'static, Result<StreamItem, SourceFailure>> {
     match media {
         MEDIA_PG_ARCHIVE => postgres::archive::split(name.to_owned(), bytes),
+        cluster::MEDIA_OBJECTS => cluster::split_objects(name.to_owned(), bytes),
+        cluster::MEDIA_DISCOVERY => cluster::split_document(name.to_owned(), cluster::Document::Discovery, bytes),
+        cluster::MEDIA_INVENTORY => cluster::split_document(name.to_owned(), cluster::Document::Inventory, bytes),
         _ => Box::pin(bytes.map_ok(StreamItem::Bytes)),
     }
 }

@@ -32,7 +32,7 @@ fn the_minimal_policy_is_fifteen_lines_and_takes_the_defaults() {
     let path = root().join("policies/minimal.yaml");
     assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 15);
     let (policy, _) = config::load_policy(&path, Recipients::AtLeastTwo).unwrap();
-    let SourceKind::Postgres(postgres) = &policy.sources[0].kind;
+    let SourceKind::Postgres(postgres) = &policy.sources[0].kind else { panic!("another kind") };
     assert_eq!((postgres.port, &postgres.databases), (5432, &Databases::All));
     assert_eq!(postgres.tls, config::Tls::default());
     assert_eq!(postgres.stall_timeout, None);

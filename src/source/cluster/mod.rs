@@ -1,15 +1,21 @@
 //! The objects of a Kubernetes cluster: capture, and their restore.
 
+pub mod capture;
 mod discover;
 mod discovery;
 mod failure;
+pub mod inventory;
+mod line;
 mod object;
 pub mod restore;
+mod split;
 
+pub use capture::{ClusterScoped, ClusterSource, Scope};
 pub use discover::discover;
 pub use discovery::{Discovery, Kind, ServerVersion, Unavailable};
 pub use failure::{failed, said, unexpected};
 pub use object::{Gvk, ObjectRef};
+pub use split::{Document, document as split_document, objects as split_objects};
 
 /// Media type of the stream `objects`: one object a line, `apiVersion` and `kind` first, sorted by group, version and
 /// kind, then namespace, then name, each by bytes. One part for each kind, see [`Gvk::part`].
