@@ -3,4 +3,5 @@
 mod bed;
 mod compare;
 mod platform;
+mod program;
 mod whole;
