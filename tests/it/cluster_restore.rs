@@ -4,4 +4,8 @@ mod bed;
 mod compare;
 mod platform;
 mod program;
+mod fault;
+mod world;
+mod trouble;
+mod update;
 mod whole;
