@@ -8,4 +8,7 @@ mod fault;
 mod world;
 mod trouble;
 mod update;
+mod asked;
+mod blocked;
+mod hostile;
 mod whole;

@@ -86,7 +86,7 @@ impl Kubernetes {
         });
         let url = format!("https://127.0.0.1:{port}");
         let ca = Certificate::from_pem(authority.ca().as_bytes()).unwrap();
-        let client = Client::builder().tls_certs_only([ca]).no_proxy().build().unwrap();
+        let client = Client::builder().tls_certs_only([ca]).no_proxy().pool_max_idle_per_host(0).build().unwrap();
         api.until(|| async {
             let ready = client.get(format!("{url}/readyz")).bearer_auth(ADMIN).send().await.ok()?;
             ready.status().is_success().then_some(())
