@@ -77,7 +77,7 @@ pub enum Verb {
     Verify(verify::Verify),
     Cat(cat::Cat),
     Diff(diff::Diff),
-    Restore(restore::Restore),
+    Restore(Box<restore::Restore>),
     Copy(copy::Copy),
     Renew(renew::Renew),
     Prune(prune::Prune),

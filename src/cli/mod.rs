@@ -16,6 +16,7 @@ mod human;
 mod init;
 mod keys;
 mod list;
+mod objects;
 mod output;
 mod place;
 mod plan;

@@ -1,14 +1,17 @@
 //! `lifeboat plan`
 
-use clap::Subcommand;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
 
 use crate::cli::args::{Global, SigningKey};
 use crate::cli::exits::after_help;
 use crate::cli::text::{Text, join};
-use crate::cli::{backup, human, output, prune, restore};
+use crate::cli::{backup, human, objects, output, prune, restore};
 use crate::context::Context;
-use crate::job::types::{PlanBackupReport, RestorePlan};
+use crate::job::types::{Against, BackupRef, PlanBackupReport, RestorePlan, RestoreRequest};
 use crate::job::{self, Exit, JobError};
+use crate::model::Name;
 
 /// Exactly what a verb would do; nothing is done
 #[derive(Debug, Subcommand)]
@@ -24,13 +27,49 @@ pub enum Plan {
         "lifeboat plan restore latest -f policy.yaml --identity id.txt --source postgres --to postgres://postgres@localhost/shop",
         &[Exit::Damaged, Exit::Blocked, Exit::Missing, Exit::Refused],
     ))]
-    Restore(restore::What),
+    Restore(Box<RestoreWhat>),
     /// What `lifeboat prune` would give up and delete: the same as `lifeboat prune` without `apply`
     #[command(after_help = after_help(
         "lifeboat plan prune -f policy.yaml --out plan.json",
         &[Exit::Damaged, Exit::Blocked, Exit::Missing, Exit::Refused],
     ))]
     Prune(prune::What),
+}
+
+/// What the plan of a restore is asked.
+#[derive(Debug, Args)]
+pub struct RestoreWhat {
+    /// Run id, the beginning of one, latest, latest-verified or before:TIME
+    backup: BackupRef,
+    /// Which source of the backup
+    #[arg(long, value_name = "NAME")]
+    source: Name,
+    /// Where to, as `lifeboat restore` takes it
+    #[arg(long, value_name = "TARGET", required_unless_present = "against", conflicts_with = "against")]
+    to: Option<String>,
+    /// Objects of a cluster: plan without one, against what a server serves as a file (the stream `discovery`) or another
+    /// backup says
+    #[arg(long, value_name = "FILE|BACKUP")]
+    against: Option<String>,
+    #[command(flatten)]
+    how: restore::How,
+}
+
+impl RestoreWhat {
+    fn request(self, global: &Global) -> Result<RestoreRequest, JobError> {
+        let against = self.against.map(against).transpose()?;
+        restore::request(global, self.backup, self.source, self.to.unwrap_or_default(), self.how, against)
+    }
+}
+
+/// A file if there is one of that name, else a backup.
+fn against(text: String) -> Result<Against, JobError> {
+    let path = PathBuf::from(&text);
+    if path.exists() {
+        return Ok(Against::File(path));
+    }
+    let backup = text.parse().map(Against::Backup);
+    backup.map_err(|error| JobError::usage(format!("--against {text}: there is no such file")).because(error))
 }
 
 impl Plan {
@@ -84,8 +123,12 @@ fn backup_text(report: &PlanBackupReport) -> String {
 /// The plan of a restore, as it is shown before anything happens.
 pub fn restore_text(plan: &RestorePlan) -> String {
     let mut text = Text::new();
-    text.line(format!("restore of {} from backup {} in {} into {}", plan.source, plan.run, plan.url, plan.target));
-    steps(&mut text, &plan.steps);
+    let target = if plan.target.is_empty() { "what is known of a server" } else { &plan.target };
+    text.line(format!("restore of {} from backup {} in {} into {target}", plan.source, plan.run, plan.url));
+    if plan.objects.is_empty() {
+        steps(&mut text, &plan.steps);
+    }
+    objects::rows(&mut text, &plan.objects, plan.not_asked);
     text.blank().findings(0, &plan.findings);
     for loss in &plan.loses {
         text.line(format!("LOST: {loss}"));

@@ -28,6 +28,7 @@ pub mod restore;
 pub mod show;
 mod signals;
 mod sources;
+mod targets;
 pub mod types;
 pub mod undelete;
 pub mod verify;

@@ -217,13 +217,30 @@ async fn check_present(
 ) -> Result<(), JobError> {
     let request =
         Request { repository, backup, level: Level::Present, sample: None, identities: None, rehearsal: None };
-    let checked = verify(&request, entry, cx).await;
+    check(&request, entry, cx).await
+}
+
+/// Every byte of a copy, before anything is done with it that cannot be undone.
+pub(in crate::job) async fn check_opened(found: &Nearest, place: &Place, cx: &Context) -> Result<(), JobError> {
+    let Nearest { repository, backup, entry, .. } = found;
+    let identities = Some(required_identities(place)?);
+    check(&Request { repository, backup, level: Level::Opened, sample: None, identities, rehearsal: None }, entry, cx)
+        .await
+}
+
+async fn check(request: &Request<'_>, entry: &SourceEntry, cx: &Context) -> Result<(), JobError> {
+    let checked = verify(request, entry, cx).await;
     let Some(problem) = checked.problems.first() else { return Ok(()) };
-    let exit = if problem.kind == ProblemKind::Damaged { Exit::Damaged } else { Exit::Failed };
+    let exit = match problem.kind {
+        ProblemKind::Damaged => Exit::Damaged,
+        ProblemKind::Refused => Exit::Refused,
+        ProblemKind::Unchecked => Exit::Failed,
+    };
     let more = checked.problems.len() - 1;
     let key = problem.key.as_deref().unwrap_or("backup");
     let more = if more > 0 { format!(", and {more} more") } else { String::new() };
-    Err(JobError::new(exit, format!("backup {} is not whole: {key}: {}{more}", backup.manifest.run, problem.message))
+    let run = request.backup.manifest.run;
+    Err(JobError::new(exit, format!("backup {run} is not whole: {key}: {}{more}", problem.message))
         .hint("lifeboat list shows older backups; lifeboat verify all --level hashed says which are whole"))
 }
 

@@ -6,17 +6,16 @@ use std::time::Instant;
 
 use futures::TryStreamExt as _;
 
-use crate::config;
 use crate::context::Context;
 use crate::event::Event;
-use crate::job::JobError;
-use crate::job::nearest::{Nearest, Refused, Wanted, nearest, or_the_next};
+use crate::job::nearest::{Nearest, Refused, Wanted, check_opened, nearest, or_the_next};
 use crate::job::open::{age, now};
+use crate::job::targets::{Chosen, choose};
 use crate::job::types::{Confirm, RestoreMode, RestorePlan, RestoreReport, RestoreRequest};
-use crate::model::{ByteStream, FailureClass, Finding, Level, Name, SourceEntry, StoreUrl, Timestamp};
+use crate::job::{Exit, JobError};
+use crate::model::{ByteStream, Finding, Level, Name, SourceEntry, StoreUrl, Timestamp};
 use crate::repository::{Backup, CaptureReader};
-use crate::source::postgres::load::{Mode, PostgresTarget};
-use crate::source::postgres::{TargetUrl, TargetUrlError};
+use crate::source::cluster::restore::Outcome;
 use crate::source::{Preflight, StreamReader, Target};
 use crate::verify::CaptureStreams;
 
@@ -48,7 +47,7 @@ struct Prepared {
     next: Option<StoreUrl>,
     /// How the copy was chosen.
     chosen: Vec<Finding>,
-    target: PostgresTarget,
+    target: Box<dyn Target>,
 }
 
 async fn restore(
@@ -81,6 +80,8 @@ async fn restore(
         seconds,
         findings: chosen.into_iter().chain(loaded.findings).collect(),
         next: loaded.next,
+        objects: loaded.objects,
+        not_asked: loaded.not_asked,
     })
 }
 
@@ -91,35 +92,55 @@ async fn prepare(request: &RestoreRequest, cx: &Context) -> Result<Prepared, Job
     let mut refused = Vec::new();
     loop {
         let found = nearest(&wanted, refused, cx).await?;
-        if found.entry.kind != "postgres" {
-            let message =
-                format!("source {source} is of kind {}, which this version cannot load back", found.entry.kind);
-            return Err(
-                JobError::usage(message).hint(format!("lifeboat cat {backup} {source} STREAM writes its bytes"))
-            );
-        }
-        let target = target(request, cx)?;
-        let streams = CaptureStreams(found.reader.clone());
-        match target.preflight(&found.entry, found.reader.detail(), &streams, cx).await {
-            Ok(preflight) => return planned(request, found, target, preflight).await,
-            Err(failure) if failure.class == FailureClass::Damaged && found.next.is_some() => {
+        let chosen = choose(request, cx).await?;
+        fits(request, &found, &chosen)?;
+        match look(request, &found, &chosen, cx).await {
+            Ok(preflight) => return planned(request, found, chosen, preflight).await,
+            Err(error) if error.exit == Exit::Damaged && found.next.is_some() => {
                 let (url, run) = (found.url, found.backup.manifest.run);
                 refused = found.refused;
-                refused.push(Refused { url, run, error: failure.into() });
+                refused.push(Refused { url, run, error });
             }
-            Err(failure) => return Err(failure.into()),
+            Err(error) => return Err(error),
         }
     }
+}
+
+fn fits(request: &RestoreRequest, found: &Nearest, chosen: &Chosen) -> Result<(), JobError> {
+    if found.entry.kind == chosen.kind {
+        return Ok(());
+    }
+    let (source, kind) = (&request.source, &found.entry.kind);
+    let cure = match kind.as_str() {
+        "cluster" => "--to cluster:CONTEXT".to_owned(),
+        "postgres" => "--to postgres://user@host:port/database".to_owned(),
+        _ => format!("lifeboat cat {} {source} STREAM writes its bytes", request.backup),
+    };
+    Err(JobError::usage(format!("source {source} is of kind {kind}, and `--to` names a {}", chosen.kind)).hint(cure))
+}
+
+async fn look(request: &RestoreRequest, found: &Nearest, chosen: &Chosen, cx: &Context) -> Result<Preflight, JobError> {
+    if !chosen.beside {
+        check_opened(found, &request.place, cx).await?;
+    }
+    let streams = CaptureStreams(found.reader.clone());
+    Ok(chosen.target.preflight(&found.entry, found.reader.detail(), &streams, cx).await?)
 }
 
 async fn planned(
     request: &RestoreRequest,
     found: Nearest,
-    target: PostgresTarget,
+    target: Chosen,
     preflight: Preflight,
 ) -> Result<Prepared, JobError> {
     let Nearest { url, repository, backup, entry, reader, findings: chosen, next, .. } = found;
     let now = now(&repository).await?;
+    let patches = preflight.objects.iter().filter(|object| object.outcome == Outcome::Patch).count();
+    let replaces = match request.mode {
+        RestoreMode::Replace => true,
+        RestoreMode::Update => patches > 0,
+        RestoreMode::Create | RestoreMode::Beside => false,
+    };
     let plan = RestorePlan {
         run: backup.manifest.run,
         url,
@@ -132,12 +153,13 @@ async fn planned(
         estimate_bytes: preflight.bytes,
         estimate_seconds: estimate(&backup, &entry, preflight.bytes),
         steps: preflight.steps,
-        loses: loses(request, backup.committed(), age(now, backup.committed())),
+        loses: loses(request, patches, backup.committed(), age(now, backup.committed())),
         findings: chosen.iter().cloned().chain(preflight.findings).collect(),
-        confirm: (request.mode == RestoreMode::Replace)
-            .then(|| target.database.clone().unwrap_or_else(|| target.settings.subject())),
+        confirm: replaces.then_some(target.name),
+        objects: preflight.objects,
+        not_asked: preflight.not_asked,
     };
-    Ok(Prepared { plan, entry, reader, next, chosen, target })
+    Ok(Prepared { plan, entry, reader, next, chosen, target: target.target })
 }
 
 /// Says how far the reading is. What the server does with the bytes can not be seen.
@@ -168,44 +190,6 @@ impl StreamReader for Told<'_> {
     }
 }
 
-fn target(request: &RestoreRequest, cx: &Context) -> Result<PostgresTarget, JobError> {
-    let url: TargetUrl = request.target.parse().map_err(|error: TargetUrlError| {
-        let cure = error.cure();
-        // What may hold a password is not said again.
-        let what = match error {
-            TargetUrlError::PasswordInUrl => "`--to`".to_owned(),
-            _ => format!("`--to {}`", request.target),
-        };
-        JobError::usage(what).because(error).hint(cure)
-    })?;
-    if let (None, Some(stream)) = (&url.database, &request.stream) {
-        return Err(JobError::usage(format!("`--stream {stream}` names one database, and `--to` the whole server"))
-            .hint(format!(
-                "add the database's name to the address: --to {}/NAME",
-                request.target.trim_end_matches('/')
-            )));
-    }
-    let tools = request.place.policy.iter().flat_map(|policy| &policy.sources).filter(|s| s.name == request.source);
-    let tools = tools.flat_map(|source| match &source.kind {
-        config::SourceKind::Postgres(postgres) => postgres.tools.clone(),
-        config::SourceKind::Cluster(_) => Vec::new(),
-    });
-    Ok(PostgresTarget {
-        settings: url.settings,
-        database: url.database,
-        stream: request.stream.clone(),
-        mode: match request.mode {
-            RestoreMode::Create => Mode::Create,
-            RestoreMode::Beside => Mode::Beside,
-            RestoreMode::Replace => Mode::Replace,
-        },
-        restore: cx.clock.ulid().into(),
-        jobs: request.jobs,
-        tools: tools.collect(),
-        wall: Vec::new(),
-    })
-}
-
 /// How long the newest proof took to load that share of it; a capture says nothing about loading.
 fn estimate(backup: &Backup, entry: &SourceEntry, bytes: u64) -> Option<u64> {
     let captures = backup.proofs.iter().rev().flat_map(|proof| &proof.proof.captures);
@@ -215,14 +199,18 @@ fn estimate(backup: &Backup, entry: &SourceEntry, bytes: u64) -> Option<u64> {
         .map(|step| (step.seconds * (bytes as f64 / entry.stats.raw.max(1) as f64)).ceil() as u64)
 }
 
-fn loses(request: &RestoreRequest, committed: Timestamp, age_seconds: i64) -> Vec<String> {
-    if request.mode != RestoreMode::Replace {
-        return Vec::new();
-    }
+fn loses(request: &RestoreRequest, patches: usize, committed: Timestamp, age_seconds: i64) -> Vec<String> {
     // Whole seconds are enough for a person.
     let committed = Timestamp::from_second(committed.as_second()).unwrap_or(committed);
     let (hours, minutes) = (age_seconds / 3600, age_seconds % 3600 / 60);
-    vec![format!(
-        "what was written after {committed}, about {hours} h {minutes} min: it stays in the old one, which is kept aside"
-    )]
+    let since = format!("after {committed}, about {hours} h {minutes} min");
+    match request.mode {
+        RestoreMode::Replace => {
+            vec![format!("what was written {since}: it stays in the old one, which is kept aside")]
+        }
+        RestoreMode::Update if patches > 0 => {
+            vec![format!("what was changed {since}, in {patches} live objects: nothing keeps it")]
+        }
+        RestoreMode::Update | RestoreMode::Create | RestoreMode::Beside => Vec::new(),
+    }
 }

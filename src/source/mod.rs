@@ -8,6 +8,8 @@ use futures::TryStreamExt as _;
 use futures::stream::BoxStream;
 use serde::Serialize;
 
+pub use crate::source::cluster::restore::ObjectOutcome;
+
 use crate::context::Context;
 use crate::model::{
     ByteStream, CaptureItem, Detail, Finding, MEDIA_PG_ARCHIVE, SourceEntry, SourceFailure, StreamItem,
@@ -77,6 +79,10 @@ pub struct Preflight {
     pub findings: Vec<Finding>,
     /// Plain bytes of the streams that would be read.
     pub bytes: u64,
+    /// Of a cluster: what would become of each object, in the order of the restore.
+    pub objects: Vec<ObjectOutcome>,
+    /// Of a cluster: objects of the backup that were not asked for.
+    pub not_asked: u64,
 }
 
 /// What a load did.
@@ -91,6 +97,10 @@ pub struct Loaded {
     pub findings: Vec<Finding>,
     /// Commands to type next, as a shell takes them.
     pub next: Vec<String>,
+    /// Of a cluster: what became of each object, in the order of the plan.
+    pub objects: Vec<ObjectOutcome>,
+    /// Of a cluster: objects of the backup that were not asked for.
+    pub not_asked: u64,
 }
 
 /// Reads a stored stream as its own format says, and finds its parts anew: the same parser that captured it.

@@ -53,7 +53,9 @@ pub use prune_plan::{
     Counted, Expiry, PruneApplyReport, PruneApplyRequest, PruneCost, PrunePlanReport, PrunePlanRequest, PrunedSource,
 };
 pub use renew::{RenewReport, RenewRequest, RenewRow};
-pub use restore::{Confirm, RestoreMode, RestorePlan, RestoreReport, RestoreRequest};
+pub use restore::{
+    Against, Confirm, ObjectFate, ObjectOutcome, ObjectsAsked, RestoreMode, RestorePlan, RestoreReport, RestoreRequest,
+};
 pub use show::{ShowFailed, ShowReport, ShowRequest, ShowSource, ShowStream};
 pub use undelete::{ExpiredRow, UndeleteListReport, UndeleteReport, UndeleteRequest};
 pub use verify::{

@@ -1,3 +1,25 @@
 //! The way back: from the objects of a backup to the objects of a cluster.
+//!
+//! `target` reads the backup (`set`, over a `spool`), looks at the cluster (`look`: a `view`), lets `plan` judge every
+//! object, and hands what a person agreed to over to `load`. What is sent, and what counts as equal, is in `rules`.
 
+mod client;
+mod dead_webhooks;
+mod labels;
+mod load;
+mod look;
+mod options;
+mod order;
+mod outcome;
+mod plan;
+mod planning;
 pub mod rules;
+mod set;
+mod spool;
+mod target;
+mod view;
+
+pub use options::{Mode, NotAnObjectName, ObjectName, Options};
+pub use outcome::{ObjectOutcome, Outcome};
+pub use plan::{PENDING, REPLICAS};
+pub use target::{Against, ClusterTarget};

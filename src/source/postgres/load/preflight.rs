@@ -58,7 +58,7 @@ pub(super) async fn look(
     }
     findings.extend(space(target, jobs));
     let bytes = jobs.iter().map(|job| job.stream.bytes).sum();
-    Preflight { steps, findings, bytes }
+    Preflight { steps, findings, bytes, objects: Vec::new(), not_asked: 0 }
 }
 
 /// What the databases that would be replaced hold, and what holds them.

@@ -41,6 +41,7 @@ fn command(dir: &Path, name: &str) -> Command {
 
 impl Kubernetes {
     pub async fn start() -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let authority = Authority::new();
         let folder = tempfile::tempdir().unwrap();
         let tokens = format!(
@@ -197,6 +198,16 @@ impl Kubernetes {
         let (status, body) = self.call(Method::PUT, path, Some(object)).await;
         assert_eq!(status, 200, "{path}: {body}");
         body
+    }
+
+    /// A JSON merge patch; false if there is no such object.
+    pub async fn patch(&self, path: &str, patch: &Value) -> bool {
+        let request = self.client.patch(format!("{}{path}", self.url)).bearer_auth(ADMIN);
+        let request = request.header("content-type", "application/merge-patch+json").body(patch.to_string());
+        let answer = request.send().await.unwrap();
+        let status = answer.status().as_u16();
+        assert!(status == 200 || status == 404, "{path}: {}", answer.text().await.unwrap());
+        status == 200
     }
 
     pub async fn delete(&self, path: &str) {

@@ -1,0 +1,51 @@
+//! Objects of a cluster as text: what a plan says of them, and what a restore did.
+
+use std::collections::BTreeMap;
+
+use crate::cli::human;
+use crate::cli::text::Text;
+use crate::job::types::{ObjectFate, ObjectOutcome};
+
+/// Tier by tier: how many of which outcome, and every object that a person should look at. Those that are only made, or
+/// are as they should be, are counted; what is skipped is counted by its reason.
+pub fn rows(text: &mut Text, objects: &[ObjectOutcome], not_asked: u64) {
+    for tier in objects.chunk_by(|one, next| one.tier == next.tier) {
+        let name = tier.first().map_or("", |object| object.tier.as_str());
+        text.blank().line(format!("{name}: {}", counts(tier)));
+        skipped(text, tier);
+        for object in tier {
+            if !matches!(object.outcome, ObjectFate::Create | ObjectFate::Same | ObjectFate::Skip) {
+                let reason = object.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
+                text.line(format!("  {:<8}  {}{reason}", object.outcome.as_str(), object.reference));
+            } else if !object.notes.is_empty() {
+                text.line(format!("  {:<8}  {}", object.outcome.as_str(), object.reference));
+            }
+            for note in &object.notes {
+                text.line(format!("            note: {note}"));
+            }
+        }
+    }
+    if not_asked > 0 {
+        text.blank().line(format!("{} of the backup not asked for", human::count(not_asked, "object")));
+    }
+    text.blank();
+}
+
+fn skipped(text: &mut Text, objects: &[ObjectOutcome]) {
+    let mut reasons: BTreeMap<&str, u64> = BTreeMap::new();
+    for object in objects.iter().filter(|object| object.outcome == ObjectFate::Skip) {
+        *reasons.entry(object.reason.as_deref().unwrap_or_default()).or_default() += 1;
+    }
+    for (reason, count) in reasons {
+        text.line(format!("  {:<8}  {}: {reason}", "skip", human::count(count, "object")));
+    }
+}
+
+/// `12 create, 3 same`
+pub fn counts(objects: &[ObjectOutcome]) -> String {
+    let count = |fate: ObjectFate| objects.iter().filter(|object| object.outcome == fate).count();
+    let counts = ObjectFate::ALL.map(|fate| (count(fate), fate));
+    let words: Vec<String> =
+        counts.iter().filter(|(count, _)| *count > 0).map(|(count, fate)| format!("{count} {fate}")).collect();
+    words.join(", ")
+}

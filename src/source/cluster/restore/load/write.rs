@@ -1,0 +1,220 @@
+//! One object: created, or set back. Every call may be lost, refused for a moment, or overtaken by somebody else.
+
+use serde_json::Value;
+
+use crate::cluster_client::{Answer, Call, ClusterError, Method};
+use crate::model::SourceFailure;
+use crate::source::cluster::failed;
+use crate::source::cluster::restore::client::{get, message, patience, reason};
+use crate::source::cluster::restore::load::{Job, Loader, Written, locked, patch};
+use crate::source::cluster::restore::options::Mode;
+use crate::source::cluster::restore::outcome::Outcome;
+use crate::source::cluster::restore::plan::{
+    Live, PENDING, PENDING_OWNERS, PENDING_SUSPENDED, REPLICAS, merges, wanted,
+};
+use crate::source::cluster::restore::rules::{Release, differences};
+
+/// As whom the server knows our writes.
+pub(super) const MANAGER: &str = "fieldManager=lifeboat";
+/// So often one object is tried.
+pub(super) const TRIES: u32 = 6;
+
+/// How a write ended.
+pub(super) enum Sent {
+    /// With the object as it is now.
+    Done(Value),
+    /// It is not what it was when it was looked at, or it is there already.
+    Overtaken,
+    /// It may have been done, or not: nobody said.
+    Unknown(String),
+    /// The server says no, and will again.
+    Refused(Answer),
+}
+
+impl Loader<'_> {
+    /// Sends a write once. What is the same for every call ends the restore.
+    pub(super) async fn send(&self, call: Call) -> Result<Sent, SourceFailure> {
+        let answer = match self.api.call(call).await {
+            Ok(answer) => answer,
+            Err(ClusterError::Unreachable { message, .. }) => return Ok(Sent::Unknown(message)),
+            Err(error) => return Err(failed(error)),
+        };
+        Ok(match answer.status {
+            200..300 => Sent::Done(serde_json::from_slice(&answer.body).unwrap_or_default()),
+            409 => Sent::Overtaken,
+            429 | 500..600 => Sent::Unknown(message(&answer)),
+            _ => Sent::Refused(answer),
+        })
+    }
+
+    /// Waits before the `n`th further try of something that somebody else is busy with.
+    pub(super) async fn pause(&self, n: u32) {
+        self.cx.clock.pause(patience(n)).await;
+    }
+}
+
+impl Job<'_> {
+    fn path(&self) -> String {
+        self.kind.path(&self.prepared.reference)
+    }
+
+    /// What is sent to create it, with what it has to wait for written on it.
+    fn body(&self) -> (Value, bool) {
+        let mut body = self.prepared.value.clone();
+        let owners = self.owners();
+        if !owners.there.is_empty() {
+            body["metadata"]["ownerReferences"] = Value::Array(owners.there);
+        }
+        let suspended = self.prepared.release == Some(Release::Resume);
+        let waits = [(suspended, PENDING_SUSPENDED), (owners.later, PENDING_OWNERS)];
+        let waits: Vec<&str> = waits.into_iter().filter(|(waits, _)| *waits).map(|(_, word)| word).collect();
+        if !waits.is_empty() {
+            body["metadata"]["annotations"][PENDING] = waits.join(",").into();
+        }
+        if let Some(Release::Replicas(count)) = self.prepared.release {
+            body["metadata"]["annotations"][REPLICAS] = count.to_string().into();
+        }
+        (body, !waits.is_empty())
+    }
+
+    fn is_held_back(&self) {
+        locked(&self.loader.held_back).insert(self.number);
+    }
+
+    pub(super) async fn create(&self) -> Result<Written, SourceFailure> {
+        let (body, waits) = self.body();
+        let collection = self.kind.collection(self.prepared.reference.namespace.as_deref());
+        let path = format!("{collection}?{MANAGER}");
+        // Whether an earlier try may have made what is there now.
+        let mut lost = false;
+        let mut trouble = String::new();
+        for n in 0..TRIES {
+            if n > 0 {
+                self.loader.pause(n - 1).await;
+            }
+            match self.loader.send(Call::send(Method::Post, path.as_str(), body.to_string())).await? {
+                Sent::Done(live) => {
+                    if waits {
+                        self.is_held_back();
+                    }
+                    return Ok(Written::new(Outcome::Create, &live));
+                }
+                Sent::Overtaken => trouble = "somebody else keeps making and deleting it".into(),
+                Sent::Unknown(what) => {
+                    lost = true;
+                    trouble = what;
+                }
+                // What defines the kind was made a moment ago, and not every part of the server knows yet.
+                Sent::Refused(answer) if answer.status == 404 && self.is_new_kind() && n + 1 < TRIES => {
+                    trouble = message(&answer);
+                    continue;
+                }
+                Sent::Refused(answer) => return Ok(Written::failed(refused(&answer))),
+            }
+            if let Some(live) = get(self.loader.api, &self.path()).await? {
+                return self.found(&body, waits, &live, lost).await;
+            }
+        }
+        Ok(Written::failed(format!("tried {TRIES} times: {trouble}")).cure("run the same command once more"))
+    }
+
+    fn is_new_kind(&self) -> bool {
+        self.loader.plan.view.discovery.kind(&self.prepared.reference.gvk).is_none()
+    }
+
+    /// It is there, although the plan said that it is not: we made it ourselves, or somebody else did meanwhile.
+    async fn found(&self, body: &Value, waits: bool, live: &Value, lost: bool) -> Result<Written, SourceFailure> {
+        let equal = differences(body, live, &self.prepared.reference.gvk).is_empty();
+        if lost && equal {
+            if waits {
+                self.is_held_back();
+            }
+            return Ok(Written::new(Outcome::Create, live));
+        }
+        if merges(&self.prepared) || self.loader.options.mode == Mode::Update {
+            return self.change().await;
+        }
+        if equal {
+            return Ok(Written::new(Outcome::Same, live).because("somebody made it meanwhile"));
+        }
+        Ok(Written::new(Outcome::Conflict, live).because("somebody made it meanwhile, and it differs"))
+    }
+
+    /// Sets a live object back, or finishes what an interrupted restore began.
+    pub(super) async fn change(&self) -> Result<Written, SourceFailure> {
+        let mut trouble = String::new();
+        let mut sent = false;
+        for n in 0..TRIES {
+            if n > 0 {
+                self.loader.pause(n - 1).await;
+            }
+            let Some(live) = get(self.loader.api, &self.path()).await? else {
+                // A namespace gets its account a moment after it was made.
+                trouble = "it is not there any more".into();
+                continue;
+            };
+            let seen = Live::compare(&self.prepared, &live);
+            let owners = self.owners();
+            let lacking =
+                |owner: &&Value| owner["uid"].as_str().is_some_and(|uid| !seen.owners.iter().any(|o| o == uid));
+            let lacking: Vec<Value> = owners.there.iter().filter(lacking).cloned().collect();
+            if seen.pending.is_some() {
+                self.is_held_back();
+            }
+            let finishes_only = seen.pending.is_some() && self.loader.options.mode == Mode::Create;
+            if finishes_only && !merges(&self.prepared) {
+                return Ok(Written::new(Outcome::Patch, &live));
+            }
+            if seen.differences.is_empty() && lacking.is_empty() {
+                let outcome = if sent || seen.pending.is_some() { Outcome::Patch } else { Outcome::Same };
+                return Ok(Written::new(outcome, &live));
+            }
+            if !seen.immutable.is_empty() {
+                let reason = format!("it differs in {}, which no server changes in place", seen.immutable.join(", "));
+                return Ok(Written::new(Outcome::Conflict, &live)
+                    .because(reason)
+                    .cure("delete it by hand, then restore once more"));
+            }
+            let mut wanted = wanted(&self.prepared, seen.pending.as_deref());
+            if merges(&self.prepared) {
+                add_to_lists(&mut wanted, &live);
+            }
+            let mut patch = patch::merge(&wanted, &live, &seen.differences);
+            if !lacking.is_empty() {
+                let there = live["metadata"]["ownerReferences"].as_array().cloned().unwrap_or_default();
+                patch["metadata"]["ownerReferences"] = there.into_iter().chain(lacking).collect();
+            }
+            let call = Call::send(Method::MergePatch, format!("{}?{MANAGER}", self.path()), patch.to_string());
+            match self.loader.send(call).await? {
+                Sent::Done(live) => return Ok(Written::new(Outcome::Patch, &live)),
+                Sent::Overtaken => trouble = "somebody else keeps changing it".into(),
+                Sent::Unknown(what) => {
+                    sent = true;
+                    trouble = what;
+                }
+                Sent::Refused(answer) => return Ok(Written::failed(refused(&answer))),
+            }
+        }
+        Ok(Written::failed(format!("tried {TRIES} times: {trouble}")).cure("run the same command once more"))
+    }
+}
+
+/// A merge patch replaces lists: what is in the live ones stays in front.
+fn add_to_lists(wanted: &mut Value, live: &Value) {
+    for list in ["secrets", "imagePullSecrets"] {
+        let Some(ours) = wanted[list].as_array().cloned() else { continue };
+        let mut all = live[list].as_array().cloned().unwrap_or_default();
+        all.extend(ours.into_iter().filter(|entry| {
+            let known = live[list].as_array().into_iter().flatten();
+            !known.into_iter().any(|known| known["name"] == entry["name"])
+        }));
+        wanted[list] = Value::Array(all);
+    }
+}
+
+fn refused(answer: &Answer) -> String {
+    match reason(answer).as_str() {
+        "" => format!("{} (HTTP {})", message(answer), answer.status),
+        reason => format!("{} ({reason})", message(answer)),
+    }
+}

@@ -1,0 +1,387 @@
+//! What becomes of each object, and why. Pure: the target is a [`View`], a live object what [`Live`] says of it.
+
+mod live;
+mod managed;
+mod pods;
+mod quantity;
+mod quotas;
+mod served;
+mod webhooks;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use crate::source::cluster::restore::labels;
+use crate::source::cluster::restore::options::{Mode, Options};
+use crate::source::cluster::restore::outcome::{ObjectOutcome, Outcome};
+use crate::source::cluster::restore::rules::{Prepared, Skip, Weight};
+use crate::source::cluster::restore::set::is_namespace;
+use crate::source::cluster::restore::view::{Labels, View};
+use crate::source::cluster::{Kind, ObjectRef};
+
+pub use live::{Live, PENDING, REPLICAS};
+pub(super) use live::{PENDING_OWNERS, PENDING_SUSPENDED, merges, wanted};
+use quotas::Ledger;
+use served::Served;
+
+/// Judges one object after the other, in the order of the restore: quotas fill up on the way.
+pub(super) struct Planner<'a> {
+    view: &'a View,
+    options: &'a Options,
+    served: Served<'a>,
+    /// Namespaces that the restore makes, with the labels that they will have.
+    made: BTreeMap<String, Labels>,
+    classes: Classes,
+    ledger: Ledger,
+}
+
+/// Names of classes: those of the target, and those that are restored.
+#[derive(Debug, Default)]
+pub(super) struct Classes {
+    pub storage: BTreeSet<String>,
+    pub ingress: BTreeSet<String>,
+    pub priority: BTreeSet<String>,
+}
+
+/// One object before it is judged.
+pub(super) struct Case<'a> {
+    pub prepared: &'a Prepared,
+    pub tier: String,
+    pub skip: Option<Skip>,
+    /// What is at its place in the target.
+    pub live: Option<&'a Live>,
+    /// UIDs that its owners have in the target; None for one that is yet to be made.
+    pub owners: Vec<Option<String>>,
+}
+
+struct Verdict {
+    outcome: Outcome,
+    reason: Option<String>,
+    cure: Option<String>,
+}
+
+impl Verdict {
+    fn of(outcome: Outcome) -> Self {
+        Self { outcome, reason: None, cure: None }
+    }
+
+    fn because(outcome: Outcome, reason: impl Into<String>) -> Self {
+        Self { reason: Some(reason.into()), ..Self::of(outcome) }
+    }
+
+    fn blocked(reason: impl Into<String>, cure: impl Into<String>) -> Self {
+        Self { cure: Some(cure.into()), ..Self::because(Outcome::Blocked, reason) }
+    }
+}
+
+impl<'a> Planner<'a> {
+    /// `defined`: kinds whose definition is restored.
+    pub fn new(view: &'a View, options: &'a Options, defined: impl Iterator<Item = &'a Kind>) -> Self {
+        let classes = Classes {
+            storage: view.storage_classes.clone(),
+            ingress: view.ingress_classes.clone(),
+            priority: view.priority_classes.clone(),
+        };
+        let ledger = Ledger::new(&view.quotas);
+        Self { view, options, served: Served::new(view, defined), made: BTreeMap::new(), classes, ledger }
+    }
+
+    pub fn kind(&self, reference: &ObjectRef) -> Option<&'a Kind> {
+        self.served.kind(&reference.gvk).ok()
+    }
+
+    /// The next object in the order of the restore.
+    pub fn judge(&mut self, case: &Case<'_>) -> ObjectOutcome {
+        let Prepared { value, reference, notes, .. } = case.prepared;
+        let mut said: Vec<String> =
+            notes.iter().filter(|note| note.weight == Weight::Look).map(|note| note.text.clone()).collect();
+        let verdict = match &case.skip {
+            Some(skip) => Verdict::because(Outcome::Skip, skip.to_string()),
+            None => self.verdict(case, &mut said),
+        };
+        if matches!(verdict.outcome, Outcome::Create | Outcome::Same | Outcome::Patch) {
+            self.remember(reference, value, verdict.outcome);
+        }
+        if matches!(verdict.outcome, Outcome::Skip) {
+            said.clear();
+        }
+        ObjectOutcome {
+            tier: case.tier.clone(),
+            reference: reference.clone(),
+            outcome: verdict.outcome,
+            uid: case.live.map(|live| live.uid.clone()),
+            reason: verdict.reason,
+            cure: verdict.cure,
+            notes: said,
+        }
+    }
+
+    fn verdict(&mut self, case: &Case<'_>, said: &mut Vec<String>) -> Verdict {
+        let reference = &case.prepared.reference;
+        let kind = match self.served.kind(&reference.gvk) {
+            Ok(kind) => kind,
+            Err(not) => return Verdict::blocked(not.reason, not.cure),
+        };
+        if kind.namespaced != reference.namespace.is_some() {
+            let (there, here) = match kind.namespaced {
+                true => ("belongs to a namespace", "to none"),
+                false => ("belongs to no namespace", "to one"),
+            };
+            return Verdict::blocked(
+                format!("in the target {} {there}, in the backup {here}", reference.gvk.kind),
+                "the target defines that kind in another way: leave the object out",
+            );
+        }
+        if let Some(refused) = case.prepared.notes.iter().find(|note| note.weight == Weight::Refused) {
+            return Verdict::blocked(refused.text.clone(), "change what was asked for on the command line");
+        }
+        if !self.view.live {
+            // Only what a server serves is known.
+            return self.images(case).unwrap_or(Verdict::of(Outcome::Create));
+        }
+        if let Some(blocked) = self.namespace(reference) {
+            return blocked;
+        }
+        match case.live {
+            Some(live) => self.existing(case, kind, live, said),
+            None => self.missing(case, kind, said),
+        }
+    }
+
+    fn namespace(&self, reference: &ObjectRef) -> Option<Verdict> {
+        let namespace = match &reference.namespace {
+            Some(namespace) => namespace,
+            None if is_namespace(reference) => &reference.name,
+            None => return None,
+        };
+        match self.view.namespaces.get(namespace) {
+            Some(there) if there.terminating => Some(Verdict::blocked(
+                format!("namespace {namespace} is being deleted"),
+                format!("wait until it is gone; `kubectl get namespace {namespace} -o yaml` says what keeps it"),
+            )),
+            Some(_) => None,
+            None if is_namespace(reference) || self.made.contains_key(namespace) => None,
+            None => Some(Verdict::blocked(
+                format!("there is no namespace {namespace}, and none is restored"),
+                format!("kubectl create namespace {namespace}"),
+            )),
+        }
+    }
+
+    fn existing(&mut self, case: &Case<'_>, kind: &Kind, live: &Live, said: &mut Vec<String>) -> Verdict {
+        if live.deleting {
+            return Verdict::blocked(
+                "it is being deleted, and its finalizers keep it",
+                "wait until it is gone; its metadata.finalizers say who has to let go of it",
+            );
+        }
+        let mut differences = live.differences.clone();
+        if case.owners.iter().any(|owner| owner.as_ref().is_none_or(|uid| !live.owners.contains(uid))) {
+            differences.push("/metadata/ownerReferences".into());
+        }
+        if live.pending.is_some() {
+            return self.change(case, kind, "an interrupted restore made it, and has not finished it");
+        }
+        if differences.is_empty() {
+            return Verdict::of(Outcome::Same);
+        }
+        let fields = fields(&differences);
+        if merges(case.prepared) {
+            return self.change(case, kind, format!("it is there, and lacks {fields}"));
+        }
+        match self.options.mode {
+            Mode::Create => Verdict {
+                cure: Some("--mode update sets it back to what the backup says".into()),
+                ..Verdict::because(Outcome::Conflict, format!("it is there, and differs in {fields}"))
+            },
+            Mode::Update if !live.immutable.is_empty() => Verdict {
+                cure: Some("delete it by hand, then restore once more".into()),
+                ..Verdict::because(
+                    Outcome::Conflict,
+                    format!("it differs in {}, which no server changes in place", self::fields(&live.immutable)),
+                )
+            },
+            Mode::Update => {
+                said.extend(managed::managers(&case.prepared.value));
+                self.change(case, kind, format!("it differs in {fields}"))
+            }
+        }
+    }
+
+    /// A live object that is written to.
+    fn change(&self, case: &Case<'_>, kind: &Kind, reason: impl Into<String>) -> Verdict {
+        if let Some(blocked) = self.webhook(case, kind, "UPDATE").or_else(|| self.images(case)) {
+            return blocked;
+        }
+        Verdict::because(Outcome::Patch, reason)
+    }
+
+    fn missing(&mut self, case: &Case<'_>, kind: &Kind, said: &mut Vec<String>) -> Verdict {
+        let blocked = self.webhook(case, kind, "CREATE").or_else(|| self.classes(case, said));
+        if let Some(blocked) = blocked.or_else(|| self.images(case)).or_else(|| self.node_ports(case)) {
+            return blocked;
+        }
+        let Prepared { reference, value, .. } = case.prepared;
+        if let Err(full) = self.ledger.take(reference, kind, value) {
+            return Verdict::blocked(full, "raise the quota, or make room in the namespace");
+        }
+        self.placement(case, said);
+        said.extend(managed::managers(value));
+        if is_default_account(reference) && self.made.contains_key(reference.namespace.as_deref().unwrap_or_default()) {
+            return Verdict::because(Outcome::Patch, "the new namespace gets one by itself, and it is added to");
+        }
+        Verdict::of(Outcome::Create)
+    }
+
+    fn webhook(&self, case: &Case<'_>, kind: &Kind, operation: &str) -> Option<Verdict> {
+        let Prepared { reference, value, .. } = case.prepared;
+        let namespace = match &reference.namespace {
+            Some(name) => self.labels_of(name),
+            None if is_namespace(reference) => with_name(labels::of(value), &reference.name),
+            None => Labels::new(),
+        };
+        let labels = labels::of(value);
+        let webhook = webhooks::first(&self.view.dead_webhooks, operation, kind, &namespace, &labels)?;
+        Some(Verdict::blocked(
+            format!("{} has failurePolicy Fail and will not answer: {}", webhook.subject, webhook.problem),
+            "bring its service up first, or delete the configuration: a restore of the backup brings it back last",
+        ))
+    }
+
+    fn labels_of(&self, namespace: &str) -> Labels {
+        let there = self.view.namespaces.get(namespace).map(|namespace| namespace.labels.clone());
+        with_name(there.or_else(|| self.made.get(namespace).cloned()).unwrap_or_default(), namespace)
+    }
+
+    /// A claim or an ingress that waits for a class for ever is not restored.
+    fn classes(&self, case: &Case<'_>, said: &mut Vec<String>) -> Option<Verdict> {
+        let Prepared { reference, value, .. } = case.prepared;
+        let lacks = |names: &BTreeSet<String>, class: &str| !class.is_empty() && !names.contains(class);
+        let absent = |what: &str, option: &str, class: &str| {
+            Verdict::blocked(
+                format!("the target has no {what} class {class:?}"),
+                format!("{option} {class}=ANOTHER, or create the class first"),
+            )
+        };
+        let claims: Vec<&Value> = match reference.gvk.kind.as_str() {
+            "PersistentVolumeClaim" => vec![&value["spec"]],
+            "StatefulSet" => {
+                let templates = value["spec"]["volumeClaimTemplates"].as_array().into_iter().flatten();
+                templates.map(|template| &template["spec"]).collect()
+            }
+            _ => Vec::new(),
+        };
+        for claim in claims {
+            // A claim that names its volume is bound to it, whatever the class is called.
+            let bound = claim["volumeName"].as_str().is_some_and(|name| !name.is_empty());
+            match claim["storageClassName"].as_str() {
+                Some(class) if !bound && lacks(&self.classes.storage, class) => {
+                    return Some(absent("storage", "--storage-class", class));
+                }
+                None if !bound && !self.view.default_storage_class => {
+                    said.push("names no storage class, and the target has no default one".into());
+                }
+                _ => {}
+            }
+        }
+        if reference.gvk.group == "networking.k8s.io" && reference.gvk.kind == "Ingress" {
+            let class = value["spec"]["ingressClassName"].as_str().unwrap_or_default();
+            if lacks(&self.classes.ingress, class) {
+                return Some(absent("ingress", "--ingress-class", class));
+            }
+        }
+        let class = pods::pod_spec(&reference.gvk.kind, value).and_then(|spec| spec["priorityClassName"].as_str());
+        if let Some(class) = class.filter(|class| lacks(&self.classes.priority, class)) {
+            if reference.gvk.kind == "Pod" {
+                return Some(Verdict::blocked(
+                    format!("the target has no priority class {class:?}"),
+                    "create the class first: a server takes no pod without it",
+                ));
+            }
+            said.push(format!("its pods need the priority class {class:?}, which the target does not have"));
+        }
+        None
+    }
+
+    fn images(&self, case: &Case<'_>) -> Option<Verdict> {
+        let allowed = &self.options.allow_registries;
+        if allowed.is_empty() {
+            return None;
+        }
+        let Prepared { reference, value, .. } = case.prepared;
+        let spec = pods::pod_spec(&reference.gvk.kind, value)?;
+        let image = pods::images(spec).find(|image| !pods::allowed(image, allowed))?;
+        Some(Verdict::blocked(
+            format!("image {image} comes from no allowed registry ({})", allowed.join(", ")),
+            "--image OLD=NEW takes it from another one, --allow-registry allows one more",
+        ))
+    }
+
+    /// A port that was set by hand is wanted, and only one Service can have it.
+    fn node_ports(&self, case: &Case<'_>) -> Option<Verdict> {
+        let Prepared { reference, value, .. } = case.prepared;
+        if !(reference.gvk.group.is_empty() && reference.gvk.kind == "Service") {
+            return None;
+        }
+        let ports = value["spec"]["ports"].as_array().into_iter().flatten();
+        let (port, service) = ports
+            .filter_map(|port| port["nodePort"].as_u64())
+            .find_map(|port| self.view.node_ports.get(&port).map(|service| (port, service)))?;
+        Some(Verdict::blocked(
+            format!("node port {port} is taken by Service {service}"),
+            "free the port, or give the object another one with --patch",
+        ))
+    }
+
+    /// What will keep pods waiting, although the object itself is taken.
+    fn placement(&self, case: &Case<'_>, said: &mut Vec<String>) {
+        let Prepared { reference, value, .. } = case.prepared;
+        let Some(spec) = pods::pod_spec(&reference.gvk.kind, value) else { return };
+        if !self.view.nodes.is_empty() && !pods::fits_a_node(spec, &self.view.nodes) {
+            said.push("no node has the labels that its pods ask for".into());
+        }
+    }
+
+    fn remember(&mut self, reference: &ObjectRef, value: &Value, outcome: Outcome) {
+        let gvk = &reference.gvk;
+        match (gvk.group.as_str(), gvk.kind.as_str()) {
+            ("", "Namespace") if outcome == Outcome::Create => {
+                self.made.insert(reference.name.clone(), labels::of(value));
+            }
+            ("storage.k8s.io", "StorageClass") => {
+                self.classes.storage.insert(reference.name.clone());
+            }
+            ("networking.k8s.io", "IngressClass") => {
+                self.classes.ingress.insert(reference.name.clone());
+            }
+            ("scheduling.k8s.io", "PriorityClass") => {
+                self.classes.priority.insert(reference.name.clone());
+            }
+            _ => {}
+        }
+    }
+}
+
+fn with_name(mut labels: Labels, namespace: &str) -> Labels {
+    labels.insert("kubernetes.io/metadata.name".into(), namespace.into());
+    labels
+}
+
+pub(super) fn is_default_account(reference: &ObjectRef) -> bool {
+    reference.gvk.group.is_empty() && reference.gvk.kind == "ServiceAccount" && reference.name == "default"
+}
+
+/// The first few of some JSON pointers, as people write paths.
+fn fields(pointers: &[String]) -> String {
+    const SHOWN: usize = 3;
+    let show = |pointer: &String| {
+        let path = pointer.trim_start_matches('/').replace('/', ".").replace("~1", "/").replace("~0", "~");
+        if path.is_empty() { "all of it".to_owned() } else { path }
+    };
+    let shown: Vec<String> = pointers.iter().take(SHOWN).map(show).collect();
+    match pointers.len().saturating_sub(SHOWN) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}

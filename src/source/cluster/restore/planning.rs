@@ -1,0 +1,146 @@
+//! From the objects of a backup and a target to a plan: each object in the order of the restore.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::cluster_client::Api;
+use crate::model::{Finding, SourceFailure};
+use crate::source::cluster::restore::look;
+use crate::source::cluster::restore::options::Options;
+use crate::source::cluster::restore::order::Step;
+use crate::source::cluster::restore::outcome::{ObjectOutcome, Outcome};
+use crate::source::cluster::restore::plan::{Case, Live, Planner};
+use crate::source::cluster::restore::rules::{Owner, Rules, prepare, skip};
+use crate::source::cluster::restore::set::Set;
+use crate::source::cluster::restore::view::View;
+use crate::source::cluster::{Discovery, Gvk, Kind};
+
+pub(super) struct Plan {
+    /// In the order in which they are restored.
+    pub rows: Vec<Row>,
+    /// Of every object that is written or was looked at.
+    pub kinds: BTreeMap<Gvk, Kind>,
+    pub view: View,
+    /// What concerns no single object.
+    pub findings: Vec<Finding>,
+}
+
+pub(super) struct Row {
+    /// Number of its entry in the set.
+    pub entry: usize,
+    pub step: Step,
+    pub planned: ObjectOutcome,
+}
+
+/// Against a cluster.
+pub(super) async fn live(
+    api: &dyn Api,
+    discovery: Discovery,
+    set: &Set,
+    rules: &Rules,
+    options: &Options,
+) -> Result<Plan, SourceFailure> {
+    let mut findings = Vec::new();
+    let view = look::view(api, discovery, set, &mut findings).await?;
+    let lives = look::lives(api, set, rules, &view).await?;
+    plan(set, rules, options, view, &lives, findings).await
+}
+
+/// Against what a server is known to serve.
+pub(super) async fn offline(
+    discovery: Discovery,
+    set: &Set,
+    rules: &Rules,
+    options: &Options,
+) -> Result<Plan, SourceFailure> {
+    let version = discovery.version.git_version.clone();
+    let message = "was not asked: only what it serves is known, not what is there";
+    let findings = vec![Finding::warning(format!("Kubernetes {version}"), message)];
+    plan(set, rules, options, View::offline(discovery), &HashMap::new(), findings).await
+}
+
+async fn plan(
+    set: &Set,
+    rules: &Rules,
+    options: &Options,
+    view: View,
+    lives: &HashMap<usize, Live>,
+    findings: Vec<Finding>,
+) -> Result<Plan, SourceFailure> {
+    let mut steps: Vec<(Step, usize)> = set
+        .entries
+        .iter()
+        .enumerate()
+        .filter(|(_, entry)| entry.asked)
+        .map(|(number, entry)| (Step::of(set, entry), number))
+        .collect();
+    steps.sort_unstable();
+    let defined = set.defined.values().filter(|(_, entry)| set.entries[*entry].asked).map(|(kind, _)| kind);
+    let mut planner = Planner::new(&view, options, defined);
+    let mut owners = Owners { set, view: &view, lives, restored: HashMap::new() };
+    let (mut rows, mut kinds) = (Vec::with_capacity(steps.len()), BTreeMap::new());
+    for (step, number) in steps {
+        let entry = &set.entries[number];
+        let object = set.object(entry).await?;
+        let prepared = prepare(&object, rules, &set.index);
+        let (mut uids, mut lost) = (Vec::new(), Vec::new());
+        for owner in &prepared.owners {
+            match owners.expected(number, owner).await? {
+                Some(uid) => uids.push(uid),
+                None => {
+                    lost.push(format!("its owner, {} {}, is not restored: it stands alone", owner.kind, owner.name))
+                }
+            }
+        }
+        let case = Case {
+            prepared: &prepared,
+            tier: entry.tier.to_string(),
+            skip: skip(&object, &set.index),
+            live: lives.get(&number),
+            owners: uids,
+        };
+        let mut planned = planner.judge(&case);
+        if planned.outcome == Outcome::Create {
+            planned.notes.extend(lost);
+        }
+        if planned.outcome != Outcome::Skip
+            && let Some(kind) = planner.kind(&planned.reference)
+        {
+            kinds.entry(kind.gvk.clone()).or_insert_with(|| kind.clone());
+        }
+        rows.push(Row { entry: number, step, planned });
+    }
+    Ok(Plan { rows, kinds, view, findings })
+}
+
+/// What is known of the owners of the objects.
+struct Owners<'a> {
+    set: &'a Set,
+    view: &'a View,
+    lives: &'a HashMap<usize, Live>,
+    /// Whether the rules bring an object back, by its entry.
+    restored: HashMap<usize, bool>,
+}
+
+impl Owners<'_> {
+    /// The UID that an owner has in the target, `Some(None)` if it is yet to be made; None if it will not be there, so
+    /// that nothing can refer to it: the garbage collector would take the object away.
+    async fn expected(&mut self, child: usize, owner: &Owner) -> Result<Option<Option<String>>, SourceFailure> {
+        let Some(number) = self.set.owner(&self.set.entries[child], owner) else { return Ok(None) };
+        let entry = &self.set.entries[number];
+        if !entry.asked {
+            return Ok(self.view.owners.get(&entry.target).map(|uid| Some(uid.clone())));
+        }
+        if let Some(live) = self.lives.get(&number) {
+            return Ok(Some(Some(live.uid.clone())));
+        }
+        let restored = match self.restored.get(&number) {
+            Some(known) => *known,
+            None => {
+                let restored = skip(&self.set.object(entry).await?, &self.set.index).is_none();
+                self.restored.insert(number, restored);
+                restored
+            }
+        };
+        Ok(restored.then_some(None))
+    }
+}

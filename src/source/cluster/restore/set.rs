@@ -1,0 +1,197 @@
+//! The objects of a backup: where each lies, and what must be known of it before it is read again.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use crate::model::{ByteStream, FailureClass, SourceFailure};
+use crate::source::cluster::restore::options::Options;
+use crate::source::cluster::restore::rules::{Index, Object, Owner, Rules, Tier, tier};
+use crate::source::cluster::restore::spool::{Line, Spool};
+use crate::source::cluster::{Gvk, Kind, ObjectRef};
+
+/// A cluster has a few ten thousand. Each costs about a kilobyte of memory here.
+const MAX_OBJECTS: usize = 2_000_000;
+
+pub(super) struct Set {
+    spool: Spool,
+    /// In the order of the stream.
+    pub entries: Vec<Entry>,
+    pub index: Index,
+    /// Kinds that the definitions in the backup define, and the entry that does.
+    pub defined: BTreeMap<Gvk, (Kind, usize)>,
+    /// Objects that nobody asked for.
+    pub not_asked: u64,
+    /// By UID in the captured cluster.
+    uids: HashMap<String, usize>,
+}
+
+pub(super) struct Entry {
+    /// As captured.
+    pub reference: ObjectRef,
+    /// As it will be called in the target.
+    pub target: ObjectRef,
+    pub tier: Tier,
+    pub owners: Vec<Owner>,
+    /// Whether the person asked for it.
+    pub asked: bool,
+    line: Line,
+    /// Of a volume: the namespace of its claim.
+    claimed_from: Option<String>,
+}
+
+impl Set {
+    /// Reads the stream to its end, and checks that it is one that a capture writes: sorted, each object once.
+    pub async fn read(stream: ByteStream, rules: &Rules, options: &Options) -> Result<Self, SourceFailure> {
+        let mut entries: Vec<Entry> = Vec::new();
+        let mut index = Index::new();
+        let mut defined = BTreeMap::new();
+        let mut uids = HashMap::new();
+        let spool = Spool::write(stream, |line, text| {
+            let number = entries.len() + 1;
+            let object = Object::parse(text).map_err(|error| damaged(format!("line {number}: {error}")))?;
+            if let Some(last) = entries.last().filter(|last| last.reference >= object.reference) {
+                let (last, this) = (&last.reference, &object.reference);
+                return Err(damaged(format!("line {number}: {this} comes after {last}, and must not")));
+            }
+            if entries.len() == MAX_OBJECTS {
+                return Err(damaged(format!("it holds more than {MAX_OBJECTS} objects")));
+            }
+            for kind in kinds_defined_by(&object) {
+                defined.insert(kind.gvk.clone(), (kind, entries.len()));
+            }
+            index.add(&object);
+            uids.insert(object.uid.clone(), entries.len());
+            entries.push(entry(&object, line, rules, options));
+            Ok(())
+        });
+        let spool = spool.await?;
+        let mut set = Self { spool, entries, index, defined, not_asked: 0, uids };
+        if !options.namespaces.is_empty() {
+            set.leave_out_what_no_namespace_needs(options);
+        }
+        set.no_two_become_one()?;
+        set.not_asked = set.entries.iter().filter(|entry| !entry.asked).count() as u64;
+        Ok(set)
+    }
+
+    /// The object as captured.
+    pub async fn object(&self, entry: &Entry) -> Result<Object, SourceFailure> {
+        let line = self.spool.read(entry.line).await?;
+        Object::parse(&line).map_err(|error| damaged(format!("{}: {error}", entry.reference)))
+    }
+
+    /// The owner of an object, if it is in the backup: by its UID, or another of that name, made anew while the capture
+    /// went on.
+    pub fn owner(&self, child: &Entry, owner: &Owner) -> Option<usize> {
+        if let Some(found) = self.uids.get(&owner.uid).filter(|_| !owner.uid.is_empty()) {
+            return Some(*found);
+        }
+        let gvk = Gvk::new(&owner.api_version, &owner.kind);
+        let same = |namespace: &Option<String>| {
+            let wanted = ObjectRef { gvk: gvk.clone(), namespace: namespace.clone(), name: owner.name.clone() };
+            self.entries.binary_search_by(|entry| entry.reference.cmp(&wanted)).ok()
+        };
+        same(&child.reference.namespace).or_else(|| same(&None))
+    }
+
+    /// Two namespaces do not fit into one: which of two objects of one name would be meant?
+    fn no_two_become_one(&self) -> Result<(), SourceFailure> {
+        let mut taken: HashMap<&ObjectRef, &ObjectRef> = HashMap::new();
+        for entry in self.entries.iter().filter(|entry| entry.asked && entry.reference != entry.target) {
+            taken.insert(&entry.target, &entry.reference);
+        }
+        if taken.is_empty() {
+            return Ok(());
+        }
+        for entry in self.entries.iter().filter(|entry| entry.asked) {
+            if let Some(other) = taken.get(&entry.target).filter(|other| **other != &entry.reference) {
+                let message = format!("{} and {other} would both become {}", entry.reference, entry.target);
+                return Err(SourceFailure::new(FailureClass::Configuration, "--namespace", message)
+                    .cure("restore the two namespaces into different ones"));
+            }
+        }
+        Ok(())
+    }
+
+    /// With namespaces asked for, cluster-wide objects come only where those need them: the namespace itself, the
+    /// definition of a kind that is restored, a volume that is claimed from there. By name one can ask for any.
+    fn leave_out_what_no_namespace_needs(&mut self, options: &Options) {
+        let inside = |namespace: &Option<String>| {
+            namespace.as_ref().is_some_and(|namespace| options.namespaces.contains(namespace))
+        };
+        let kept = self.entries.iter().filter(|entry| entry.asked && inside(&entry.reference.namespace));
+        let kinds: BTreeSet<&Gvk> = kept.map(|entry| &entry.reference.gvk).collect();
+        let definitions: BTreeSet<usize> =
+            kinds.into_iter().filter_map(|gvk| self.defined.get(gvk)).map(|(_, entry)| *entry).collect();
+        for (number, entry) in self.entries.iter_mut().enumerate() {
+            let needed = match &entry.reference.namespace {
+                Some(_) => inside(&entry.reference.namespace),
+                None if !options.objects.is_empty() => true,
+                None if is_namespace(&entry.reference) => options.namespaces.contains(&entry.reference.name),
+                None => definitions.contains(&number) || inside(&entry.claimed_from),
+            };
+            entry.asked &= needed;
+        }
+    }
+}
+
+fn damaged(message: String) -> SourceFailure {
+    SourceFailure::new(FailureClass::Damaged, "stream objects", message)
+}
+
+pub(super) fn is_namespace(reference: &ObjectRef) -> bool {
+    reference.gvk.group.is_empty() && reference.gvk.kind == "Namespace"
+}
+
+fn entry(object: &Object, line: Line, rules: &Rules, options: &Options) -> Entry {
+    let tier = tier(object);
+    let claim = &object.value["spec"]["claimRef"]["namespace"];
+    let volume = object.reference.gvk.group.is_empty() && object.reference.gvk.kind == "PersistentVolume";
+    Entry {
+        target: mapped(&object.reference, rules),
+        reference: object.reference.clone(),
+        tier,
+        owners: object.owners.clone(),
+        asked: options.chooses(object, tier),
+        line,
+        claimed_from: claim.as_str().filter(|_| volume).map(str::to_owned),
+    }
+}
+
+/// Under which name an object comes back.
+pub(super) fn mapped(reference: &ObjectRef, rules: &Rules) -> ObjectRef {
+    let map = |name: &String| rules.namespaces.get(name).unwrap_or(name).clone();
+    let mut target = reference.clone();
+    target.namespace = reference.namespace.as_ref().map(map);
+    if is_namespace(reference) {
+        target.name = map(&reference.name);
+    }
+    target
+}
+
+/// The kinds that a definition defines, in each version that is served.
+fn kinds_defined_by(object: &Object) -> Vec<Kind> {
+    let gvk = &object.reference.gvk;
+    if gvk.group != "apiextensions.k8s.io" || gvk.kind != "CustomResourceDefinition" {
+        return Vec::new();
+    }
+    let spec = &object.value["spec"];
+    let (Some(group), Some(kind), Some(resource)) =
+        (spec["group"].as_str(), spec["names"]["kind"].as_str(), spec["names"]["plural"].as_str())
+    else {
+        return Vec::new();
+    };
+    let served = spec["versions"].as_array().into_iter().flatten().filter(|version| version["served"] == true);
+    let versions = served.filter_map(|version| version["name"].as_str());
+    versions
+        .map(|version| Kind {
+            gvk: Gvk { group: group.into(), version: version.into(), kind: kind.into() },
+            resource: resource.into(),
+            namespaced: spec["scope"] == "Namespaced",
+            verbs: ["create", "get", "list", "patch"].map(str::to_owned).into(),
+            preferred: false,
+            resource_version: None,
+            objects: 0,
+            reason: None,
+        })
+        .collect()
+}

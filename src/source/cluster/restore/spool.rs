@@ -1,0 +1,129 @@
+//! The stream `objects` on disk while it is restored: read once, in one go, then line by line in the order of the tiers.
+//!
+//! What lies there is the user's data in clear. The file has no name from the first moment on, so that only this process
+//! reaches it, and it is gone when this process is, however it ends.
+
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
+use std::os::unix::fs::FileExt as _;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::TryStreamExt as _;
+
+use crate::model::{ByteStream, FailureClass, SourceFailure};
+use crate::work;
+
+/// No object of a cluster is larger: etcd takes 1.5 MiB, an API server a request of 3 MiB.
+const MAX_LINE: usize = 8 << 20;
+
+#[derive(Debug, Clone)]
+pub(super) struct Spool(Arc<File>);
+
+/// Where a line lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Line {
+    pub offset: u64,
+    pub bytes: u32,
+}
+
+impl Spool {
+    /// Reads a stream to its end, which is checked on the way. `take` sees each line without its end.
+    pub async fn write(
+        mut stream: ByteStream,
+        mut take: impl FnMut(Line, &[u8]) -> Result<(), SourceFailure>,
+    ) -> Result<Self, SourceFailure> {
+        let file = tempfile::tempfile().map_err(|error| failure("cannot be made", &error))?;
+        let mut file = BufWriter::with_capacity(1 << 20, file);
+        let mut begun: Vec<u8> = Vec::new();
+        let mut offset = 0;
+        while let Some(piece) = stream.try_next().await? {
+            file.write_all(&piece).map_err(|error| failure("cannot be written", &error))?;
+            let mut rest = &piece[..];
+            while let Some(end) = memchr::memchr(b'\n', rest) {
+                let (line, after) = rest.split_at(end);
+                let whole = if begun.is_empty() { line } else { joined(&mut begun, line)? };
+                let at = Line { offset, bytes: length(whole)? };
+                take(at, whole)?;
+                offset += u64::from(at.bytes) + 1;
+                begun.clear();
+                rest = &after[1..];
+            }
+            joined(&mut begun, rest)?;
+        }
+        if !begun.is_empty() {
+            return Err(damaged("its last line has no end"));
+        }
+        let file = file.into_inner().map_err(|error| failure("cannot be written", error.error()))?;
+        Ok(Self(Arc::new(file)))
+    }
+
+    pub async fn read(&self, line: Line) -> Result<Bytes, SourceFailure> {
+        let file = self.0.clone();
+        let read = work::blocking(move || {
+            let mut bytes = vec![0; line.bytes as usize];
+            file.read_exact_at(&mut bytes, line.offset).map(|()| Bytes::from(bytes))
+        });
+        let lost = |error| SourceFailure::new(FailureClass::Internal, "temporary file", format!("{error}"));
+        read.await.map_err(lost)?.map_err(|error| failure("cannot be read", &error))
+    }
+}
+
+fn joined<'a>(begun: &'a mut Vec<u8>, more: &[u8]) -> Result<&'a [u8], SourceFailure> {
+    begun.extend_from_slice(more);
+    length(begun).map(|_| begun.as_slice())
+}
+
+fn length(line: &[u8]) -> Result<u32, SourceFailure> {
+    if line.len() > MAX_LINE {
+        return Err(damaged("a line is larger than any object"));
+    }
+    Ok(line.len() as u32)
+}
+
+fn damaged(message: &str) -> SourceFailure {
+    SourceFailure::new(FailureClass::Damaged, "stream objects", message)
+}
+
+fn failure(what: &str, error: &std::io::Error) -> SourceFailure {
+    let folder = std::env::temp_dir();
+    let subject = format!("temporary file in {}", folder.display());
+    SourceFailure::new(FailureClass::ToolFailed, subject, format!("{what}: {error}"))
+        .cure("set TMPDIR to a folder with room for the whole stream `objects` in clear")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::StreamExt as _;
+
+    async fn spool(pieces: &[&'static [u8]]) -> Result<(Spool, Vec<(Line, Vec<u8>)>), SourceFailure> {
+        let stream = futures::stream::iter(pieces.to_vec()).map(|piece| Ok(Bytes::from_static(piece))).boxed();
+        let mut lines = Vec::new();
+        let spool = Spool::write(stream, |at, line| {
+            lines.push((at, line.to_vec()));
+            Ok(())
+        });
+        spool.await.map(|spool| (spool, lines))
+    }
+
+    #[tokio::test]
+    async fn lines_are_found_again_wherever_the_pieces_were_cut() {
+        for pieces in [vec![&b"one\ntwo\n\nthree\n"[..]], vec![b"on", b"e\nt", b"wo\n", b"\nthree", b"\n"]] {
+            let (spool, lines) = spool(&pieces).await.unwrap();
+            let seen: Vec<&[u8]> = lines.iter().map(|(_, line)| line.as_slice()).collect();
+            assert_eq!(seen, [&b"one"[..], b"two", b"", b"three"]);
+            for (at, line) in &lines {
+                assert_eq!(spool.read(*at).await.unwrap(), line);
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_no_capture_writes_is_damage() {
+        let long: &'static [u8] = vec![b'x'; MAX_LINE + 1].leak();
+        for pieces in [vec![&b"one\ntw"[..]], vec![long], vec![&long[..MAX_LINE], b"x\n"]] {
+            assert_eq!(spool(&pieces).await.unwrap_err().class, FailureClass::Damaged);
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! A cluster as a target: look, plan, write.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::sync::Mutex;
+
+use crate::cluster_client::Api;
+use crate::context::Context;
+use crate::event::Event;
+use crate::model::{Detail, FailureClass, Finding, SourceEntry, SourceFailure};
+use crate::source::cluster::restore::load::Loader;
+use crate::source::cluster::restore::options::{Mode, Options};
+use crate::source::cluster::restore::outcome::{ObjectOutcome, Outcome};
+use crate::source::cluster::restore::planning::{self, Plan, Row};
+use crate::source::cluster::restore::rules::Rules;
+use crate::source::cluster::restore::set::Set;
+use crate::source::cluster::{Discovery, MEDIA_OBJECTS, discover};
+use crate::source::{Loaded, Preflight, StreamReader, Target};
+
+/// What a plan is made against.
+#[derive(Clone)]
+pub enum Against {
+    Cluster(Arc<dyn Api>),
+    /// What a server is known to serve. Nothing can be loaded into it.
+    Discovery(Box<Discovery>),
+}
+
+/// Where the objects of a backup are restored, and how.
+pub struct ClusterTarget {
+    pub against: Against,
+    pub rules: Rules,
+    pub options: Options,
+    /// What the plan was made of: the person said yes to that one.
+    shown: Mutex<Option<(Set, Plan)>>,
+}
+
+impl ClusterTarget {
+    pub fn new(against: Against, rules: Rules, options: Options) -> Self {
+        Self { against, rules, options, shown: Mutex::default() }
+    }
+
+    async fn read(
+        &self,
+        entry: &SourceEntry,
+        detail: &Detail,
+        streams: &dyn StreamReader,
+        cx: &Context,
+    ) -> Result<Set, SourceFailure> {
+        let stream = detail.streams.iter().find(|stream| stream.media == MEDIA_OBJECTS);
+        let lacks = || SourceFailure::new(FailureClass::Damaged, "backup", "it lacks the stream `objects`");
+        let stream = stream.ok_or_else(lacks)?;
+        cx.event(Event::StepStarted { source: entry.name.clone(), name: format!("reading {}", stream.name) });
+        Set::read(streams.read(stream.n), &self.rules, &self.options).await
+    }
+
+    async fn plan(&self, set: &Set) -> Result<Plan, SourceFailure> {
+        self.anything_asked(set)?;
+        match &self.against {
+            Against::Cluster(api) => {
+                let discovery = discover(api.as_ref()).await?;
+                planning::live(api.as_ref(), discovery, set, &self.rules, &self.options).await
+            }
+            Against::Discovery(discovery) => {
+                planning::offline(discovery.as_ref().clone(), set, &self.rules, &self.options).await
+            }
+        }
+    }
+
+    /// A restore of nothing would look like one of everything. Of a whole empty backup it is one.
+    fn anything_asked(&self, set: &Set) -> Result<(), SourceFailure> {
+        let none = |what: String| {
+            SourceFailure::new(FailureClass::Configuration, "backup", format!("it holds {what}"))
+                .cure("`lifeboat cat BACKUP SOURCE objects` shows what it holds")
+        };
+        for namespace in &self.options.namespaces {
+            let inside = |entry: &&crate::source::cluster::restore::set::Entry| {
+                entry.reference.namespace.as_ref() == Some(namespace)
+                    || (entry.reference.gvk.kind == "Namespace" && entry.reference.name == *namespace)
+            };
+            if !set.entries.iter().any(|entry| inside(&entry)) {
+                return Err(none(format!("nothing of namespace {namespace}")));
+            }
+        }
+        let asked = set.entries.iter().any(|entry| entry.asked);
+        if !asked && !set.entries.is_empty() {
+            return Err(none("none of the objects that were asked for".into()));
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Target for ClusterTarget {
+    async fn preflight(
+        &self,
+        entry: &SourceEntry,
+        detail: &Detail,
+        streams: &dyn StreamReader,
+        cx: &Context,
+    ) -> Result<Preflight, SourceFailure> {
+        let set = self.read(entry, detail, streams, cx).await?;
+        let plan = self.plan(&set).await?;
+        let bytes = detail.streams.iter().filter(|stream| stream.media == MEDIA_OBJECTS).map(|s| s.bytes).sum();
+        let objects: Vec<ObjectOutcome> = plan.rows.iter().map(|row| row.planned.clone()).collect();
+        let mut findings = plan.findings.clone();
+        findings.extend(together(&objects, Outcome::Blocked, Finding::problem));
+        findings.extend(together(&objects, Outcome::Conflict, Finding::warning));
+        let preflight = Preflight { steps: steps(&plan), findings, bytes, objects, not_asked: set.not_asked };
+        *self.shown.lock().await = Some((set, plan));
+        Ok(preflight)
+    }
+
+    /// Plans once more, and writes only what the person saw.
+    async fn load(
+        &self,
+        entry: &SourceEntry,
+        detail: &Detail,
+        streams: &dyn StreamReader,
+        cx: &Context,
+    ) -> Result<Loaded, SourceFailure> {
+        let Against::Cluster(api) = &self.against else {
+            let message = "only a plan can be made against it";
+            return Err(SourceFailure::new(FailureClass::Configuration, "saved discovery", message)
+                .cure("--to cluster:CONTEXT"));
+        };
+        let shown = self.shown.lock().await.take();
+        let (set, shown) = match shown {
+            Some((set, plan)) => (set, Some(plan)),
+            None => (self.read(entry, detail, streams, cx).await?, None),
+        };
+        let plan = self.plan(&set).await?;
+        if let Some(shown) = shown {
+            unchanged(&shown, &plan)?;
+        }
+        if let Some(blocked) = plan.rows.iter().find(|row| row.planned.outcome == Outcome::Blocked) {
+            let reason = blocked.planned.reason.clone().unwrap_or_default();
+            let failure =
+                SourceFailure::new(FailureClass::Configuration, blocked.planned.reference.to_string(), reason);
+            return Err(SourceFailure { cure: blocked.planned.cure.clone(), ..failure });
+        }
+        let loader = Loader::new(api.as_ref(), (&set, &self.rules, &self.options), &plan, &entry.name, cx);
+        let done = loader.run().await;
+        let wrote = |object: &ObjectOutcome| matches!(object.outcome, Outcome::Create | Outcome::Patch);
+        if let Some(halted) = &done.halted
+            && !done.objects.iter().any(wrote)
+        {
+            return Err(halted.clone());
+        }
+        let mut findings = done.findings;
+        if let Some(halted) = done.halted {
+            let finding = Finding::problem(halted.subject, format!("the restore ended early: {}", halted.message));
+            findings.push(finding.cure(halted.cure.unwrap_or_else(|| "run the same command once more".into())));
+        }
+        findings.extend(together(&done.objects, Outcome::Failed, Finding::problem));
+        let conflict = match self.options.mode {
+            Mode::Create => Finding::warning,
+            // To set it back was asked for, and was not done.
+            Mode::Update => Finding::problem,
+        };
+        findings.extend(together(&done.objects, Outcome::Conflict, conflict));
+        Ok(Loaded { findings, objects: done.objects, not_asked: set.not_asked, ..Loaded::default() })
+    }
+}
+
+/// A plan leaves no choices to its executor: what is different now, a person has not seen.
+fn unchanged(shown: &Plan, now: &Plan) -> Result<(), SourceFailure> {
+    let differs = shown.rows.iter().zip(&now.rows).find(|(shown, now)| shown.planned.outcome != now.planned.outcome);
+    let Some((before, after)) = differs else { return Ok(()) };
+    let (reference, before, after) = (&before.planned.reference, before.planned.outcome, after.planned.outcome);
+    let message = format!("the plan said {before}, and now it would be {after}; nothing was changed");
+    Err(SourceFailure::new(FailureClass::Configuration, reference.to_string(), message)
+        .cure("somebody changes the cluster at the same time: look again, and restore once more"))
+}
+
+/// Objects of one outcome, those with one reason together.
+fn together(objects: &[ObjectOutcome], outcome: Outcome, finding: fn(String, String) -> Finding) -> Vec<Finding> {
+    let mut reasons: BTreeMap<(&str, Option<&String>), Vec<&ObjectOutcome>> = BTreeMap::new();
+    for object in objects.iter().filter(|object| object.outcome == outcome) {
+        let reason = object.reason.as_deref().unwrap_or("without a reason");
+        reasons.entry((reason, object.cure.as_ref())).or_default().push(object);
+    }
+    let one = |((reason, cure), objects): ((&str, Option<&String>), Vec<&ObjectOutcome>)| {
+        let named: Vec<String> = objects.iter().take(3).map(|object| object.reference.to_string()).collect();
+        let more = match objects.len().saturating_sub(3) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        Finding { cure: cure.cloned(), ..finding(format!("{}{more}", named.join(", ")), reason.to_owned()) }
+    };
+    reasons.into_iter().map(one).collect()
+}
+
+/// Tier by tier, what would be written.
+fn steps(plan: &Plan) -> Vec<String> {
+    let tiers = plan.rows.chunk_by(|one, next| one.planned.tier == next.planned.tier);
+    let step = |rows: &[Row]| {
+        let count = |outcome: Outcome| rows.iter().filter(|row| row.planned.outcome == outcome).count();
+        let counts = [(count(Outcome::Create), "create"), (count(Outcome::Patch), "patch")];
+        let words: Vec<String> = counts.iter().filter(|(n, _)| *n > 0).map(|(n, verb)| format!("{verb} {n}")).collect();
+        let tier = &rows.first()?.planned.tier;
+        (!words.is_empty()).then(|| format!("{tier}: {}", words.join(", ")))
+    };
+    tiers.filter_map(step).collect()
+}

@@ -1,0 +1,94 @@
+//! What a target has, as far as a plan depends on it. Pure data: read by `look`, or made of a saved discovery.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use crate::source::cluster::{Discovery, Kind, ObjectRef};
+
+pub type Labels = BTreeMap<String, String>;
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct View {
+    /// Whether a cluster was asked. Else only `discovery` is known, and nothing is held against the rest.
+    pub live: bool,
+    pub discovery: Discovery,
+    pub namespaces: BTreeMap<String, Namespace>,
+    pub storage_classes: BTreeSet<String>,
+    pub ingress_classes: BTreeSet<String>,
+    pub priority_classes: BTreeSet<String>,
+    /// Whether one of the storage classes is the default.
+    pub default_storage_class: bool,
+    pub quotas: Vec<Quota>,
+    /// Webhooks whose service does not answer, and that let nothing pass then.
+    pub dead_webhooks: Vec<Webhook>,
+    /// Labels of each node.
+    pub nodes: Vec<Labels>,
+    /// Node ports in use, and the Service that has each.
+    pub node_ports: BTreeMap<u64, String>,
+    /// Owners that are not restored: their UID in the target, if they are there.
+    pub owners: BTreeMap<ObjectRef, String>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Namespace {
+    pub terminating: bool,
+    pub labels: Labels,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Quota {
+    pub namespace: String,
+    pub name: String,
+    /// Resource to quantity, as the server writes it: `{"configmaps": "10"}`.
+    pub hard: BTreeMap<String, String>,
+    pub used: BTreeMap<String, String>,
+    /// It counts only some pods; that is not reckoned here.
+    pub scoped: bool,
+}
+
+/// One webhook that fails what it cannot be asked about.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Webhook {
+    /// `ValidatingWebhookConfiguration guard (guard.example.com)`
+    pub subject: String,
+    /// Why it will not answer: `its service shop/guard has no endpoints`.
+    pub problem: String,
+    pub rules: Vec<WebhookRule>,
+    pub namespace_selector: Value,
+    pub object_selector: Value,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebhookRule {
+    pub groups: Vec<String>,
+    pub resources: Vec<String>,
+    pub operations: Vec<String>,
+    /// `Cluster`, `Namespaced` or `*`.
+    pub scope: String,
+}
+
+impl View {
+    /// Nothing but what a server serves.
+    pub fn offline(discovery: Discovery) -> Self {
+        Self {
+            live: false,
+            discovery,
+            namespaces: BTreeMap::new(),
+            storage_classes: BTreeSet::new(),
+            ingress_classes: BTreeSet::new(),
+            priority_classes: BTreeSet::new(),
+            default_storage_class: false,
+            quotas: Vec::new(),
+            dead_webhooks: Vec::new(),
+            nodes: Vec::new(),
+            node_ports: BTreeMap::new(),
+            owners: BTreeMap::new(),
+        }
+    }
+
+    /// A kind as the server serves it, in exactly that version.
+    pub fn kind(&self, reference: &ObjectRef) -> Option<&Kind> {
+        self.discovery.kind(&reference.gvk)
+    }
+}

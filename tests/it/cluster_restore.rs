@@ -1,0 +1,14 @@
+//! Objects of a Kubernetes cluster: from a backup back into a real API server. Needs the control plane of tests/bench.
+
+mod asked;
+mod bed;
+mod blocked;
+mod compare;
+mod fault;
+mod hostile;
+mod platform;
+mod program;
+mod trouble;
+mod update;
+mod whole;
+mod world;

@@ -1,0 +1,69 @@
+//! Trouble on the way: whatever happens to single calls, the end is the same, or is said.
+
+use std::sync::Arc;
+
+use lifeboat::cluster_client::Api;
+use lifeboat::source::cluster::restore::Outcome;
+
+use super::bed::{count, target};
+use super::fault::{Fault, Faulty};
+use super::world::World;
+
+#[tokio::test]
+async fn cut_off_at_any_write_and_taken_up_again_the_end_is_the_same() {
+    let whole = {
+        let world = World::new().await;
+        let counted = Faulty::new(&world.api, Fault::None);
+        let api: Arc<dyn Api> = counted.clone();
+        world.backup.restore(&api, &world.rules, &world.options).await;
+        assert!(world.assert_whole().await >= 30);
+        counted.done().len()
+    };
+    assert!(whole > 30, "{whole} writes");
+    let trial = async |fault: Fault| {
+        let world = World::new().await;
+        let faulty: Arc<dyn Api> = Faulty::new(&world.api, fault);
+        let first = target(&faulty, &world.rules, &world.options);
+        world.backup.plan(&first).await.unwrap();
+        match world.backup.load(&first).await {
+            // Nothing was written yet, as far as anybody knows.
+            Err(_) => {}
+            Ok(loaded) => {
+                let failed = count(&loaded.objects, Outcome::Failed);
+                let held = loaded.objects.iter().filter(|object| !object.notes.is_empty()).count();
+                assert!(failed + held > 0, "{fault:?}: it must not look finished");
+                assert!(!loaded.findings.is_empty());
+            }
+        }
+        world.backup.restore(&world.api, &world.rules, &world.options).await;
+        assert!(world.assert_whole().await >= 30, "{fault:?}");
+        let quiet = Faulty::new(&world.api, Fault::None);
+        let api: Arc<dyn Api> = quiet.clone();
+        world.backup.restore(&api, &world.rules, &world.options).await;
+        assert_eq!(quiet.done(), Vec::<String>::new(), "{fault:?}: a third run writes nothing");
+    };
+    for at in (1..=whole).step_by(7) {
+        trial(Fault::EndsAt(at)).await;
+        trial(Fault::EndsAfter(at)).await;
+    }
+    trial(Fault::EndsAt(whole)).await;
+}
+
+#[tokio::test]
+async fn lost_replies_and_refusals_for_a_moment_change_nothing() {
+    for fault in [
+        Fault::LosesEvery(3),
+        Fault::Answers(429, 3),
+        Fault::Answers(500, 4),
+        Fault::Answers(503, 4),
+        Fault::DoesAndAnswers(500, 3),
+        Fault::DoesAndAnswers(504, 4),
+        Fault::Answers(409, 5),
+    ] {
+        let world = World::new().await;
+        let api: Arc<dyn Api> = Faulty::new(&world.api, fault);
+        let restored = world.backup.restore(&api, &world.rules, &world.options).await;
+        assert_eq!(count(&restored, Outcome::Failed), 0, "{fault:?}");
+        assert!(world.assert_whole().await >= 30, "{fault:?}");
+    }
+}

@@ -1,0 +1,105 @@
+//! What is there and differs: left alone, or set back.
+
+use std::sync::Arc;
+
+use lifeboat::cluster_client::Api;
+use lifeboat::model::Severity;
+use lifeboat::source::cluster::restore::{Mode, ObjectOutcome, Options, Outcome};
+use serde_json::json;
+
+use super::bed::{count, target};
+use super::fault::{Fault, Faulty};
+use super::world::World;
+
+fn of<'a>(objects: &'a [ObjectOutcome], outcome: Outcome) -> Vec<&'a str> {
+    objects.iter().filter(|object| object.outcome == outcome).map(|object| object.reference.name.as_str()).collect()
+}
+
+#[tokio::test]
+async fn a_bad_edit_is_left_alone_and_then_undone() {
+    let world = World::new().await;
+    world.backup.restore(&world.api, &world.rules, &world.options).await;
+    let edit = async |kind: &str, name: &str, patch: serde_json::Value| {
+        assert!(world.server.patch(&world.named(kind, name), &patch).await);
+    };
+    edit("ConfigMap", "plain", json!({"data": {"a": "2", "added": "x"}})).await;
+    edit("Secret", "password", json!({"data": {"password": "b3RoZXI="}})).await;
+    edit(
+        "Deployment",
+        "web",
+        json!({"spec": {"replicas": 7, "template": {"spec": {"containers": [
+        {"name": "main", "image": "evil.example/web:2"}]}}}}),
+    )
+    .await;
+    edit(
+        "Service",
+        "plain",
+        json!({"spec": {"selector": {"app": "nothing"}, "ports": [{"name": "http", "port": 81}]}}),
+    )
+    .await;
+    edit("CronJob", "nightly", json!({"spec": {"schedule": "* * * * *", "suspend": true}})).await;
+    edit("Role", "reader:of:secrets", json!({"rules": []})).await;
+    edit("Widget", "parent", json!({"spec": {"size": 4}})).await;
+    let edited = ["plain", "password", "reader:of:secrets", "plain", "web", "nightly", "parent"];
+
+    let counted = Faulty::new(&world.api, Fault::None);
+    let api: Arc<dyn Api> = counted.clone();
+    let left = world.backup.restore(&api, &world.rules, &world.options).await;
+    let mut conflicts = of(&left, Outcome::Conflict);
+    conflicts.sort_unstable();
+    let mut expected = edited.to_vec();
+    expected.sort_unstable();
+    assert_eq!(conflicts, expected);
+    assert_eq!(counted.done(), Vec::<String>::new());
+
+    let update = Options { mode: Mode::Update, ..world.options.clone() };
+    let undone = world.backup.restore(&world.api, &world.rules, &update).await;
+    let mut patched = of(&undone, Outcome::Patch);
+    patched.sort_unstable();
+    assert_eq!(patched, expected);
+    let map = world.server.get(&world.named("ConfigMap", "plain")).await;
+    assert_eq!(map["data"], json!({"a": "1", "odd_key.txt": "x\ny"}));
+    assert!(world.assert_whole().await >= 30);
+    let again = world.backup.restore(&world.api, &world.rules, &update).await;
+    assert_eq!(count(&again, Outcome::Patch), 0);
+}
+
+#[tokio::test]
+async fn what_no_server_changes_in_place_is_named_before_and_is_a_problem_after() {
+    let world = World::new().await;
+    world.backup.restore(&world.api, &world.rules, &world.options).await;
+    let path = world.named("RoleBinding", "robot");
+    let mut other = world.server.get(&path).await;
+    world.server.delete(&path).await;
+    other["roleRef"]["name"] = "another".into();
+    other["metadata"].as_object_mut().unwrap().remove("resourceVersion");
+    world.server.create(path.rsplit_once('/').unwrap().0, &other).await;
+
+    let update = Options { mode: Mode::Update, ..world.options.clone() };
+    let target = target(&world.api, &world.rules, &update);
+    let planned = world.backup.plan(&target).await.unwrap();
+    let loaded = world.backup.load(&target).await.unwrap();
+    for objects in [&planned.objects, &loaded.objects] {
+        let conflict = objects.iter().find(|object| object.outcome == Outcome::Conflict).unwrap();
+        assert_eq!(conflict.reference.name, "robot");
+        assert!(conflict.reason.as_ref().unwrap().contains("roleRef"), "{conflict:?}");
+    }
+    assert!(loaded.findings.iter().any(|finding| finding.severity == Severity::Problem));
+    assert_eq!(world.server.get(&path).await["roleRef"]["name"], "another");
+}
+
+#[tokio::test]
+async fn accounts_are_added_to_and_keep_what_they_have() {
+    let world = World::new().await;
+    world.backup.restore(&world.api, &world.rules, &world.options).await;
+    let path = world.named("ServiceAccount", "robot");
+    world
+        .server
+        .patch(&path, &json!({"imagePullSecrets": [{"name": "theirs"}], "metadata": {"labels": {"a": "b"}}}))
+        .await;
+    let restored = world.backup.restore(&world.api, &world.rules, &world.options).await;
+    assert_eq!(of(&restored, Outcome::Patch), ["robot"]);
+    let live = world.server.get(&path).await;
+    assert_eq!(live["imagePullSecrets"], json!([{"name": "theirs"}, {"name": "registry"}]));
+    assert_eq!(live["metadata"]["labels"]["a"], "b");
+}
