@@ -7,6 +7,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use crate::config::{Policy, SourceKind};
 use crate::context::Context;
 use crate::job::acting::Acting;
+use crate::job::nearest::unknown_source;
 use crate::job::open::{catalog, from_repository, open_pinned, policy, required_identities, select};
 use crate::job::types::{DiffReport, DiffRequest, DiffSide, PartDiff, SourceDiff, Standing, StreamDiff};
 use crate::job::{JobError, sources};
@@ -29,6 +30,9 @@ async fn compare(request: &DiffRequest, cx: &Context) -> Result<DiffReport, JobE
     let identities = required_identities(place)?;
     let repository = open_pinned(place, Acting::Restorer, cx).await?;
     let catalog = catalog(&repository, place).await?;
+    if let Some(error) = request.source.as_ref().and_then(|source| unknown_source(place, source, &catalog)) {
+        return Err(error);
+    }
     let before = select(&catalog, &request.before, request.source.as_ref())?;
     let after = match &request.after {
         DiffSide::Backup(backup) => Some(select(&catalog, backup, request.source.as_ref())?),

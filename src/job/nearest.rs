@@ -340,22 +340,24 @@ fn not_chosen(wanted: &Wanted<'_>, all: &Catalog, error: SelectError, asked: Vec
             let message = format!("{error} in the repositories that answer, and {} does not: {first}", place.url);
             JobError { message, ..first }
         }
-        _ if absent => unknown_source(wanted, all).unwrap_or_else(|| not_selected(all, &error)),
+        _ if absent => {
+            unknown_source(wanted.place, wanted.source, all).unwrap_or_else(|| not_selected(all, &error))
+        }
         _ => not_selected(all, &error),
     }
 }
 
 /// A name that neither a backup nor the policy knows is mistyped.
-fn unknown_source(wanted: &Wanted<'_>, all: &Catalog) -> Option<JobError> {
-    let of_policy = wanted.place.policy.iter().flat_map(|policy| &policy.sources).map(|source| &source.name);
+pub(in crate::job) fn unknown_source(place: &Place, source: &Name, all: &Catalog) -> Option<JobError> {
+    let of_policy = place.policy.iter().flat_map(|policy| &policy.sources).map(|known| &known.name);
     let captured = all.backups.iter().flat_map(|backup| &backup.manifest.sources).map(|entry| &entry.name);
     let known: BTreeSet<&Name> = captured.collect();
-    if known.is_empty() || known.contains(wanted.source) || of_policy.into_iter().any(|name| name == wanted.source) {
+    if known.is_empty() || known.contains(source) || of_policy.into_iter().any(|name| name == source) {
         return None;
     }
     let known: Vec<&str> = known.into_iter().map(Name::as_str).collect();
     Some(
-        JobError::usage(format!("no backup has a source `{}`", wanted.source))
+        JobError::usage(format!("no backup has a source `{}`", source))
             .hint(format!("there are: {}", known.join(", "))),
     )
 }

@@ -48,7 +48,7 @@ fn a_backup_that_is_not_there_or_not_the_only_one() {
         (
             "cat latest mongo globals --identity keys/identity.txt",
             2,
-            &["no backup has a source `mongo`", "there are: postgres, reports"],
+            &["no backup has a source `mongo`", "there are: ledger, postgres, reports"],
         ),
     ];
     for (line, code, words) in cases {
