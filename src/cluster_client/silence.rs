@@ -46,18 +46,15 @@ fn certificate(server: &str, said: &str) -> ClusterError {
     )
 }
 
-/// What a plugin printed may be a token: only what it said on standard error is repeated, and not much of it.
+/// What a plugin printed may be a token, and so may its arguments: only what it said on standard error is repeated, and not much of it.
 pub(super) fn credentials(error: &kube::client::AuthError) -> ClusterError {
     use kube::client::AuthError;
     let cure = "run the command of the kubeconfig's `exec` by hand, or `kubectl get namespaces`";
     match error {
-        AuthError::AuthExecRun { cmd, out } => {
+        AuthError::AuthExecRun { out, .. } => {
             let said = String::from_utf8_lossy(&out.stderr);
             let said: String = said.trim().chars().take(300).collect();
-            configuration(
-                format!("the credential plugin `{cmd}` of the kubeconfig failed ({}): {said}", out.status),
-                cure,
-            )
+            configuration(format!("the credential plugin of the kubeconfig failed ({}): {said}", out.status), cure)
         }
         AuthError::AuthExecStart(error) => configuration(
             format!("the credential plugin of the kubeconfig cannot be started: {error}"),

@@ -179,10 +179,7 @@ async fn each_way_not_to_get_in_has_its_own_words() {
         "apiVersion": "client.authentication.k8s.io/v1", "command": "sh", "interactiveMode": "Never",
         "args": ["-c", "echo canary-of-a-token; echo 'log in first' >&2; exit 3"]}}));
     let failure = refused(&folder, &plugin, None).await;
-    assert!(
-        failure.message.contains("credential plugin `sh`") && failure.message.contains("log in first"),
-        "{failure}"
-    );
+    assert!(failure.message.contains("credential plugin") && failure.message.contains("log in first"), "{failure}");
 
     let nowhere = Settings { kubeconfig: Some(folder.path().join("nothing")), context: None };
     let failure = connect(&nowhere, &Context::silent()).await.err().unwrap();
