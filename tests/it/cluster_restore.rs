@@ -1,14 +1,14 @@
 //! Objects of a Kubernetes cluster: from a backup back into a real API server. Needs the control plane of tests/bench.
 
+mod asked;
 mod bed;
+mod blocked;
 mod compare;
+mod fault;
+mod hostile;
 mod platform;
 mod program;
-mod fault;
-mod world;
 mod trouble;
 mod update;
-mod asked;
-mod blocked;
-mod hostile;
 mod whole;
+mod world;

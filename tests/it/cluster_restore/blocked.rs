@@ -22,8 +22,7 @@ async fn blocked(server: &Kubernetes, backup: &Backup, options: &Options) -> Vec
     let failure = backup.load(&target).await.unwrap_err();
     assert_eq!(failure.class, FailureClass::Configuration, "{failure}");
     assert_eq!(counted.done(), Vec::<String>::new());
-    let blocked: Vec<_> =
-        planned.objects.iter().filter(|object| object.outcome == Outcome::Blocked).cloned().collect();
+    let blocked: Vec<_> = planned.objects.iter().filter(|object| object.outcome == Outcome::Blocked).cloned().collect();
     assert!(blocked.iter().all(|object| object.reason.is_some() && object.cure.is_some()), "{blocked:?}");
     assert_eq!(!blocked.is_empty(), planned.findings.iter().any(|finding| finding.severity == Severity::Problem));
     blocked
@@ -57,7 +56,8 @@ async fn a_kind_that_nothing_defines_or_that_is_served_in_another_version() {
         object("apps/v1beta1", "Deployment", &here, "old", json!({"spec": {}})),
     ];
     let found = blocked(server, &Backup::of(all), &Options::default()).await;
-    let reason = |name: &str| found.iter().find(|object| object.reference.name == name).unwrap().reason.clone().unwrap();
+    let reason =
+        |name: &str| found.iter().find(|object| object.reference.name == name).unwrap().reason.clone().unwrap();
     assert_eq!(found.len(), 2);
     assert!(reason("lost").contains("nothing in the target or in the backup defines"), "{}", reason("lost"));
     assert!(reason("old").contains("serves Deployment in apps/v1"), "{}", reason("old"));
@@ -75,7 +75,9 @@ async fn a_namespace_that_is_not_there_or_goes_away() {
     server.delete(&format!("/api/v1/namespaces/{going}")).await;
     let found = blocked(server, &Backup::of([map(&going, "x")]), &Options::default()).await;
     assert!(one(&found, "x").contains("is being deleted"));
-    server.patch(&format!("/api/v1/namespaces/{going}/configmaps/keeper"), &json!({"metadata": {"finalizers": null}})).await;
+    server
+        .patch(&format!("/api/v1/namespaces/{going}/configmaps/keeper"), &json!({"metadata": {"finalizers": null}}))
+        .await;
 }
 
 #[tokio::test]
@@ -110,7 +112,12 @@ async fn a_webhook_that_will_not_answer() {
     assert!(reason.contains(&name) && reason.contains(&format!("service {here}/gone is not there")), "{reason}");
 
     // A service without anybody behind it is as good as none.
-    server.create(&format!("/api/v1/namespaces/{here}/services"), &json!({"metadata": {"name": "gone"}, "spec": {"ports": [{"port": 443}]}})).await;
+    server
+        .create(
+            &format!("/api/v1/namespaces/{here}/services"),
+            &json!({"metadata": {"name": "gone"}, "spec": {"ports": [{"port": 443}]}}),
+        )
+        .await;
     let found = blocked(server, &backup, &Options::default()).await;
     assert!(one(&found, "x").contains("has no ready endpoints"));
     server.delete(&format!("{path}/{name}")).await;
@@ -122,7 +129,9 @@ async fn a_quota_that_is_full() {
     let here = server.namespace("tight").await;
     let quotas = format!("/api/v1/namespaces/{here}/resourcequotas");
     server.create(&quotas, &json!({"metadata": {"name": "tight"}, "spec": {"hard": {"configmaps": "3"}}})).await;
-    let counted = || async { server.get(&format!("{quotas}/tight")).await["status"]["used"]["configmaps"].as_str().map(str::to_owned) };
+    let counted = || async {
+        server.get(&format!("{quotas}/tight")).await["status"]["used"]["configmaps"].as_str().map(str::to_owned)
+    };
     assert_eq!(server.until(counted).await, "1", "the authority's own");
     let found = blocked(server, &Backup::of(["a", "b", "c"].map(|name| map(&here, name))), &Options::default()).await;
     let reason = one(&found, "c");
@@ -135,18 +144,41 @@ async fn a_class_that_is_absent_and_a_port_that_is_taken() {
     let here = server.namespace("classes").await;
     let claim = |class: &str| json!({"accessModes": ["ReadWriteOnce"], "storageClassName": class, "resources": {"requests": {"storage": "1Gi"}}});
     let pods = json!({"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "a", "image": "a"}]}});
-    let taken = server.create(&format!("/api/v1/namespaces/{here}/services"), &json!({"metadata": {"name": "theirs"}, "spec": {"type": "NodePort", "ports": [{"port": 1}]}})).await;
+    let taken = server
+        .create(
+            &format!("/api/v1/namespaces/{here}/services"),
+            &json!({"metadata": {"name": "theirs"}, "spec": {"type": "NodePort", "ports": [{"port": 1}]}}),
+        )
+        .await;
     let taken = taken["spec"]["ports"][0]["nodePort"].as_u64().unwrap();
     let by_hand = json!({"manager": "kubectl", "operation": "Update", "fieldsType": "FieldsV1", "apiVersion": "v1",
         "fieldsV1": {"f:spec": {"f:ports": {"k:{\"port\":1,\"protocol\":\"TCP\"}": {"f:nodePort": {}}}}}});
-    let mut service = object("v1", "Service", &here, "port", json!({"spec": {"type": "NodePort", "ports": [{"port": 1, "protocol": "TCP", "nodePort": taken}]}}));
+    let mut service = object(
+        "v1",
+        "Service",
+        &here,
+        "port",
+        json!({"spec": {"type": "NodePort", "ports": [{"port": 1, "protocol": "TCP", "nodePort": taken}]}}),
+    );
     service["metadata"]["managedFields"] = json!([by_hand]);
     let all = [
         map(&here, "fine"),
         object("v1", "PersistentVolumeClaim", &here, "claim", json!({"spec": claim("nowhere")})),
-        object("apps/v1", "StatefulSet", &here, "db", json!({"spec": {"serviceName": "db", "selector": {"matchLabels": {"a": "b"}}, "template": pods,
-            "volumeClaimTemplates": [{"metadata": {"name": "data"}, "spec": claim("nowhere")}]}})),
-        object("networking.k8s.io/v1", "Ingress", &here, "front", json!({"spec": {"ingressClassName": "nowhere", "defaultBackend": {"service": {"name": "a", "port": {"number": 80}}}}})),
+        object(
+            "apps/v1",
+            "StatefulSet",
+            &here,
+            "db",
+            json!({"spec": {"serviceName": "db", "selector": {"matchLabels": {"a": "b"}}, "template": pods,
+            "volumeClaimTemplates": [{"metadata": {"name": "data"}, "spec": claim("nowhere")}]}}),
+        ),
+        object(
+            "networking.k8s.io/v1",
+            "Ingress",
+            &here,
+            "front",
+            json!({"spec": {"ingressClassName": "nowhere", "defaultBackend": {"service": {"name": "a", "port": {"number": 80}}}}}),
+        ),
         service,
     ];
     let found = blocked(server, &Backup::of(all), &Options::default()).await;
@@ -167,8 +199,15 @@ async fn an_image_from_elsewhere() {
     let server = kubernetes::shared().await;
     let here = server.namespace("images").await;
     let deployment = |name: &str, image: &str| {
-        let pods = json!({"metadata": {"labels": {"a": name}}, "spec": {"containers": [{"name": "a", "image": image}]}});
-        object("apps/v1", "Deployment", &here, name, json!({"spec": {"selector": {"matchLabels": {"a": name}}, "template": pods}}))
+        let pods =
+            json!({"metadata": {"labels": {"a": name}}, "spec": {"containers": [{"name": "a", "image": image}]}});
+        object(
+            "apps/v1",
+            "Deployment",
+            &here,
+            name,
+            json!({"spec": {"selector": {"matchLabels": {"a": name}}, "template": pods}}),
+        )
     };
     let backup = Backup::of([deployment("ours", "registry.example/a:1"), deployment("theirs", "postgres:15")]);
     let options = Options { allow_registries: vec!["registry.example".into()], ..Options::default() };

@@ -63,7 +63,8 @@ impl Api for Faulty {
 
     async fn call(&self, call: Call) -> Result<Answer, ClusterError> {
         let write = call.method != Method::Get;
-        let number = if write { self.writes.fetch_add(1, Ordering::SeqCst) + 1 } else { self.writes.load(Ordering::SeqCst) };
+        let number =
+            if write { self.writes.fetch_add(1, Ordering::SeqCst) + 1 } else { self.writes.load(Ordering::SeqCst) };
         let every = |n: usize| write && number.is_multiple_of(n);
         match self.fault {
             Fault::EndsAt(end) if number >= end => Err(self.lost()),

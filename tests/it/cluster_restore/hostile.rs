@@ -20,7 +20,11 @@ fn line(namespace: &str, name: &str) -> String {
 async fn a_hostile_stream_is_damage_and_nothing_is_written() {
     let server = kubernetes::shared().await;
     let here = server.namespace("hostile").await;
-    let deep = format!("{{\"apiVersion\":\"v1\",\"kind\":\"A\",\"metadata\":{{\"name\":\"x\"}},\"a\":{}1{}}}", "[".repeat(200), "]".repeat(200));
+    let deep = format!(
+        "{{\"apiVersion\":\"v1\",\"kind\":\"A\",\"metadata\":{{\"name\":\"x\"}},\"a\":{}1{}}}",
+        "[".repeat(200),
+        "]".repeat(200)
+    );
     let cases = [
         ("no JSON", "hello\n".to_owned()),
         ("no end", line(&here, "a")),

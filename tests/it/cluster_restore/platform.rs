@@ -69,7 +69,8 @@ impl Platform {
         )
         .await;
         make("/apis/scheduling.k8s.io/v1/priorityclasses", json!({"value": 1000}), self.unique("high")).await;
-        make("/apis/storage.k8s.io/v1/storageclasses", json!({"provisioner": "example.com/none"}), self.unique("disk")).await;
+        make("/apis/storage.k8s.io/v1/storageclasses", json!({"provisioner": "example.com/none"}), self.unique("disk"))
+            .await;
         make(
             "/apis/networking.k8s.io/v1/ingressclasses",
             json!({"spec": {"controller": "example.com/ingress"}}),
@@ -85,15 +86,26 @@ impl Platform {
         make("configmaps", json!({"metadata": {"name": "large"}, "data": {"a": "x".repeat(1_000_000)}})).await;
         make("configmaps", json!({"metadata": {"name": "odd.name-1"}, "binaryData": {"b": "AAEC"}})).await;
         make("secrets", json!({"metadata": {"name": "password"}, "data": {"password": "c2VjcmV0"}})).await;
-        make("secrets", json!({"metadata": {"name": "tls"}, "type": "kubernetes.io/tls", "data": {"tls.crt": "", "tls.key": ""}})).await;
-        make("serviceaccounts", json!({"metadata": {"name": "robot"}, "imagePullSecrets": [{"name": "registry"}]})).await;
+        make(
+            "secrets",
+            json!({"metadata": {"name": "tls"}, "type": "kubernetes.io/tls", "data": {"tls.crt": "", "tls.key": ""}}),
+        )
+        .await;
+        make("serviceaccounts", json!({"metadata": {"name": "robot"}, "imagePullSecrets": [{"name": "registry"}]}))
+            .await;
         make("limitranges", json!({"metadata": {"name": "limits"}, "spec": {"limits": [{"type": "Container", "default": {"cpu": "1"}}]}})).await;
         let rbac = "rbac.authorization.k8s.io/v1";
         let rules = json!([{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "list"]}]);
         self.make(kubernetes, rbac, "roles", json!({"metadata": {"name": "reader:of:secrets"}, "rules": rules})).await;
         let role = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "reader:of:secrets"});
         let subjects = json!([{"kind": "ServiceAccount", "name": "robot", "namespace": self.namespace}]);
-        self.make(kubernetes, rbac, "rolebindings", json!({"metadata": {"name": "robot"}, "roleRef": role, "subjects": subjects})).await;
+        self.make(
+            kubernetes,
+            rbac,
+            "rolebindings",
+            json!({"metadata": {"name": "robot"}, "roleRef": role, "subjects": subjects}),
+        )
+        .await;
     }
 
     async fn services(&self, kubernetes: &Kubernetes) {
@@ -109,12 +121,24 @@ impl Platform {
 
     async fn workloads(&self, kubernetes: &Kubernetes) {
         let make = async |api: &str, resource: &str, object: Value| self.make(kubernetes, api, resource, object).await;
-        let template = |name: &str| json!({"metadata": {"name": name}, "spec": {"accessModes": ["ReadWriteOnce"],
-            "storageClassName": self.unique("disk"), "resources": {"requests": {"storage": "1Gi"}}}});
+        let template = |name: &str| {
+            json!({"metadata": {"name": name}, "spec": {"accessModes": ["ReadWriteOnce"],
+            "storageClassName": self.unique("disk"), "resources": {"requests": {"storage": "1Gi"}}}})
+        };
         make("apps/v1", "deployments", json!({"metadata": {"name": "web"}, "spec": {"replicas": 2, "selector": selector("web"), "template": pods("web")}})).await;
-        make("apps/v1", "statefulsets", json!({"metadata": {"name": "db"}, "spec": {"serviceName": "headless", "replicas": 1,
-            "selector": selector("db"), "template": pods("db"), "volumeClaimTemplates": [template("data")]}})).await;
-        make("apps/v1", "daemonsets", json!({"metadata": {"name": "agent"}, "spec": {"selector": selector("agent"), "template": pods("agent")}})).await;
+        make(
+            "apps/v1",
+            "statefulsets",
+            json!({"metadata": {"name": "db"}, "spec": {"serviceName": "headless", "replicas": 1,
+            "selector": selector("db"), "template": pods("db"), "volumeClaimTemplates": [template("data")]}}),
+        )
+        .await;
+        make(
+            "apps/v1",
+            "daemonsets",
+            json!({"metadata": {"name": "agent"}, "spec": {"selector": selector("agent"), "template": pods("agent")}}),
+        )
+        .await;
         make("v1", "persistentvolumeclaims", template("files")).await;
         let mut once = pods("once");
         once["spec"]["restartPolicy"] = "Never".into();
@@ -122,13 +146,33 @@ impl Platform {
         make("batch/v1", "cronjobs", json!({"metadata": {"name": "nightly"}, "spec": {"schedule": "0 2 * * *", "jobTemplate": {"spec": {"template": once}}}})).await;
         make("batch/v1", "cronjobs", json!({"metadata": {"name": "paused"}, "spec": {"suspend": true, "schedule": "0 2 * * *", "jobTemplate": {"spec": {"template": once}}}})).await;
         let of = json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"});
-        make("autoscaling/v2", "horizontalpodautoscalers", json!({"metadata": {"name": "web"}, "spec": {"scaleTargetRef": of, "minReplicas": 2, "maxReplicas": 5}})).await;
-        make("policy/v1", "poddisruptionbudgets", json!({"metadata": {"name": "web"}, "spec": {"minAvailable": 1, "selector": selector("web")}})).await;
-        make("networking.k8s.io/v1", "networkpolicies", json!({"metadata": {"name": "closed"}, "spec": {"podSelector": {}, "policyTypes": ["Ingress"]}})).await;
+        make(
+            "autoscaling/v2",
+            "horizontalpodautoscalers",
+            json!({"metadata": {"name": "web"}, "spec": {"scaleTargetRef": of, "minReplicas": 2, "maxReplicas": 5}}),
+        )
+        .await;
+        make(
+            "policy/v1",
+            "poddisruptionbudgets",
+            json!({"metadata": {"name": "web"}, "spec": {"minAvailable": 1, "selector": selector("web")}}),
+        )
+        .await;
+        make(
+            "networking.k8s.io/v1",
+            "networkpolicies",
+            json!({"metadata": {"name": "closed"}, "spec": {"podSelector": {}, "policyTypes": ["Ingress"]}}),
+        )
+        .await;
         let backend = json!({"service": {"name": "plain", "port": {"number": 80}}});
         make("networking.k8s.io/v1", "ingresses", json!({"metadata": {"name": "front"}, "spec": {"ingressClassName": self.unique("front"),
             "rules": [{"host": "shop.example.com", "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]}}]}})).await;
-        make("v1", "resourcequotas", json!({"metadata": {"name": "quota"}, "spec": {"hard": {"configmaps": "20", "services": "10"}}})).await;
+        make(
+            "v1",
+            "resourcequotas",
+            json!({"metadata": {"name": "quota"}, "spec": {"hard": {"configmaps": "20", "services": "10"}}}),
+        )
+        .await;
     }
 
     async fn custom(&self, kubernetes: &Kubernetes) {
@@ -153,8 +197,20 @@ impl Platform {
         child["metadata"]["ownerReferences"] = owner.clone();
         self.make(kubernetes, &api, "widgets", child).await;
         // Comes back before its owner does.
-        self.make(kubernetes, "v1", "configmaps", json!({"metadata": {"name": "owned", "ownerReferences": owner}, "data": {"a": "1"}})).await;
-        self.make(kubernetes, "v1", "secrets", json!({"metadata": {"name": "drawn", "ownerReferences": owner}, "data": {"a": "MQ=="}})).await;
+        self.make(
+            kubernetes,
+            "v1",
+            "configmaps",
+            json!({"metadata": {"name": "owned", "ownerReferences": owner}, "data": {"a": "1"}}),
+        )
+        .await;
+        self.make(
+            kubernetes,
+            "v1",
+            "secrets",
+            json!({"metadata": {"name": "drawn", "ownerReferences": owner}, "data": {"a": "MQ=="}}),
+        )
+        .await;
     }
 
     async fn admission(&self, kubernetes: &Kubernetes) {

@@ -64,7 +64,8 @@ impl Program {
 pub fn fates(report: &Value) -> Vec<(String, String)> {
     let text = |object: &Value, key: &str| object[key].as_str().unwrap_or_default().to_owned();
     let objects = report["objects"].as_array().unwrap();
-    let name = |object: &Value| format!("{} {}/{}", text(object, "kind"), text(object, "namespace"), text(object, "name"));
+    let name =
+        |object: &Value| format!("{} {}/{}", text(object, "kind"), text(object, "namespace"), text(object, "name"));
     objects.iter().map(|object| (name(object), text(object, "outcome"))).collect()
 }
 

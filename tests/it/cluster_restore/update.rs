@@ -24,9 +24,19 @@ async fn a_bad_edit_is_left_alone_and_then_undone() {
     };
     edit("ConfigMap", "plain", json!({"data": {"a": "2", "added": "x"}})).await;
     edit("Secret", "password", json!({"data": {"password": "b3RoZXI="}})).await;
-    edit("Deployment", "web", json!({"spec": {"replicas": 7, "template": {"spec": {"containers": [
-        {"name": "main", "image": "evil.example/web:2"}]}}}})).await;
-    edit("Service", "plain", json!({"spec": {"selector": {"app": "nothing"}, "ports": [{"name": "http", "port": 81}]}})).await;
+    edit(
+        "Deployment",
+        "web",
+        json!({"spec": {"replicas": 7, "template": {"spec": {"containers": [
+        {"name": "main", "image": "evil.example/web:2"}]}}}}),
+    )
+    .await;
+    edit(
+        "Service",
+        "plain",
+        json!({"spec": {"selector": {"app": "nothing"}, "ports": [{"name": "http", "port": 81}]}}),
+    )
+    .await;
     edit("CronJob", "nightly", json!({"spec": {"schedule": "* * * * *", "suspend": true}})).await;
     edit("Role", "reader:of:secrets", json!({"rules": []})).await;
     edit("Widget", "parent", json!({"spec": {"size": 4}})).await;
@@ -83,7 +93,10 @@ async fn accounts_are_added_to_and_keep_what_they_have() {
     let world = World::new().await;
     world.backup.restore(&world.api, &world.rules, &world.options).await;
     let path = world.named("ServiceAccount", "robot");
-    world.server.patch(&path, &json!({"imagePullSecrets": [{"name": "theirs"}], "metadata": {"labels": {"a": "b"}}})).await;
+    world
+        .server
+        .patch(&path, &json!({"imagePullSecrets": [{"name": "theirs"}], "metadata": {"labels": {"a": "b"}}}))
+        .await;
     let restored = world.backup.restore(&world.api, &world.rules, &world.options).await;
     assert_eq!(of(&restored, Outcome::Patch), ["robot"]);
     let live = world.server.get(&path).await;

@@ -90,7 +90,8 @@ impl World {
             let renamed = essence(captured).to_string().replace(&self.from, &self.into);
             // Names of the whole cluster have the old namespace in them.
             let unique = |stem: &str| (format!("{stem}-{}", self.into), format!("{stem}-{}", self.from));
-            let renamed = [unique("disk"), unique("front")].iter().fold(renamed, |text, (new, old)| text.replace(new, old));
+            let renamed =
+                [unique("disk"), unique("front")].iter().fold(renamed, |text, (new, old)| text.replace(new, old));
             assert_eq!(essence(live), serde_json::from_str::<Value>(&renamed).unwrap(), "{path}");
             compared += 1;
         }
