@@ -230,7 +230,10 @@ impl Group<'_> {
         let mut pages = Pages::new(self.api, collection);
         while let Some(page) = pages.next().await? {
             for item in page {
-                let live: Value = serde_json::from_str(item.get()).unwrap_or_default();
+                let mut live: Value = serde_json::from_str(item.get()).unwrap_or_default();
+                // Items of a list do not say what they are.
+                live["apiVersion"] = self.kind.gvk.api_version().into();
+                live["kind"] = self.kind.gvk.kind.as_str().into();
                 if let Some(number) = live["metadata"]["name"].as_str().and_then(|name| wanted.get(name)) {
                     found.insert(*number, self.compare(*number, &live).await?);
                 }
