@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use lifeboat::cluster_client::Api;
 use lifeboat::model::Severity;
+use lifeboat::source::cluster::restore::rules::Rules;
 use lifeboat::source::cluster::restore::{Mode, ObjectOutcome, Options, Outcome};
 use serde_json::json;
 
-use super::bed::{count, target};
+use super::bed::{Backup, api, count, target};
 use super::fault::{Fault, Faulty};
 use super::world::World;
+use crate::support::servers::kubernetes;
 
 fn of<'a>(objects: &'a [ObjectOutcome], outcome: Outcome) -> Vec<&'a str> {
     objects.iter().filter(|object| object.outcome == outcome).map(|object| object.reference.name.as_str()).collect()
@@ -62,6 +64,22 @@ async fn a_bad_edit_is_left_alone_and_then_undone() {
     assert!(world.assert_whole().await >= 30);
     let again = world.backup.restore(&world.api, &world.rules, &update).await;
     assert_eq!(count(&again, Outcome::Patch), 0);
+}
+
+#[tokio::test]
+async fn of_many_objects_the_one_that_differs_is_found() {
+    let server = kubernetes::shared().await;
+    let (api, here) = (api(server).await, server.namespace("many").await);
+    let map = |n: usize| json!({"apiVersion": "v1", "kind": "ConfigMap", "data": {"a": "1"},
+        "metadata": {"name": format!("map-{n}"), "namespace": here, "uid": n.to_string()}});
+    // More than are asked for one by one, and than one page of a list.
+    let backup = Backup::of((0..250).map(map));
+    let (rules, options) = (Rules::default(), Options::default());
+    assert_eq!(count(&backup.restore(&api, &rules, &options).await, Outcome::Create), 250);
+    assert_eq!(count(&backup.restore(&api, &rules, &options).await, Outcome::Same), 250);
+    server.patch(&format!("/api/v1/namespaces/{here}/configmaps/map-177"), &json!({"data": {"a": "2"}})).await;
+    let found = backup.restore(&api, &rules, &options).await;
+    assert_eq!(of(&found, Outcome::Conflict), ["map-177"]);
 }
 
 #[tokio::test]

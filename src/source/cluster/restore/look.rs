@@ -83,7 +83,7 @@ fn names(objects: &[Value]) -> BTreeSet<String> {
 
 /// Those that something is restored into.
 async fn namespaces(api: &dyn Api, set: &Set) -> Result<BTreeMap<String, Namespace>, SourceFailure> {
-    let wanted: BTreeSet<&String> = asked(set)
+    let wanted: BTreeSet<&String> = looked_at(set)
         .filter_map(|(_, entry)| match is_namespace(&entry.target) {
             true => Some(&entry.target.name),
             false => entry.target.namespace.as_ref(),
@@ -106,8 +106,8 @@ async fn namespaces(api: &dyn Api, set: &Set) -> Result<BTreeMap<String, Namespa
     futures::stream::iter(gets).buffer_unordered(GETS).try_filter_map(async |found| Ok(found)).try_collect().await
 }
 
-fn asked(set: &Set) -> impl Iterator<Item = (usize, &Entry)> {
-    set.entries.iter().enumerate().filter(|(_, entry)| entry.asked)
+fn looked_at(set: &Set) -> impl Iterator<Item = (usize, &Entry)> {
+    set.entries.iter().enumerate().filter(|(_, entry)| entry.is_looked_at())
 }
 
 fn quota(namespace: &str, object: &Value) -> Quota {
@@ -127,7 +127,7 @@ fn quota(namespace: &str, object: &Value) -> Quota {
 /// Of every Service in the cluster, where one is restored.
 async fn node_ports(may: &mut Permitted<'_>, set: &Set, view: &mut View) -> Result<(), SourceFailure> {
     let service = |reference: &ObjectRef| reference.gvk.group.is_empty() && reference.gvk.kind == "Service";
-    if !asked(set).any(|(_, entry)| service(&entry.target)) {
+    if !looked_at(set).any(|(_, entry)| service(&entry.target)) {
         return Ok(());
     }
     for service in may.all("/api/v1/services").await? {
@@ -147,8 +147,8 @@ async fn node_ports(may: &mut Permitted<'_>, set: &Set, view: &mut View) -> Resu
 
 /// Owners in the backup that are not restored now, but may be there.
 async fn owners(api: &dyn Api, set: &Set, view: &View) -> Result<BTreeMap<ObjectRef, String>, SourceFailure> {
-    let all = asked(set).flat_map(|(_, entry)| entry.owners.iter().filter_map(|owner| set.owner(entry, owner)));
-    let absent: BTreeSet<usize> = all.filter(|owner| !set.entries[*owner].asked).collect();
+    let all = looked_at(set).flat_map(|(_, entry)| entry.owners.iter().filter_map(|owner| set.owner(entry, owner)));
+    let absent: BTreeSet<usize> = all.filter(|owner| !set.entries[*owner].is_asked()).collect();
     let gets = absent.into_iter().map(async |owner| {
         let target = &set.entries[owner].target;
         let Some(kind) = view.kind(target) else { return Ok::<_, SourceFailure>(None) };
@@ -168,7 +168,7 @@ pub(super) async fn lives(
     view: &View,
 ) -> Result<HashMap<usize, Live>, SourceFailure> {
     let mut groups: BTreeMap<(&Gvk, Option<&String>), Vec<usize>> = BTreeMap::new();
-    for (number, entry) in asked(set) {
+    for (number, entry) in looked_at(set) {
         let namespace = entry.target.namespace.as_ref();
         // Nothing is in a namespace that is not there.
         if namespace.is_none_or(|namespace| view.namespaces.contains_key(namespace)) {
@@ -230,7 +230,10 @@ impl Group<'_> {
         let mut pages = Pages::new(self.api, collection);
         while let Some(page) = pages.next().await? {
             for item in page {
-                let live: Value = serde_json::from_str(item.get()).unwrap_or_default();
+                let mut live: Value = serde_json::from_str(item.get()).unwrap_or_default();
+                // Items of a list do not say what they are.
+                live["apiVersion"] = self.kind.gvk.api_version().into();
+                live["kind"] = self.kind.gvk.kind.as_str().into();
                 if let Some(number) = live["metadata"]["name"].as_str().and_then(|name| wanted.get(name)) {
                     found.insert(*number, self.compare(*number, &live).await?);
                 }

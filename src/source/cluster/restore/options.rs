@@ -93,10 +93,9 @@ impl ObjectName {
 }
 
 impl Options {
-    /// Whether it is asked for by tier, label and name. Namespaces are not looked at.
-    pub(super) fn chooses(&self, object: &Object, tier: Tier) -> bool {
-        (self.from..=self.through).contains(&tier)
-            && self.select.as_ref().is_none_or(|select| select.matches_object(&object.value))
+    /// Whether it is asked for by label and name. Namespaces and tiers are not looked at.
+    pub(super) fn chooses(&self, object: &Object) -> bool {
+        self.select.as_ref().is_none_or(|select| select.matches_object(&object.value))
             && (self.objects.is_empty() || self.objects.iter().any(|name| name.is(object)))
     }
 }
@@ -127,13 +126,5 @@ mod tests {
         for wrong in ["", "web", "/web", "Deployment/", "Deployment/shop/web"] {
             assert!(name(wrong).is_err(), "{wrong}");
         }
-    }
-
-    #[test]
-    fn a_tier_outside_the_range_is_not_chosen() {
-        let options = Options { from: Tier::Config, through: Tier::Databases, ..Options::default() };
-        let any = object("v1", "ConfigMap", "x");
-        assert!(options.chooses(&any, Tier::Config) && options.chooses(&any, Tier::Databases));
-        assert!(!options.chooses(&any, Tier::Rbac) && !options.chooses(&any, Tier::Workloads));
     }
 }

@@ -8,9 +8,9 @@ use crate::source::cluster::restore::look;
 use crate::source::cluster::restore::options::Options;
 use crate::source::cluster::restore::order::Step;
 use crate::source::cluster::restore::outcome::{ObjectOutcome, Outcome};
-use crate::source::cluster::restore::plan::{Case, Live, Planner};
+use crate::source::cluster::restore::plan::{Case, Live, OwnerFate, Planner};
 use crate::source::cluster::restore::rules::{Owner, Rules, prepare, skip};
-use crate::source::cluster::restore::set::Set;
+use crate::source::cluster::restore::set::{Entry, Set, When};
 use crate::source::cluster::restore::view::View;
 use crate::source::cluster::{Discovery, Gvk, Kind};
 
@@ -70,11 +70,11 @@ async fn plan(
         .entries
         .iter()
         .enumerate()
-        .filter(|(_, entry)| entry.asked)
+        .filter(|(number, entry)| entry.is_asked() || waits(entry, lives.get(number)))
         .map(|(number, entry)| (Step::of(set, entry), number))
         .collect();
     steps.sort_unstable();
-    let defined = set.defined.values().filter(|(_, entry)| set.entries[*entry].asked).map(|(kind, _)| kind);
+    let defined = set.defined.values().filter(|(_, entry)| set.entries[*entry].is_asked()).map(|(kind, _)| kind);
     let mut planner = Planner::new(&view, options, defined);
     let mut owners = Owners { set, view: &view, lives, restored: HashMap::new() };
     let (mut rows, mut kinds) = (Vec::with_capacity(steps.len()), BTreeMap::new());
@@ -82,10 +82,10 @@ async fn plan(
         let entry = &set.entries[number];
         let object = set.object(entry).await?;
         let prepared = prepare(&object, rules, &set.index);
-        let (mut uids, mut lost) = (Vec::new(), Vec::new());
+        let (mut fates, mut lost) = (Vec::new(), Vec::new());
         for owner in &prepared.owners {
-            match owners.expected(number, owner).await? {
-                Some(uid) => uids.push(uid),
+            match owners.fate(number, owner).await? {
+                Some(fate) => fates.push(fate),
                 None => {
                     lost.push(format!("its owner, {} {}, is not restored: it stands alone", owner.kind, owner.name))
                 }
@@ -96,7 +96,7 @@ async fn plan(
             tier: entry.tier.to_string(),
             skip: skip(&object, &set.index),
             live: lives.get(&number),
-            owners: uids,
+            owners: fates,
         };
         let mut planned = planner.judge(&case);
         if planned.outcome == Outcome::Create {
@@ -112,6 +112,11 @@ async fn plan(
     Ok(Plan { rows, kinds, view, findings })
 }
 
+/// Whether an object of an earlier tier, which another restore made, is still to be finished.
+fn waits(entry: &Entry, live: Option<&Live>) -> bool {
+    entry.when == When::Before && live.is_some_and(|live| live.pending.is_some())
+}
+
 /// What is known of the owners of the objects.
 struct Owners<'a> {
     set: &'a Set,
@@ -122,17 +127,21 @@ struct Owners<'a> {
 }
 
 impl Owners<'_> {
-    /// The UID that an owner has in the target, `Some(None)` if it is yet to be made; None if it will not be there, so
-    /// that nothing can refer to it: the garbage collector would take the object away.
-    async fn expected(&mut self, child: usize, owner: &Owner) -> Result<Option<Option<String>>, SourceFailure> {
+    /// None if it will not be there, so that nothing can refer to it: the garbage collector would take the object away.
+    async fn fate(&mut self, child: usize, owner: &Owner) -> Result<Option<OwnerFate>, SourceFailure> {
         let Some(number) = self.set.owner(&self.set.entries[child], owner) else { return Ok(None) };
         let entry = &self.set.entries[number];
-        if !entry.asked {
-            return Ok(self.view.owners.get(&entry.target).map(|uid| Some(uid.clone())));
-        }
         if let Some(live) = self.lives.get(&number) {
-            return Ok(Some(Some(live.uid.clone())));
+            return Ok(Some(OwnerFate::There(live.uid.clone())));
         }
+        if let Some(uid) = self.view.owners.get(&entry.target) {
+            return Ok(Some(OwnerFate::There(uid.clone())));
+        }
+        let fate = match entry.when {
+            When::Now => OwnerFate::Coming,
+            When::Later => OwnerFate::Later,
+            When::Before | When::Never => return Ok(None),
+        };
         let restored = match self.restored.get(&number) {
             Some(known) => *known,
             None => {
@@ -141,6 +150,6 @@ impl Owners<'_> {
                 restored
             }
         };
-        Ok(restored.then_some(None))
+        Ok(restored.then_some(fate))
     }
 }

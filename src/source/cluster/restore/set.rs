@@ -31,11 +31,35 @@ pub(super) struct Entry {
     pub target: ObjectRef,
     pub tier: Tier,
     pub owners: Vec<Owner>,
-    /// Whether the person asked for it.
-    pub asked: bool,
+    /// Whether, and when, it is restored.
+    pub when: When,
     line: Line,
     /// Of a volume: the namespace of its claim.
     claimed_from: Option<String>,
+}
+
+/// How an object stands to what a person asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum When {
+    /// In this restore.
+    Now,
+    /// In an earlier tier, by another restore; its owner comes in this one, and may be what it still waits for.
+    Before,
+    /// In a later tier, by another restore.
+    Later,
+    /// Nobody asked for it.
+    Never,
+}
+
+impl Entry {
+    pub fn is_asked(&self) -> bool {
+        self.when == When::Now
+    }
+
+    /// Whether it is looked at in the target.
+    pub fn is_looked_at(&self) -> bool {
+        matches!(self.when, When::Now | When::Before)
+    }
 }
 
 impl Set {
@@ -68,8 +92,9 @@ impl Set {
         if !options.namespaces.is_empty() {
             set.leave_out_what_no_namespace_needs(options);
         }
+        set.forget_what_waits_for_nothing();
         set.no_two_become_one()?;
-        set.not_asked = set.entries.iter().filter(|entry| !entry.asked).count() as u64;
+        set.not_asked = set.entries.iter().filter(|entry| !entry.is_asked()).count() as u64;
         Ok(set)
     }
 
@@ -96,13 +121,13 @@ impl Set {
     /// Two namespaces do not fit into one: which of two objects of one name would be meant?
     fn no_two_become_one(&self) -> Result<(), SourceFailure> {
         let mut taken: HashMap<&ObjectRef, &ObjectRef> = HashMap::new();
-        for entry in self.entries.iter().filter(|entry| entry.asked && entry.reference != entry.target) {
+        for entry in self.entries.iter().filter(|entry| entry.is_asked() && entry.reference != entry.target) {
             taken.insert(&entry.target, &entry.reference);
         }
         if taken.is_empty() {
             return Ok(());
         }
-        for entry in self.entries.iter().filter(|entry| entry.asked) {
+        for entry in self.entries.iter().filter(|entry| entry.is_asked()) {
             if let Some(other) = taken.get(&entry.target).filter(|other| **other != &entry.reference) {
                 let message = format!("{} and {other} would both become {}", entry.reference, entry.target);
                 return Err(SourceFailure::new(FailureClass::Configuration, "--namespace", message)
@@ -112,13 +137,27 @@ impl Set {
         Ok(())
     }
 
+    /// Of the earlier tiers, only what an owner of this restore may be missed by is looked at again.
+    fn forget_what_waits_for_nothing(&mut self) {
+        let waits = |entry: &Entry| {
+            let mut owners = entry.owners.iter().filter_map(|owner| self.owner(entry, owner));
+            owners.any(|owner| self.entries[owner].is_asked())
+        };
+        let waiting: Vec<bool> = self.entries.iter().map(|entry| entry.when == When::Before && waits(entry)).collect();
+        for (entry, waiting) in self.entries.iter_mut().zip(waiting) {
+            if entry.when == When::Before && !waiting {
+                entry.when = When::Never;
+            }
+        }
+    }
+
     /// With namespaces asked for, cluster-wide objects come only where those need them: the namespace itself, the
     /// definition of a kind that is restored, a volume that is claimed from there. By name one can ask for any.
     fn leave_out_what_no_namespace_needs(&mut self, options: &Options) {
         let inside = |namespace: &Option<String>| {
             namespace.as_ref().is_some_and(|namespace| options.namespaces.contains(namespace))
         };
-        let kept = self.entries.iter().filter(|entry| entry.asked && inside(&entry.reference.namespace));
+        let kept = self.entries.iter().filter(|entry| entry.when != When::Never && inside(&entry.reference.namespace));
         let kinds: BTreeSet<&Gvk> = kept.map(|entry| &entry.reference.gvk).collect();
         let definitions: BTreeSet<usize> =
             kinds.into_iter().filter_map(|gvk| self.defined.get(gvk)).map(|(_, entry)| *entry).collect();
@@ -129,7 +168,9 @@ impl Set {
                 None if is_namespace(&entry.reference) => options.namespaces.contains(&entry.reference.name),
                 None => definitions.contains(&number) || inside(&entry.claimed_from),
             };
-            entry.asked &= needed;
+            if !needed {
+                entry.when = When::Never;
+            }
         }
     }
 }
@@ -151,9 +192,18 @@ fn entry(object: &Object, line: Line, rules: &Rules, options: &Options) -> Entry
         reference: object.reference.clone(),
         tier,
         owners: object.owners.clone(),
-        asked: options.chooses(object, tier),
+        when: when(object, tier, options),
         line,
         claimed_from: claim.as_str().filter(|_| volume).map(str::to_owned),
+    }
+}
+
+fn when(object: &Object, tier: Tier, options: &Options) -> When {
+    match tier {
+        _ if !options.chooses(object) => When::Never,
+        tier if tier < options.from => When::Before,
+        tier if tier > options.through => When::Later,
+        _ => When::Now,
     }
 }
 

@@ -15,7 +15,7 @@ use crate::source::cluster::restore::options::{Mode, Options};
 use crate::source::cluster::restore::outcome::{ObjectOutcome, Outcome};
 use crate::source::cluster::restore::planning::{self, Plan, Row};
 use crate::source::cluster::restore::rules::Rules;
-use crate::source::cluster::restore::set::Set;
+use crate::source::cluster::restore::set::{Entry, Set};
 use crate::source::cluster::{Discovery, MEDIA_OBJECTS, discover};
 use crate::source::{Loaded, Preflight, StreamReader, Target};
 
@@ -75,7 +75,7 @@ impl ClusterTarget {
                 .cure("`lifeboat cat BACKUP SOURCE objects` shows what it holds")
         };
         for namespace in &self.options.namespaces {
-            let inside = |entry: &&crate::source::cluster::restore::set::Entry| {
+            let inside = |entry: &&Entry| {
                 entry.reference.namespace.as_ref() == Some(namespace)
                     || (entry.reference.gvk.kind == "Namespace" && entry.reference.name == *namespace)
             };
@@ -83,7 +83,7 @@ impl ClusterTarget {
                 return Err(none(format!("nothing of namespace {namespace}")));
             }
         }
-        let asked = set.entries.iter().any(|entry| entry.asked);
+        let asked = set.entries.iter().any(Entry::is_asked);
         if !asked && !set.entries.is_empty() {
             return Err(none("none of the objects that were asked for".into()));
         }

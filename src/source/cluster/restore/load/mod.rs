@@ -23,7 +23,7 @@ use crate::source::cluster::restore::options::Options;
 use crate::source::cluster::restore::outcome::{ObjectOutcome, Outcome};
 use crate::source::cluster::restore::planning::{Plan, Row};
 use crate::source::cluster::restore::rules::{Prepared, Rules, Tier, prepare};
-use crate::source::cluster::restore::set::Set;
+use crate::source::cluster::restore::set::{Set, When};
 
 /// Writes at the same time.
 const WRITES: usize = 32;
@@ -262,8 +262,12 @@ impl Job<'_> {
 }
 
 impl Loader<'_> {
-    /// Whether an owner is yet to be restored.
+    /// Whether an owner is yet to be restored, by us or with a later tier.
     fn comes(&self, entry: usize) -> bool {
+        self.set.entries[entry].when == When::Later || self.comes_now(entry)
+    }
+
+    fn comes_now(&self, entry: usize) -> bool {
         let row = self.plan.rows.iter().find(|row| row.entry == entry);
         row.is_some_and(|row| matches!(row.planned.outcome, Outcome::Create | Outcome::Patch))
     }

@@ -50,12 +50,19 @@ impl Job<'_> {
             };
             let Some(pending) = live["metadata"]["annotations"][PENDING].as_str() else { return Ok(None) };
             let owners = self.owners();
-            if pending.split(',').any(|word| word == PENDING_OWNERS) && self.lacks_an_owner() {
+            let waits = |word: &str| pending.split(',').any(|waits| waits == word);
+            if waits(PENDING_OWNERS) && self.lacks(|owner| self.loader.comes_now(owner)) {
                 return Ok(Some("its owner was not restored".into()));
             }
+            // With a later tier, somebody else finishes it.
+            let still = waits(PENDING_OWNERS) && self.lacks(|owner| self.loader.comes(owner));
+            if still && !waits(PENDING_SUSPENDED) {
+                return Ok(None);
+            }
+            let left = if still { PENDING_OWNERS.into() } else { Value::Null };
             let mut patch = json!({"metadata": {
                 "resourceVersion": live["metadata"]["resourceVersion"],
-                "annotations": {PENDING: null},
+                "annotations": {PENDING: left},
             }});
             let there = live["metadata"]["ownerReferences"].as_array().cloned().unwrap_or_default();
             let known = |owner: &Value| there.iter().any(|known| known["uid"] == owner["uid"]);
@@ -63,8 +70,7 @@ impl Job<'_> {
             if !lacking.is_empty() {
                 patch["metadata"]["ownerReferences"] = there.iter().cloned().chain(lacking).collect();
             }
-            let suspended = pending.split(',').any(|word| word == PENDING_SUSPENDED);
-            if suspended && self.prepared.release == Some(Release::Resume) {
+            if waits(PENDING_SUSPENDED) && self.prepared.release == Some(Release::Resume) {
                 patch["spec"]["suspend"] = false.into();
             }
             let call = Call::send(Method::MergePatch, format!("{path}?{MANAGER}"), patch.to_string());
@@ -78,12 +84,12 @@ impl Job<'_> {
         Ok(Some(trouble))
     }
 
-    /// Whether one that was to come did not.
-    fn lacks_an_owner(&self) -> bool {
+    /// Whether one of those owners is not there.
+    fn lacks(&self, which: impl Fn(usize) -> bool) -> bool {
         let uids = locked(&self.loader.uids);
         let set = self.loader.set;
         let owners = self.prepared.owners.iter().filter_map(|owner| set.owner(&set.entries[self.row.entry], owner));
-        let mut owners = owners.filter(|owner| self.loader.comes(*owner));
+        let mut owners = owners.filter(|owner| which(*owner));
         owners.any(|owner| !uids.contains_key(&owner))
     }
 }

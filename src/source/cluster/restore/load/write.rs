@@ -161,7 +161,8 @@ impl Job<'_> {
             if seen.pending.is_some() {
                 self.is_held_back();
             }
-            let finishes_only = seen.pending.is_some() && self.loader.options.mode == Mode::Create;
+            let asked = self.loader.set.entries[self.row.entry].is_asked();
+            let finishes_only = seen.pending.is_some() && (self.loader.options.mode == Mode::Create || !asked);
             if finishes_only && !merges(&self.prepared) {
                 return Ok(Written::new(Outcome::Patch, &live));
             }

@@ -51,8 +51,18 @@ pub(super) struct Case<'a> {
     pub skip: Option<Skip>,
     /// What is at its place in the target.
     pub live: Option<&'a Live>,
-    /// UIDs that its owners have in the target; None for one that is yet to be made.
-    pub owners: Vec<Option<String>>,
+    pub owners: Vec<OwnerFate>,
+}
+
+/// An owner of an object that is restored, too.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum OwnerFate {
+    /// Under this UID.
+    There(String),
+    /// This restore makes it.
+    Coming,
+    /// It belongs to a later tier, which another restore brings.
+    Later,
 }
 
 struct Verdict {
@@ -177,10 +187,19 @@ impl<'a> Planner<'a> {
             );
         }
         let mut differences = live.differences.clone();
-        if case.owners.iter().any(|owner| owner.as_ref().is_none_or(|uid| !live.owners.contains(uid))) {
+        let lacks = |owner: &OwnerFate| match owner {
+            OwnerFate::There(uid) => !live.owners.contains(uid),
+            OwnerFate::Coming => true,
+            OwnerFate::Later => false,
+        };
+        let unlinked = case.owners.iter().any(lacks);
+        if unlinked {
             differences.push("/metadata/ownerReferences".into());
         }
-        if live.pending.is_some() {
+        let only_later = live.pending.as_deref() == Some(PENDING_OWNERS) && case.owners.contains(&OwnerFate::Later);
+        if only_later && !unlinked {
+            said.push("waits for its owner, which comes with a later tier".into());
+        } else if live.pending.is_some() {
             return self.change(case, kind, "an interrupted restore made it, and has not finished it");
         }
         if differences.is_empty() {
@@ -225,6 +244,9 @@ impl<'a> Planner<'a> {
         let Prepared { reference, value, .. } = case.prepared;
         if let Err(full) = self.ledger.take(reference, kind, value) {
             return Verdict::blocked(full, "raise the quota, or make room in the namespace");
+        }
+        if case.owners.contains(&OwnerFate::Later) {
+            said.push("its owner comes with a later tier, and is linked then".into());
         }
         self.placement(case, said);
         said.extend(managed::managers(value));
