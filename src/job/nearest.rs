@@ -340,9 +340,7 @@ fn not_chosen(wanted: &Wanted<'_>, all: &Catalog, error: SelectError, asked: Vec
             let message = format!("{error} in the repositories that answer, and {} does not: {first}", place.url);
             JobError { message, ..first }
         }
-        _ if absent => {
-            unknown_source(wanted.place, wanted.source, all).unwrap_or_else(|| not_selected(all, &error))
-        }
+        _ if absent => unknown_source(wanted.place, wanted.source, all).unwrap_or_else(|| not_selected(all, &error)),
         _ => not_selected(all, &error),
     }
 }

@@ -75,7 +75,7 @@ async fn changes_are_told_by_field_and_secrets_only_by_hash() {
         }
     }
     local.run(&["diff", &before, "latest", "--source", "nope"]).exits(2).says("nope");
-    local.run(&["diff", &before, "yesterday"]).exits(2).says("or `live`");
+    local.run(&["diff", &before, "yesterday"]).exits(2).says("there is no backup YESTERDAY");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -31,7 +31,11 @@ fn what_can_not_be_compared_is_refused_in_words() {
         ("diff latest live -f keys/policy.yaml --identity keys/identity.txt", 2, "nothing that could be compared"),
         ("diff latest latest -f keys/policy.yaml", 12, "age key"),
         ("diff latest 01ZZ -f keys/policy.yaml --identity keys/identity.txt", 2, "there is no backup 01ZZ"),
-        ("diff latest latest --source nope -f keys/policy.yaml --identity keys/identity.txt", 2, "no backup has a source `nope`"),
+        (
+            "diff latest latest --source nope -f keys/policy.yaml --identity keys/identity.txt",
+            2,
+            "no backup has a source `nope`",
+        ),
     ] {
         let said = play.say(line);
         assert!(said.code == code && said.err.contains(words), "`{line}`: {} {}", said.code, said.err);

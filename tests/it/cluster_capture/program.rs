@@ -128,7 +128,7 @@ async fn what_cannot_be_done_yet_or_at_all_is_refused_in_words() {
     local.backup_on(&local.repo());
     let to = "postgres://postgres@127.0.0.1:1/shop";
     let restore = ["restore", "latest", "--source", "cluster", "--to", to, "--yes"];
-    local.run(&restore).exits(2).says("is of kind cluster, which this version cannot load back");
+    local.run(&restore).exits(2).says("--to cluster:CONTEXT");
     std::fs::write(server.kubeconfig().with_file_name("open.kubeconfig"), "{}").unwrap();
     let policy = std::fs::read_to_string(local.path("keys/policy.yaml")).unwrap();
     let with = |from: &str, to: &str| std::fs::write(local.path("keys/policy.yaml"), policy.replace(from, to)).unwrap();
