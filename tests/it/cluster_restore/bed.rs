@@ -48,7 +48,6 @@ impl Backup {
         lines.map(|line| serde_json::from_slice(line).unwrap()).collect()
     }
 
-
     fn entry(&self) -> SourceEntry {
         serde_json::from_value(json!({
             "name": "objects", "kind": "cluster", "method": "list", "attempt": "01JAAAAAAAAAAAAAAAAAAAAAAA",
