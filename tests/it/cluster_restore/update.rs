@@ -13,7 +13,7 @@ use super::fault::{Fault, Faulty};
 use super::world::World;
 use crate::support::servers::kubernetes;
 
-fn of<'a>(objects: &'a [ObjectOutcome], outcome: Outcome) -> Vec<&'a str> {
+fn of(objects: &[ObjectOutcome], outcome: Outcome) -> Vec<&str> {
     objects.iter().filter(|object| object.outcome == outcome).map(|object| object.reference.name.as_str()).collect()
 }
 
