@@ -70,8 +70,10 @@ async fn a_bad_edit_is_left_alone_and_then_undone() {
 async fn of_many_objects_the_one_that_differs_is_found() {
     let server = kubernetes::shared().await;
     let (api, here) = (api(server).await, server.namespace("many").await);
-    let map = |n: usize| json!({"apiVersion": "v1", "kind": "ConfigMap", "data": {"a": "1"},
-        "metadata": {"name": format!("map-{n}"), "namespace": here, "uid": n.to_string()}});
+    let map = |n: usize| {
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "data": {"a": "1"},
+        "metadata": {"name": format!("map-{n}"), "namespace": here, "uid": n.to_string()}})
+    };
     // More than are asked for one by one, and than one page of a list.
     let backup = Backup::of((0..250).map(map));
     let (rules, options) = (Rules::default(), Options::default());

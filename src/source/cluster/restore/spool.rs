@@ -6,19 +6,16 @@
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::os::unix::fs::FileExt as _;
-use std::sync::Arc;
 
-use bytes::Bytes;
 use futures::TryStreamExt as _;
 
 use crate::model::{ByteStream, FailureClass, SourceFailure};
-use crate::work;
 
 /// No object of a cluster is larger: etcd takes 1.5 MiB, an API server a request of 3 MiB.
 const MAX_LINE: usize = 8 << 20;
 
-#[derive(Debug, Clone)]
-pub(super) struct Spool(Arc<File>);
+#[derive(Debug)]
+pub(super) struct Spool(File);
 
 /// Where a line lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,17 +52,14 @@ impl Spool {
             return Err(damaged("its last line has no end"));
         }
         let file = file.into_inner().map_err(|error| failure("cannot be written", error.error()))?;
-        Ok(Self(Arc::new(file)))
+        Ok(Self(file))
     }
 
-    pub async fn read(&self, line: Line) -> Result<Bytes, SourceFailure> {
-        let file = self.0.clone();
-        let read = work::blocking(move || {
-            let mut bytes = vec![0; line.bytes as usize];
-            file.read_exact_at(&mut bytes, line.offset).map(|()| Bytes::from(bytes))
-        });
-        let lost = |error| SourceFailure::new(FailureClass::Internal, "temporary file", format!("{error}"));
-        read.await.map_err(lost)?.map_err(|error| failure("cannot be read", &error))
+    /// A few kilobytes that were written a moment ago: handing them to another thread would cost more than the read.
+    pub fn read(&self, line: Line) -> Result<Vec<u8>, SourceFailure> {
+        let mut bytes = vec![0; line.bytes as usize];
+        let read = self.0.read_exact_at(&mut bytes, line.offset);
+        read.map(|()| bytes).map_err(|error| failure("cannot be read", &error))
     }
 }
 
@@ -95,6 +89,7 @@ fn failure(what: &str, error: &std::io::Error) -> SourceFailure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bytes::Bytes;
     use futures::StreamExt as _;
 
     async fn spool(pieces: &[&'static [u8]]) -> Result<(Spool, Vec<(Line, Vec<u8>)>), SourceFailure> {
@@ -114,7 +109,7 @@ mod tests {
             let seen: Vec<&[u8]> = lines.iter().map(|(_, line)| line.as_slice()).collect();
             assert_eq!(seen, [&b"one"[..], b"two", b"", b"three"]);
             for (at, line) in &lines {
-                assert_eq!(spool.read(*at).await.unwrap(), line);
+                assert_eq!(spool.read(*at).unwrap(), line);
             }
         }
     }
