@@ -2,14 +2,14 @@
 
 use std::io::{ErrorKind, Write};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use futures::StreamExt;
 
 use crate::cli::args::Global;
 use crate::cli::exits::after_help;
 use crate::cli::output;
 use crate::context::Context;
-use crate::job::types::{BackupRef, CatRequest, CatStream};
+use crate::job::types::{BackupRef, CatRequest, CatStream, Export, ObjectName};
 use crate::job::{self, Exit, JobError};
 use crate::model::Name;
 
@@ -32,13 +32,28 @@ pub struct Cat {
     /// Only this part of the stream, such as one table
     #[arg(long, value_name = "NAME")]
     part: Option<String>,
+    /// Objects of a cluster as YAML that kubectl apply takes, without what a cluster makes by itself
+    #[arg(long = "as", value_name = "FORMAT", conflicts_with = "part")]
+    form: Option<Form>,
+    /// Only this object, whoever makes it: deployment/web, Certificate.cert-manager.io/shop
+    #[arg(long, value_name = "KIND/NAME", requires = "form")]
+    object: Option<ObjectName>,
+    /// Only objects of this namespace
+    #[arg(long, value_name = "NAME", requires = "form")]
+    namespace: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Form {
+    Yaml,
 }
 
 impl Cat {
     pub async fn run(self, global: &Global, cx: &Context) -> Result<Exit, JobError> {
-        let Cat { backup, source, stream, part } = self;
+        let Cat { backup, source, stream, part, form, object, namespace } = self;
         let (place, copies) = global.places()?;
-        let request = CatRequest { place, copies, backup, source, stream, part };
+        let yaml = form.map(|Form::Yaml| Export { object, namespace });
+        let request = CatRequest { place, copies, backup, source, stream, part, yaml };
         let CatStream { mut bytes, next: next_copy, findings, .. } = job::cat::run(request, cx).await?;
         // Which copy it is, is no progress that `--quiet` means.
         for finding in findings.into_iter().filter(|_| global.quiet) {

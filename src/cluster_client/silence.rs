@@ -24,18 +24,19 @@ pub(super) fn no_answer(server: &str, error: &kube::Error) -> ClusterError {
 }
 
 fn certificate(server: &str, said: &str) -> ClusterError {
-    if said.contains("UnknownIssuer") {
+    // Authorities of two clusters have one name, and other keys.
+    if said.contains("UnknownIssuer") || said.contains("BadSignature") {
         let message = format!("{server} shows a certificate of an authority that the kubeconfig does not name");
         return configuration(message, "take certificate-authority-data from a current kubeconfig of that cluster");
     }
-    if said.contains("NotValidForName") {
+    if said.contains("not valid for name") || said.contains("NotValidForName") {
         let message = format!("{server} shows a certificate for another name: {said}");
         return configuration(
             message,
             "use an address that the certificate names, or tls-server-name in the kubeconfig",
         );
     }
-    if said.contains("Expired") {
+    if said.contains("xpired") {
         let message = format!("{server} shows a certificate that has expired, or this machine's clock is wrong");
         return configuration(message, "renew the server's certificate, or set the clock");
     }
@@ -45,18 +46,15 @@ fn certificate(server: &str, said: &str) -> ClusterError {
     )
 }
 
-/// What a plugin printed may be a token: only what it said on standard error is repeated, and not much of it.
+/// What a plugin printed may be a token, and so may its arguments: only what it said on standard error is repeated, and not much of it.
 pub(super) fn credentials(error: &kube::client::AuthError) -> ClusterError {
     use kube::client::AuthError;
     let cure = "run the command of the kubeconfig's `exec` by hand, or `kubectl get namespaces`";
     match error {
-        AuthError::AuthExecRun { cmd, out } => {
+        AuthError::AuthExecRun { out, .. } => {
             let said = String::from_utf8_lossy(&out.stderr);
             let said: String = said.trim().chars().take(300).collect();
-            configuration(
-                format!("the credential plugin `{cmd}` of the kubeconfig failed ({}): {said}", out.status),
-                cure,
-            )
+            configuration(format!("the credential plugin of the kubeconfig failed ({}): {said}", out.status), cure)
         }
         AuthError::AuthExecStart(error) => configuration(
             format!("the credential plugin of the kubeconfig cannot be started: {error}"),

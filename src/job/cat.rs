@@ -4,6 +4,7 @@ use crate::context::Context;
 use crate::job::JobError;
 use crate::job::nearest::{Nearest, Wanted, nearest};
 use crate::job::types::{CatRequest, CatStream};
+use crate::source::cluster::{MEDIA_OBJECTS, export};
 
 pub async fn run(request: CatRequest, cx: &Context) -> Result<CatStream, JobError> {
     let CatRequest { place, copies, backup, source, .. } = &request;
@@ -24,6 +25,14 @@ pub async fn run(request: CatRequest, cx: &Context) -> Result<CatStream, JobErro
             .hint(format!("it has: {}", names.join(", ")))
     })?;
     let run = backup.manifest.run;
+    if let Some(wanted) = &request.yaml {
+        if stream.media != MEDIA_OBJECTS {
+            return Err(JobError::usage(format!("stream {} holds no objects of a cluster", stream.name))
+                .hint("--as yaml is for the stream `objects` of a source of kind cluster"));
+        }
+        let bytes = export::export(wanted.clone(), reader.read(stream.n), reader.read(stream.n));
+        return Ok(CatStream { run, url, findings, next, total_bytes: stream.bytes, bytes });
+    }
     let Some(name) = &request.part else {
         return Ok(CatStream { run, url, findings, next, total_bytes: stream.bytes, bytes: reader.read(stream.n) });
     };

@@ -17,6 +17,7 @@ mod cli;
 mod cli_json;
 mod cli_refusals;
 mod cli_signals;
+mod cluster_capture;
 mod cluster_restore;
 mod collect;
 mod collect_buckets;

@@ -6,6 +6,8 @@
 use crate::job::JobError;
 use crate::job::nearest::or_the_next;
 use crate::job::types::{BackupRef, Place};
+pub use crate::source::cluster::export::{Export, ObjectName};
+
 use crate::model::{ByteStream, Finding, Name, RunId, SourceFailure, StoreUrl};
 
 #[derive(Debug, Clone, PartialEq)]
@@ -20,6 +22,8 @@ pub struct CatRequest {
     pub stream: String,
     /// Only this part of the stream.
     pub part: Option<String>,
+    /// Objects of a cluster as YAML, instead of the bytes of the stream.
+    pub yaml: Option<Export>,
 }
 
 pub struct CatStream {
@@ -30,7 +34,7 @@ pub struct CatStream {
     pub findings: Vec<Finding>,
     /// The repository whose copy comes next, for when this one turns out to be damaged.
     pub next: Option<StoreUrl>,
-    /// Plain bytes that will come.
+    /// Plain bytes that will come; of YAML, those that it is made of.
     pub total_bytes: u64,
     pub bytes: ByteStream,
 }

@@ -27,7 +27,7 @@ mod verify;
 pub use crate::model::{BackupRef, BackupRefError};
 pub use access::{AccessDialect, AccessDocument, AccessReport, AccessRequest};
 pub use backup::{BackupReport, BackupRequest, BackupSource, FailedSourceReport};
-pub use cat::{CatRequest, CatStream};
+pub use cat::{CatRequest, CatStream, Export, ObjectName};
 pub use check::{CheckReport, CheckRequest, CheckedStore, FindingGroup};
 pub use copy::{CopiesIn, CopyFailure, CopyHeld, CopyReceiver, CopyReport, CopyRequest, CopyRow};
 pub use hold::{HoldAddRequest, HoldListReport, HoldRemoveRequest, HoldReport, HoldRow};

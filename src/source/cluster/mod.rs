@@ -3,6 +3,7 @@
 pub mod capture;
 mod discover;
 mod discovery;
+pub mod export;
 mod failure;
 pub mod inventory;
 mod line;

@@ -193,6 +193,7 @@ async fn the_first_repository_never_says_a_word() {
         source: "ledger".parse().unwrap(),
         stream: "globals".into(),
         part: None,
+        yaml: None,
     };
     let findings = Arc::new(Findings::default());
     let cx = Context { clock: Arc::new(TwoMinutesAreOver), ..Context::new(findings.clone()) };

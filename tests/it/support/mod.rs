@@ -4,6 +4,8 @@ pub mod answering;
 pub mod authority;
 pub mod capture;
 pub mod clock;
+#[allow(dead_code, reason = "a helper for all tests of clusters, now and later")]
+pub mod cluster;
 pub mod forge;
 pub mod http;
 pub mod line;

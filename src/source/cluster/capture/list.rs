@@ -238,7 +238,7 @@ pub(super) fn rule(kind: &Kind, namespace: Option<&str>) -> String {
         None => "the ClusterRole".into(),
     };
     format!(
-        "add to {holder}: {{apiGroups: [\"{}\"], resources: [\"{}\"], verbs: [\"get\", \"list\"]}}, or leave the kind out by `kinds.exclude`",
+        "add to {holder}: {{apiGroups: [\"{}\"], resources: [\"{}\"], verbs: [\"list\"]}}, or leave the kind out by `kinds.exclude`",
         kind.gvk.group, kind.resource
     )
 }

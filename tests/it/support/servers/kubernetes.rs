@@ -41,7 +41,6 @@ fn command(dir: &Path, name: &str) -> Command {
 
 impl Kubernetes {
     pub async fn start() -> Self {
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let authority = Authority::new();
         let folder = tempfile::tempdir().unwrap();
         let tokens = format!(
@@ -86,7 +85,11 @@ impl Kubernetes {
         });
         let url = format!("https://127.0.0.1:{port}");
         let ca = Certificate::from_pem(authority.ca().as_bytes()).unwrap();
-        let client = Client::builder().tls_certs_only([ca]).no_proxy().pool_max_idle_per_host(0).build().unwrap();
+        // Whoever was first may have done so.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        // Each test has a runtime of its own, and a connection ends with the one that it began in.
+        let client = Client::builder().tls_certs_only([ca]).no_proxy().http1_only().pool_max_idle_per_host(0);
+        let client = client.build().unwrap();
         api.until(|| async {
             let ready = client.get(format!("{url}/readyz")).bearer_auth(ADMIN).send().await.ok()?;
             ready.status().is_success().then_some(())
@@ -136,6 +139,16 @@ impl Kubernetes {
             "as": format!("system:serviceaccount:{namespace}:{account}"),
             "as-groups": ["system:serviceaccounts", format!("system:serviceaccounts:{namespace}"), "system:authenticated"],
         }))
+    }
+
+    /// The stock client, as the person who may do everything. Gives back what it printed.
+    pub fn kubectl(&self, args: &[&str]) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let output =
+            command(folder.path(), "kubectl").arg("--kubeconfig").arg(self.kubeconfig()).args(args).output().unwrap();
+        let said = String::from_utf8_lossy(&[&output.stdout[..], &output.stderr].concat()).into_owned();
+        assert!(output.status.success(), "kubectl {args:?}: {said}");
+        said
     }
 
     /// Status and body.

@@ -11,5 +11,7 @@ use crate::source::cluster::Gvk;
 pub fn clean_for_export(value: Value, gvk: &Gvk) -> Value {
     let mut draft = Draft::new(value);
     fields::clear(&mut draft, gvk, Keep::default());
+    // The whole object once more, for `kubectl apply` to remember; it writes a new one.
+    draft.take("/metadata/annotations", "kubectl.kubernetes.io/last-applied-configuration");
     draft.value
 }

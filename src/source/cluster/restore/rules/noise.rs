@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// Annotations that a controller keeps for itself.
-const ANNOTATIONS: [&str; 9] = [
+const ANNOTATIONS: [&str; 10] = [
     "control-plane.alpha.kubernetes.io/leader",
     "deployment.kubernetes.io/desired-replicas",
     "deployment.kubernetes.io/max-replicas",
@@ -11,6 +11,8 @@ const ANNOTATIONS: [&str; 9] = [
     "deprecated.daemonset.template.generation",
     "endpoints.kubernetes.io/last-change-trigger-time",
     "kubectl.kubernetes.io/last-applied-configuration",
+    // On a pod template: it was restarted, and runs the same.
+    "kubectl.kubernetes.io/restartedAt",
     "cloud.google.com/neg-status",
     "pv.kubernetes.io/migrated-to",
 ];
@@ -21,6 +23,10 @@ const INJECTED: [&str; 3] =
 
 pub(super) fn is_annotation(key: &str) -> bool {
     ANNOTATIONS.contains(&key)
+}
+
+pub(super) fn is_all(annotations: &Value) -> bool {
+    annotations.as_object().is_some_and(|annotations| annotations.keys().all(|key| is_annotation(key)))
 }
 
 /// Whether the field `caBundle` is not the object's own.

@@ -138,6 +138,30 @@ fn tiers_go_by_their_names_and_in_their_order() {
     assert!(error.contains("databases, workloads"), "{error}");
 }
 
+#[test]
+fn an_export_is_what_a_person_would_write() {
+    let live = json!({
+        "apiVersion": "v1", "kind": "Service",
+        "metadata": {"name": "web", "namespace": "shop", "uid": "u", "resourceVersion": "7", "creationTimestamp": "2026-01-01",
+            "labels": {"app": "web"}, "managedFields": [{}], "ownerReferences": [{"uid": "old"}],
+            "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "{\"spec\":{\"ports\":[{\"port\":80}]}}"}},
+        "spec": {"type": "NodePort", "clusterIP": "10.0.0.1", "clusterIPs": ["10.0.0.1"], "selector": {"app": "web"},
+            "ports": [{"port": 80, "protocol": "TCP", "targetPort": 8080, "nodePort": 30080}]},
+        "status": {"loadBalancer": {}},
+    });
+    let wanted = json!({
+        "apiVersion": "v1", "kind": "Service",
+        "metadata": {"name": "web", "namespace": "shop", "labels": {"app": "web"}},
+        "spec": {"type": "NodePort", "selector": {"app": "web"},
+            "ports": [{"port": 80, "protocol": "TCP", "targetPort": 8080}]},
+    });
+    assert_eq!(clean_for_export(live, &Gvk::new("v1", "Service")), wanted);
+    // Nothing is held back: a CronJob is shown as it ran.
+    let cron =
+        json!({"apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": "a"}, "spec": {"suspend": false}});
+    assert_eq!(clean_for_export(cron.clone(), &Gvk::new("batch/v1", "CronJob")), cron);
+}
+
 /// Values such as objects hold, with the keys that rules look for among them.
 fn any_json() -> impl Strategy<Value = Value> {
     let keys = prop::sample::select(vec![

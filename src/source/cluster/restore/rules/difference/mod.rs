@@ -17,8 +17,8 @@ use keys::Key;
 /// JSON pointers at which `live` is not what is wanted: into `wanted` where it has the field, else into `live`. A list
 /// whose entries do not pair up is one difference. Empty if nothing differs.
 ///
-/// Fields that a server adds by itself are no difference. Where a server never adds any (labels of a selector, keys of
-/// a ConfigMap, environment of a container), one that only `live` has is a difference as well.
+/// Fields that a server fills in by itself are no difference. Others that only `live` has are: somebody put them there.
+/// Not so in what others add to all the time: labels and annotations, pods, service accounts, custom resources.
 pub fn differences(wanted: &Value, live: &Value, gvk: &Gvk) -> Vec<String> {
     let mut compare = Compare { of: Of::new(wanted, gvk), found: Vec::new() };
     let empty = Map::new();
@@ -135,7 +135,8 @@ impl Compare {
         }
         for (key, value) in live {
             let missing = wanted.get(key).is_none_or(Value::is_null);
-            if missing && !keys::is_empty(value) && self.is_never_added(key, pointer, context) {
+            let nothing = keys::is_empty(value) || key == "annotations" && noise::is_all(value);
+            if missing && !nothing && self.is_added_by_hand(key, pointer, context) {
                 self.found.push(format!("{pointer}/{}", escaped(key)));
             }
         }
@@ -213,7 +214,9 @@ impl Compare {
 
     /// Not this object's own.
     fn is_left_out(&self, key: &str, pointer: &str) -> bool {
-        self.of.injected && key == "caBundle" || self.of.aggregated && key == "rules" && pointer.is_empty()
+        self.of.injected && key == "caBundle"
+            || self.of.aggregated && key == "rules" && pointer.is_empty()
+            || pointer.ends_with("/annotations") && noise::is_annotation(key)
     }
 
     /// Whether a server writes nothing where this is wanted.
@@ -230,13 +233,13 @@ impl Compare {
     }
 
     /// Whether a field that only the live object has was put there by somebody.
-    fn is_never_added(&self, key: &str, pointer: &str, context: Context) -> bool {
+    fn is_added_by_hand(&self, key: &str, pointer: &str, context: Context) -> bool {
         let filled = self.of.token && (key == "data" || keys::is_data(pointer))
-            || self.of.job && pointer.ends_with("/matchLabels");
+            || self.of.job && (key == "selector" || pointer.ends_with("/matchLabels") || pointer.ends_with("/labels"));
         if !self.of.known || self.of.pod || self.of.account || filled || self.is_left_out(key, pointer) {
             return false;
         }
-        context.words || context.schema || keys::is_never_added(key)
+        context.words || context.schema || !keys::is_filled(key)
     }
 }
 

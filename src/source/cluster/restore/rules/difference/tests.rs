@@ -53,6 +53,9 @@ fn deployment() -> Value {
 #[case::other_volume("/spec/template/spec/volumes/0", json!({"name": "tmp", "hostPath": {"path": "/"}}), "/spec/template/spec/volumes/0/emptyDir")]
 #[case::container("/spec/template/spec/containers/1", json!({"name": "other", "image": "side:1"}), "/spec/template/spec/containers/1")]
 #[case::order("/spec/template/spec/initContainers", json!([{"name": "two", "image": "b:1"}, {"name": "one", "image": "a:1"}]), "/spec/template/spec/initContainers/0/image")]
+#[case::privileged("/spec/template/spec/containers/1/securityContext", json!({"privileged": true}), "/spec/template/spec/containers/1/securityContext")]
+#[case::network("/spec/template/spec/hostNetwork", json!(true), "/spec/template/spec/hostNetwork")]
+#[case::template_label("/spec/template/metadata/labels/x", json!("y"), "/spec/template/metadata/labels/x")]
 #[case::paused("/spec/paused", json!(true), "/spec/paused")]
 fn an_edit_is_found(#[case] at: &str, #[case] value: Value, #[case] wanted: &str) {
     let mut live = deployment();
@@ -74,6 +77,7 @@ fn other_ways_to_write_the_same_are_no_difference() {
     spec["containers"].as_array_mut().unwrap().reverse();
     spec["securityContext"] = json!({});
     spec["dnsPolicy"] = "ClusterFirst".into();
+    live["spec"]["template"]["metadata"]["annotations"] = json!({"kubectl.kubernetes.io/restartedAt": "2026-01-01"});
     live["spec"]["template"]["metadata"].as_object_mut().unwrap().remove("creationTimestamp");
     assert_eq!(found("apps/v1", "Deployment", deployment(), live), NONE);
 }

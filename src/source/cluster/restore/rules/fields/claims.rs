@@ -17,6 +17,7 @@ pub(super) fn clear_volume(draft: &mut Draft) {
     // The name of the claim stays, so that no other claim takes the volume.
     draft.take("/spec/claimRef", "uid");
     draft.take("/spec/claimRef", "resourceVersion");
+    draft.look("/spec", "its disk is not in the backup: it must be within reach, and in use by no other cluster");
 }
 
 pub(super) fn clear_claim(draft: &mut Draft, keep_volume: bool) {

@@ -1,0 +1,223 @@
+//! Objects for a person to read, and for `kubectl apply` to take.
+
+mod yaml;
+
+use bytes::{Bytes, BytesMut};
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+
+use crate::model::{ByteStream, FailureClass, SourceFailure};
+use crate::source::cluster::line::MAX_LINE;
+use crate::source::cluster::restore::rules::{Index, Object, clean_for_export, skip};
+
+/// Which objects of a capture.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Export {
+    /// Only that one, whatever makes it: `deployment/web`, `Deployment.apps/web`.
+    pub object: Option<ObjectName>,
+    /// Only what lies in it.
+    pub namespace: Option<String>,
+}
+
+/// As a person names an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectName {
+    /// Singular or plural, in any case.
+    kind: String,
+    group: Option<String>,
+    name: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("an object is named KIND/NAME, such as deployment/web or Certificate.cert-manager.io/shop")]
+pub struct NoObjectName;
+
+impl std::str::FromStr for ObjectName {
+    type Err = NoObjectName;
+
+    fn from_str(text: &str) -> Result<Self, NoObjectName> {
+        let (kind, name) = text.split_once('/').ok_or(NoObjectName)?;
+        let (kind, group) = match kind.split_once('.') {
+            Some((kind, group)) => (kind, Some(group.to_owned())),
+            None => (kind, None),
+        };
+        if kind.is_empty() || name.is_empty() {
+            return Err(NoObjectName);
+        }
+        Ok(Self { kind: kind.to_lowercase(), group, name: name.to_owned() })
+    }
+}
+
+impl ObjectName {
+    fn is(&self, object: &Object) -> bool {
+        let gvk = &object.reference.gvk;
+        self.name == object.reference.name
+            && self.group.as_ref().is_none_or(|group| *group == gvk.group)
+            && is_kind(&self.kind, &gvk.kind.to_lowercase())
+    }
+}
+
+/// The stream does not know plurals; English does.
+fn is_kind(word: &str, kind: &str) -> bool {
+    let plural =
+        |ending: &str, with: &str| kind.strip_suffix(ending).is_some_and(|stem| *word == format!("{stem}{with}"));
+    word == kind || plural("", "s") || plural("", "es") || plural("y", "ies")
+}
+
+impl Export {
+    fn wants(&self, object: &Object) -> bool {
+        self.object.as_ref().is_none_or(|name| name.is(object))
+            && self.namespace.as_ref().is_none_or(|name| object.reference.namespace.as_ref() == Some(name))
+    }
+}
+
+/// The stream `objects` as YAML documents. It is read twice: what makes an object may come behind it.
+///
+/// What a cluster makes by itself is left out, each with its reason as a comment. Fails if nothing is left.
+pub fn export(export: Export, first: ByteStream, again: ByteStream) -> ByteStream {
+    let begun = async move {
+        let mut index = Index::new();
+        // One object, asked for by name, is shown whoever makes it.
+        if export.object.is_none() {
+            let mut objects = std::pin::pin!(lines(first));
+            while let Some(line) = objects.try_next().await? {
+                index.add(&object(&line)?);
+            }
+        }
+        let writing = Writing { export, index, objects: 0, done: false };
+        Ok::<_, SourceFailure>(stream::try_unfold(
+            (writing, lines(again).boxed()),
+            |(mut writing, mut lines)| async move {
+                if writing.done {
+                    return Ok(None);
+                }
+                let text = match lines.try_next().await? {
+                    Some(line) => writing.document(object(&line)?),
+                    None => writing.end()?,
+                };
+                Ok(Some((Bytes::from(text), (writing, lines))))
+            },
+        ))
+    };
+    let all = stream::once(begun).try_flatten();
+    all.try_filter(|bytes| std::future::ready(!bytes.is_empty())).boxed()
+}
+
+struct Writing {
+    export: Export,
+    index: Index,
+    objects: u64,
+    done: bool,
+}
+
+impl Writing {
+    fn document(&mut self, object: Object) -> String {
+        if !self.export.wants(&object) {
+            return String::new();
+        }
+        if self.export.object.is_none()
+            && let Some(skip) = skip(&object, &self.index)
+        {
+            return format!("# left out: {}: {skip}\n", object.reference);
+        }
+        self.objects += 1;
+        let gvk = object.reference.gvk;
+        format!("---\n{}", yaml::document(&clean_for_export(object.value, &gvk)))
+    }
+
+    fn end(&mut self) -> Result<String, SourceFailure> {
+        self.done = true;
+        if self.objects > 0 {
+            return Ok(String::new());
+        }
+        let message = "the backup holds no such object, or only such as a cluster makes by itself";
+        Err(SourceFailure::new(FailureClass::Configuration, "stream objects", message)
+            .cure("lifeboat cat BACKUP SOURCE objects | jq -r '[.kind, .metadata.namespace, .metadata.name] | @tsv' lists them"))
+    }
+}
+
+fn object(line: &[u8]) -> Result<Object, SourceFailure> {
+    let bad =
+        |error: &dyn std::fmt::Display| SourceFailure::new(FailureClass::Damaged, "stream objects", error.to_string());
+    Object::parse(line).map_err(|error| bad(&error))
+}
+
+/// Whole lines, without their line feeds.
+fn lines(input: ByteStream) -> impl futures::Stream<Item = Result<Bytes, SourceFailure>> + Send {
+    let cut = stream::try_unfold((input, BytesMut::new()), |(mut input, mut pending)| async move {
+        loop {
+            if let Some(end) = memchr::memrchr(b'\n', &pending) {
+                let whole = pending.split_to(end + 1).freeze();
+                return Ok(Some((whole, (input, pending))));
+            }
+            if pending.len() > MAX_LINE {
+                let message = "a line is longer than 8 MiB";
+                return Err(SourceFailure::new(FailureClass::Damaged, "stream objects", message));
+            }
+            match input.try_next().await? {
+                Some(bytes) => pending.extend_from_slice(&bytes),
+                None if pending.is_empty() => return Ok(None),
+                None => {
+                    let message = "the last line has no end";
+                    return Err(SourceFailure::new(FailureClass::Damaged, "stream objects", message));
+                }
+            }
+        }
+    });
+    cut.map_ok(|whole| {
+        let each: Vec<_> = whole
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty())
+            .map(|line| Ok(whole.slice_ref(line)))
+            .collect();
+        stream::iter(each)
+    })
+    .try_flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINES: &str = concat!(
+        r#"{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a","namespace":"shop","uid":"1","resourceVersion":"7"},"data":{"x":"yes"}}"#,
+        "\n",
+        r#"{"apiVersion":"v1","kind":"Pod","metadata":{"name":"web-1","namespace":"shop","uid":"2","ownerReferences":[{"apiVersion":"apps/v1","kind":"ReplicaSet","name":"web","uid":"3","controller":true}]}}"#,
+        "\n",
+        r#"{"apiVersion":"apps/v1","kind":"ReplicaSet","metadata":{"name":"web","namespace":"shop","uid":"3"},"spec":{"replicas":1}}"#,
+        "\n",
+    );
+
+    async fn exported(object: Option<&str>, namespace: Option<&str>) -> Result<String, String> {
+        let bytes = || stream::iter(LINES.as_bytes().chunks(50).map(|piece| Ok(Bytes::from_static(piece)))).boxed();
+        let wanted =
+            Export { object: object.map(|text| text.parse().unwrap()), namespace: namespace.map(str::to_owned) };
+        let pieces: Result<Vec<Bytes>, _> = export(wanted, bytes(), bytes()).try_collect().await;
+        pieces.map(|pieces| String::from_utf8(pieces.concat()).unwrap()).map_err(|failure| failure.to_string())
+    }
+
+    #[tokio::test]
+    async fn what_a_cluster_makes_by_itself_is_only_named() {
+        let text = exported(None, Some("shop")).await.unwrap();
+        let wanted = "---\napiVersion: v1\ndata:\n  x: \"yes\"\nkind: ConfigMap\nmetadata:\n  name: a\n  namespace: shop\n# left out: Pod.v1 shop/web-1: ";
+        assert!(text.starts_with(wanted), "{text}");
+        assert!(
+            text.ends_with("kind: ReplicaSet\nmetadata:\n  name: web\n  namespace: shop\nspec:\n  replicas: 1\n"),
+            "{text}"
+        );
+    }
+
+    #[tokio::test]
+    async fn one_object_is_found_as_people_name_it() {
+        for name in ["pod/web-1", "Pods/web-1", "POD./web-1"] {
+            let text = exported(Some(name), None).await.unwrap();
+            assert!(text.contains("name: web-1") && text.matches("---").count() == 1, "{text}");
+        }
+        assert!(exported(Some("replicasets.apps/web"), Some("shop")).await.is_ok());
+        for (name, namespace) in
+            [(Some("pod.apps/web-1"), None), (Some("pod/web-1"), Some("other")), (None, Some("other"))]
+        {
+            assert!(exported(name, namespace).await.unwrap_err().contains("no such object"));
+        }
+        assert!("web".parse::<ObjectName>().is_err() && "/web".parse::<ObjectName>().is_err());
+    }
+}
