@@ -56,7 +56,9 @@ async fn restore(
     began: Instant,
     cx: &Context,
 ) -> Result<RestoreReport, JobError> {
-    let Prepared { plan, entry, reader, next, chosen, target } = prepared;
+    let Prepared { mut plan, entry, reader, next, chosen, target } = prepared;
+    // They were shown, and the target knows them: of a large cluster they are worth their memory.
+    plan.objects = Vec::new();
     let (run, source) = (plan.run, plan.source.clone());
     let estimate_bytes = plan.estimate_bytes;
     cx.event(Event::RestoreStarted { run, source: source.clone(), target: plan.target.clone(), estimate_bytes });

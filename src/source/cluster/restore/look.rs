@@ -84,9 +84,9 @@ fn names(objects: &[Value]) -> BTreeSet<String> {
 /// Those that something is restored into.
 async fn namespaces(api: &dyn Api, set: &Set) -> Result<BTreeMap<String, Namespace>, SourceFailure> {
     let wanted: BTreeSet<&String> = looked_at(set)
-        .filter_map(|(_, entry)| match is_namespace(&entry.target) {
-            true => Some(&entry.target.name),
-            false => entry.target.namespace.as_ref(),
+        .filter_map(|(_, entry)| match is_namespace(entry.target()) {
+            true => Some(&entry.target().name),
+            false => entry.target().namespace.as_ref(),
         })
         .collect();
     let gets = wanted.into_iter().map(async |name| {
@@ -127,7 +127,7 @@ fn quota(namespace: &str, object: &Value) -> Quota {
 /// Of every Service in the cluster, where one is restored.
 async fn node_ports(may: &mut Permitted<'_>, set: &Set, view: &mut View) -> Result<(), SourceFailure> {
     let service = |reference: &ObjectRef| reference.gvk.group.is_empty() && reference.gvk.kind == "Service";
-    if !looked_at(set).any(|(_, entry)| service(&entry.target)) {
+    if !looked_at(set).any(|(_, entry)| service(entry.target())) {
         return Ok(());
     }
     for service in may.all("/api/v1/services").await? {
@@ -150,7 +150,7 @@ async fn owners(api: &dyn Api, set: &Set, view: &View) -> Result<BTreeMap<Object
     let all = looked_at(set).flat_map(|(_, entry)| entry.owners.iter().filter_map(|owner| set.owner(entry, owner)));
     let absent: BTreeSet<usize> = all.filter(|owner| !set.entries[*owner].is_asked()).collect();
     let gets = absent.into_iter().map(async |owner| {
-        let target = &set.entries[owner].target;
+        let target = set.entries[owner].target();
         let Some(kind) = view.kind(target) else { return Ok::<_, SourceFailure>(None) };
         let live = get(api, &kind.path(target)).await?;
         let uid = live.and_then(|live| live["metadata"]["uid"].as_str().map(str::to_owned));
@@ -169,10 +169,10 @@ pub(super) async fn lives(
 ) -> Result<HashMap<usize, Live>, SourceFailure> {
     let mut groups: BTreeMap<(&Gvk, Option<&String>), Vec<usize>> = BTreeMap::new();
     for (number, entry) in looked_at(set) {
-        let namespace = entry.target.namespace.as_ref();
+        let namespace = entry.target().namespace.as_ref();
         // Nothing is in a namespace that is not there.
         if namespace.is_none_or(|namespace| view.namespaces.contains_key(namespace)) {
-            groups.entry((&entry.target.gvk, namespace)).or_default().push(number);
+            groups.entry((&entry.target().gvk, namespace)).or_default().push(number);
         }
     }
     let groups: Vec<_> = groups
@@ -183,8 +183,8 @@ pub(super) async fn lives(
         let mut wanted = HashMap::new();
         for number in entries {
             let entry = &set.entries[number];
-            if skip(&set.object(entry).await?, &set.index).is_none() {
-                wanted.insert(entry.target.name.as_str(), number);
+            if skip(&set.object(entry)?, &set.index).is_none() {
+                wanted.insert(entry.target().name.as_str(), number);
             }
         }
         let group = Group { api, set, rules, kind };
@@ -210,9 +210,9 @@ struct Group<'a> {
 impl Group<'_> {
     async fn get(&self, wanted: HashMap<&str, usize>) -> Result<Vec<(usize, Live)>, SourceFailure> {
         let gets = wanted.into_values().map(async |number| {
-            let path = self.kind.path(&self.set.entries[number].target);
+            let path = self.kind.path(self.set.entries[number].target());
             match get(self.api, &path).await? {
-                Some(live) => Ok::<_, SourceFailure>(Some((number, self.compare(number, &live).await?))),
+                Some(live) => Ok::<_, SourceFailure>(Some((number, self.compare(number, &live)?))),
                 None => Ok(None),
             }
         });
@@ -235,15 +235,15 @@ impl Group<'_> {
                 live["apiVersion"] = self.kind.gvk.api_version().into();
                 live["kind"] = self.kind.gvk.kind.as_str().into();
                 if let Some(number) = live["metadata"]["name"].as_str().and_then(|name| wanted.get(name)) {
-                    found.insert(*number, self.compare(*number, &live).await?);
+                    found.insert(*number, self.compare(*number, &live)?);
                 }
             }
         }
         Ok(found.into_iter().collect())
     }
 
-    async fn compare(&self, number: usize, live: &Value) -> Result<Live, SourceFailure> {
-        let object = self.set.object(&self.set.entries[number]).await?;
+    fn compare(&self, number: usize, live: &Value) -> Result<Live, SourceFailure> {
+        let object = self.set.object(&self.set.entries[number])?;
         Ok(Live::compare(&prepare(&object, self.rules, &self.set.index), live))
     }
 }

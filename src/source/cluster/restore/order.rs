@@ -19,7 +19,7 @@ const DEEPEST: u8 = 8;
 
 impl Step {
     pub fn of(set: &Set, entry: &Entry) -> Self {
-        let quota = entry.target.gvk.group.is_empty() && entry.target.gvk.kind == "ResourceQuota";
+        let quota = entry.target().gvk.group.is_empty() && entry.target().gvk.kind == "ResourceQuota";
         let tier = if quota { Tier::Custom } else { entry.tier };
         Self { tier, late: quota, depth: depth(set, entry, DEEPEST) }
     }

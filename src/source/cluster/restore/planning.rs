@@ -12,16 +12,13 @@ use crate::source::cluster::restore::plan::{Case, Live, OwnerFate, Planner};
 use crate::source::cluster::restore::rules::{Owner, Rules, prepare, skip};
 use crate::source::cluster::restore::set::{Entry, Set, When};
 use crate::source::cluster::restore::view::View;
-use crate::source::cluster::{Discovery, Gvk, Kind};
+use crate::source::cluster::{Discovery, Gvk, Kind, discover};
 
 pub(super) struct Plan {
     /// In the order in which they are restored.
     pub rows: Vec<Row>,
     /// Of every object that is written or was looked at.
     pub kinds: BTreeMap<Gvk, Kind>,
-    pub view: View,
-    /// What concerns no single object.
-    pub findings: Vec<Finding>,
 }
 
 pub(super) struct Row {
@@ -31,41 +28,40 @@ pub(super) struct Row {
     pub planned: ObjectOutcome,
 }
 
-/// Against a cluster.
-pub(super) async fn live(
-    api: &dyn Api,
-    discovery: Discovery,
-    set: &Set,
-    rules: &Rules,
-    options: &Options,
-) -> Result<Plan, SourceFailure> {
-    let mut findings = Vec::new();
-    let view = look::view(api, discovery, set, &mut findings).await?;
-    let lives = look::lives(api, set, rules, &view).await?;
-    plan(set, rules, options, view, &lives, findings).await
+/// What is known of a target.
+pub(super) struct Look {
+    pub view: View,
+    /// By number of the entry.
+    pub lives: HashMap<usize, Live>,
+    /// What could not be looked at.
+    pub findings: Vec<Finding>,
 }
 
-/// Against what a server is known to serve.
-pub(super) async fn offline(
-    discovery: Discovery,
-    set: &Set,
-    rules: &Rules,
-    options: &Options,
-) -> Result<Plan, SourceFailure> {
-    let version = discovery.version.git_version.clone();
-    let message = "was not asked: only what it serves is known, not what is there";
-    let findings = vec![Finding::warning(format!("Kubernetes {version}"), message)];
-    plan(set, rules, options, View::offline(discovery), &HashMap::new(), findings).await
+impl Look {
+    /// At a cluster.
+    pub async fn at(api: &dyn Api, set: &Set, rules: &Rules) -> Result<Self, SourceFailure> {
+        let mut findings = Vec::new();
+        let view = look::view(api, discover(api).await?, set, &mut findings).await?;
+        let lives = look::lives(api, set, rules, &view).await?;
+        Ok(Self { view, lives, findings })
+    }
+
+    /// At what a server is known to serve.
+    pub fn offline(discovery: Discovery) -> Self {
+        let version = &discovery.version.git_version;
+        let message = "was not asked: only what it serves is known, not what is there";
+        let findings = vec![Finding::warning(format!("Kubernetes {version}"), message)];
+        Self { view: View::offline(discovery), lives: HashMap::new(), findings }
+    }
+
+    /// Whether a plan made now would be the same.
+    pub fn same(&self, other: &Self) -> bool {
+        self.view == other.view && self.lives == other.lives
+    }
 }
 
-async fn plan(
-    set: &Set,
-    rules: &Rules,
-    options: &Options,
-    view: View,
-    lives: &HashMap<usize, Live>,
-    findings: Vec<Finding>,
-) -> Result<Plan, SourceFailure> {
+pub(super) fn plan(set: &Set, rules: &Rules, options: &Options, look: &Look) -> Result<Plan, SourceFailure> {
+    let Look { view, lives, .. } = look;
     let mut steps: Vec<(Step, usize)> = set
         .entries
         .iter()
@@ -75,16 +71,16 @@ async fn plan(
         .collect();
     steps.sort_unstable();
     let defined = set.defined.values().filter(|(_, entry)| set.entries[*entry].is_asked()).map(|(kind, _)| kind);
-    let mut planner = Planner::new(&view, options, defined);
-    let mut owners = Owners { set, view: &view, lives, restored: HashMap::new() };
+    let mut planner = Planner::new(view, options, defined);
+    let mut owners = Owners { set, view, lives, restored: HashMap::new() };
     let (mut rows, mut kinds) = (Vec::with_capacity(steps.len()), BTreeMap::new());
     for (step, number) in steps {
         let entry = &set.entries[number];
-        let object = set.object(entry).await?;
+        let object = set.object(entry)?;
         let prepared = prepare(&object, rules, &set.index);
         let (mut fates, mut lost) = (Vec::new(), Vec::new());
         for owner in &prepared.owners {
-            match owners.fate(number, owner).await? {
+            match owners.fate(number, owner)? {
                 Some(fate) => fates.push(fate),
                 None => {
                     lost.push(format!("its owner, {} {}, is not restored: it stands alone", owner.kind, owner.name))
@@ -109,7 +105,7 @@ async fn plan(
         }
         rows.push(Row { entry: number, step, planned });
     }
-    Ok(Plan { rows, kinds, view, findings })
+    Ok(Plan { rows, kinds })
 }
 
 /// Whether an object of an earlier tier, which another restore made, is still to be finished.
@@ -128,13 +124,13 @@ struct Owners<'a> {
 
 impl Owners<'_> {
     /// None if it will not be there, so that nothing can refer to it: the garbage collector would take the object away.
-    async fn fate(&mut self, child: usize, owner: &Owner) -> Result<Option<OwnerFate>, SourceFailure> {
+    fn fate(&mut self, child: usize, owner: &Owner) -> Result<Option<OwnerFate>, SourceFailure> {
         let Some(number) = self.set.owner(&self.set.entries[child], owner) else { return Ok(None) };
         let entry = &self.set.entries[number];
         if let Some(live) = self.lives.get(&number) {
             return Ok(Some(OwnerFate::There(live.uid.clone())));
         }
-        if let Some(uid) = self.view.owners.get(&entry.target) {
+        if let Some(uid) = self.view.owners.get(entry.target()) {
             return Ok(Some(OwnerFate::There(uid.clone())));
         }
         let fate = match entry.when {
@@ -145,7 +141,7 @@ impl Owners<'_> {
         let restored = match self.restored.get(&number) {
             Some(known) => *known,
             None => {
-                let restored = skip(&self.set.object(entry).await?, &self.set.index).is_none();
+                let restored = skip(&self.set.object(entry)?, &self.set.index).is_none();
                 self.restored.insert(number, restored);
                 restored
             }

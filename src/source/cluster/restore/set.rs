@@ -27,8 +27,8 @@ pub(super) struct Set {
 pub(super) struct Entry {
     /// As captured.
     pub reference: ObjectRef,
-    /// As it will be called in the target.
-    pub target: ObjectRef,
+    /// As it will be called in the target, where that is something else.
+    renamed: Option<Box<ObjectRef>>,
     pub tier: Tier,
     pub owners: Vec<Owner>,
     /// Whether, and when, it is restored.
@@ -52,6 +52,11 @@ pub(super) enum When {
 }
 
 impl Entry {
+    /// As it will be called in the target.
+    pub fn target(&self) -> &ObjectRef {
+        self.renamed.as_deref().unwrap_or(&self.reference)
+    }
+
     pub fn is_asked(&self) -> bool {
         self.when == When::Now
     }
@@ -99,8 +104,8 @@ impl Set {
     }
 
     /// The object as captured.
-    pub async fn object(&self, entry: &Entry) -> Result<Object, SourceFailure> {
-        let line = self.spool.read(entry.line).await?;
+    pub fn object(&self, entry: &Entry) -> Result<Object, SourceFailure> {
+        let line = self.spool.read(entry.line)?;
         Object::parse(&line).map_err(|error| damaged(format!("{}: {error}", entry.reference)))
     }
 
@@ -121,15 +126,15 @@ impl Set {
     /// Two namespaces do not fit into one: which of two objects of one name would be meant?
     fn no_two_become_one(&self) -> Result<(), SourceFailure> {
         let mut taken: HashMap<&ObjectRef, &ObjectRef> = HashMap::new();
-        for entry in self.entries.iter().filter(|entry| entry.is_asked() && entry.reference != entry.target) {
-            taken.insert(&entry.target, &entry.reference);
+        for entry in self.entries.iter().filter(|entry| entry.is_asked() && entry.renamed.is_some()) {
+            taken.insert(entry.target(), &entry.reference);
         }
         if taken.is_empty() {
             return Ok(());
         }
         for entry in self.entries.iter().filter(|entry| entry.is_asked()) {
-            if let Some(other) = taken.get(&entry.target).filter(|other| **other != &entry.reference) {
-                let message = format!("{} and {other} would both become {}", entry.reference, entry.target);
+            if let Some(other) = taken.get(entry.target()).filter(|other| **other != &entry.reference) {
+                let message = format!("{} and {other} would both become {}", entry.reference, entry.target());
                 return Err(SourceFailure::new(FailureClass::Configuration, "--namespace", message)
                     .cure("restore the two namespaces into different ones"));
             }
@@ -188,7 +193,7 @@ fn entry(object: &Object, line: Line, rules: &Rules, options: &Options) -> Entry
     let claim = &object.value["spec"]["claimRef"]["namespace"];
     let volume = object.reference.gvk.group.is_empty() && object.reference.gvk.kind == "PersistentVolume";
     Entry {
-        target: mapped(&object.reference, rules),
+        renamed: Some(mapped(&object.reference, rules)).filter(|target| *target != object.reference).map(Box::new),
         reference: object.reference.clone(),
         tier,
         owners: object.owners.clone(),
@@ -208,7 +213,7 @@ fn when(object: &Object, tier: Tier, options: &Options) -> When {
 }
 
 /// Under which name an object comes back.
-pub(super) fn mapped(reference: &ObjectRef, rules: &Rules) -> ObjectRef {
+fn mapped(reference: &ObjectRef, rules: &Rules) -> ObjectRef {
     let map = |name: &String| rules.namespaces.get(name).unwrap_or(name).clone();
     let mut target = reference.clone();
     target.namespace = reference.namespace.as_ref().map(map);

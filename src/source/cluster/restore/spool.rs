@@ -1,24 +1,28 @@
 //! The stream `objects` on disk while it is restored: read once, in one go, then line by line in the order of the tiers.
 //!
-//! What lies there is the user's data in clear. The file has no name from the first moment on, so that only this process
-//! reaches it, and it is gone when this process is, however it ends.
+//! Secrets are among them: the file is sealed to a key that exists in this process alone, and has no name, so that it is
+//! gone when the process is, however it ends.
 
 use std::fs::File;
-use std::io::{BufWriter, Write as _};
-use std::os::unix::fs::FileExt as _;
-use std::sync::Arc;
+use std::io::{BufReader, BufWriter, Read as _, Seek as _, SeekFrom, Write as _};
+use std::sync::{Mutex, PoisonError};
 
-use bytes::Bytes;
+use age::stream::StreamReader;
+use age::x25519::Identity;
 use futures::TryStreamExt as _;
 
 use crate::model::{ByteStream, FailureClass, SourceFailure};
-use crate::work;
 
 /// No object of a cluster is larger: etcd takes 1.5 MiB, an API server a request of 3 MiB.
 const MAX_LINE: usize = 8 << 20;
 
-#[derive(Debug, Clone)]
-pub(super) struct Spool(Arc<File>);
+pub(super) struct Spool(Mutex<Place>);
+
+/// Where the reader stands: who reads on from there needs no seek, which would open a piece anew.
+struct Place {
+    reader: StreamReader<BufReader<File>>,
+    at: u64,
+}
 
 /// Where a line lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,8 +37,12 @@ impl Spool {
         mut stream: ByteStream,
         mut take: impl FnMut(Line, &[u8]) -> Result<(), SourceFailure>,
     ) -> Result<Self, SourceFailure> {
+        let identity = Identity::generate();
+        let recipient = identity.to_public();
         let file = tempfile::tempfile().map_err(|error| failure("cannot be made", &error))?;
-        let mut file = BufWriter::with_capacity(1 << 20, file);
+        let sealed = age::Encryptor::with_recipients(std::iter::once(&recipient as &dyn age::Recipient));
+        let sealed = sealed.map_err(|error| lost(&error))?.wrap_output(BufWriter::with_capacity(1 << 20, file));
+        let mut file = sealed.map_err(|error| failure("cannot be written", &error))?;
         let mut begun: Vec<u8> = Vec::new();
         let mut offset = 0;
         while let Some(piece) = stream.try_next().await? {
@@ -54,19 +62,37 @@ impl Spool {
         if !begun.is_empty() {
             return Err(damaged("its last line has no end"));
         }
-        let file = file.into_inner().map_err(|error| failure("cannot be written", error.error()))?;
-        Ok(Self(Arc::new(file)))
+        let file = file.finish().map_err(|error| failure("cannot be written", &error))?;
+        let mut file = file.into_inner().map_err(|error| failure("cannot be written", error.error()))?;
+        file.seek(SeekFrom::Start(0)).map_err(|error| failure("cannot be read", &error))?;
+        let opened = age::Decryptor::new(BufReader::new(file))
+            .and_then(|file| file.decrypt(std::iter::once(&identity as &dyn age::Identity)));
+        let reader = opened.map_err(|error| lost(&error))?;
+        Ok(Self(Mutex::new(Place { reader, at: 0 })))
     }
 
-    pub async fn read(&self, line: Line) -> Result<Bytes, SourceFailure> {
-        let file = self.0.clone();
-        let read = work::blocking(move || {
-            let mut bytes = vec![0; line.bytes as usize];
-            file.read_exact_at(&mut bytes, line.offset).map(|()| Bytes::from(bytes))
-        });
-        let lost = |error| SourceFailure::new(FailureClass::Internal, "temporary file", format!("{error}"));
-        read.await.map_err(lost)?.map_err(|error| failure("cannot be read", &error))
+    /// A few kilobytes that were written a moment ago: handing them to another thread would cost more than the read.
+    pub fn read(&self, line: Line) -> Result<Vec<u8>, SourceFailure> {
+        let mut place = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let failed = |error| failure("cannot be read", &error);
+        // Between two lines lies one byte, their end.
+        if place.at + 1 == line.offset {
+            place.reader.read_exact(&mut [0]).map_err(failed)?;
+        } else if place.at != line.offset {
+            place.reader.seek(SeekFrom::Start(line.offset)).map_err(failed)?;
+        }
+        // A failure in between leaves it nowhere.
+        place.at = u64::MAX - 1;
+        let mut bytes = vec![0; line.bytes as usize];
+        place.reader.read_exact(&mut bytes).map_err(failed)?;
+        place.at = line.offset + u64::from(line.bytes);
+        Ok(bytes)
     }
+}
+
+fn lost(error: &dyn std::fmt::Display) -> SourceFailure {
+    let message = format!("objects that waited to be restored cannot be read back: {error}");
+    SourceFailure::new(FailureClass::Internal, "cluster", message)
 }
 
 fn joined<'a>(begun: &'a mut Vec<u8>, more: &[u8]) -> Result<&'a [u8], SourceFailure> {
@@ -89,12 +115,13 @@ fn failure(what: &str, error: &std::io::Error) -> SourceFailure {
     let folder = std::env::temp_dir();
     let subject = format!("temporary file in {}", folder.display());
     SourceFailure::new(FailureClass::ToolFailed, subject, format!("{what}: {error}"))
-        .cure("set TMPDIR to a folder with room for the whole stream `objects` in clear")
+        .cure("set TMPDIR to a folder with room for the whole stream `objects`; what lies there is sealed, and gone with the process")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bytes::Bytes;
     use futures::StreamExt as _;
 
     async fn spool(pieces: &[&'static [u8]]) -> Result<(Spool, Vec<(Line, Vec<u8>)>), SourceFailure> {
@@ -113,8 +140,8 @@ mod tests {
             let (spool, lines) = spool(&pieces).await.unwrap();
             let seen: Vec<&[u8]> = lines.iter().map(|(_, line)| line.as_slice()).collect();
             assert_eq!(seen, [&b"one"[..], b"two", b"", b"three"]);
-            for (at, line) in &lines {
-                assert_eq!(spool.read(*at).await.unwrap(), line);
+            for (at, line) in lines.iter().chain(lines.iter().rev()) {
+                assert_eq!(spool.read(*at).unwrap(), line);
             }
         }
     }

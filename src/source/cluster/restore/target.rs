@@ -13,10 +13,10 @@ use crate::model::{Detail, FailureClass, Finding, SourceEntry, SourceFailure};
 use crate::source::cluster::restore::load::Loader;
 use crate::source::cluster::restore::options::{Mode, Options};
 use crate::source::cluster::restore::outcome::{ObjectOutcome, Outcome};
-use crate::source::cluster::restore::planning::{self, Plan, Row};
+use crate::source::cluster::restore::planning::{Look, Plan, Row, plan};
 use crate::source::cluster::restore::rules::Rules;
 use crate::source::cluster::restore::set::{Entry, Set};
-use crate::source::cluster::{Discovery, MEDIA_OBJECTS, discover};
+use crate::source::cluster::{Discovery, MEDIA_OBJECTS};
 use crate::source::{Loaded, Preflight, StreamReader, Target};
 
 /// What a plan is made against.
@@ -32,8 +32,14 @@ pub struct ClusterTarget {
     pub against: Against,
     pub rules: Rules,
     pub options: Options,
-    /// What the plan was made of: the person said yes to that one.
-    shown: Mutex<Option<(Set, Plan)>>,
+    /// What was shown: the person said yes to that.
+    shown: Mutex<Option<Shown>>,
+}
+
+struct Shown {
+    set: Set,
+    look: Look,
+    plan: Plan,
 }
 
 impl ClusterTarget {
@@ -55,17 +61,37 @@ impl ClusterTarget {
         Set::read(streams.read(stream.n), &self.rules, &self.options).await
     }
 
-    async fn plan(&self, set: &Set) -> Result<Plan, SourceFailure> {
-        self.anything_asked(set)?;
+    async fn look(&self, set: &Set) -> Result<Look, SourceFailure> {
         match &self.against {
-            Against::Cluster(api) => {
-                let discovery = discover(api.as_ref()).await?;
-                planning::live(api.as_ref(), discovery, set, &self.rules, &self.options).await
-            }
-            Against::Discovery(discovery) => {
-                planning::offline(discovery.as_ref().clone(), set, &self.rules, &self.options).await
-            }
+            Against::Cluster(api) => Look::at(api.as_ref(), set, &self.rules).await,
+            Against::Discovery(discovery) => Ok(Look::offline(discovery.as_ref().clone())),
         }
+    }
+
+    async fn see(
+        &self,
+        entry: &SourceEntry,
+        detail: &Detail,
+        streams: &dyn StreamReader,
+        cx: &Context,
+    ) -> Result<Shown, SourceFailure> {
+        let set = self.read(entry, detail, streams, cx).await?;
+        self.anything_asked(&set)?;
+        let look = self.look(&set).await?;
+        let plan = plan(&set, &self.rules, &self.options, &look)?;
+        Ok(Shown { set, look, plan })
+    }
+
+    /// Time has passed since it was shown. What is different now, a person has not seen.
+    async fn look_again(&self, shown: Shown) -> Result<Shown, SourceFailure> {
+        let Shown { set, look, plan } = shown;
+        let now = self.look(&set).await?;
+        if now.same(&look) {
+            return Ok(Shown { set, look, plan });
+        }
+        let again = self::plan(&set, &self.rules, &self.options, &now)?;
+        unchanged(&plan, &again)?;
+        Ok(Shown { set, look: now, plan: again })
     }
 
     /// A restore of nothing would look like one of everything. Of a whole empty backup it is one.
@@ -100,15 +126,14 @@ impl Target for ClusterTarget {
         streams: &dyn StreamReader,
         cx: &Context,
     ) -> Result<Preflight, SourceFailure> {
-        let set = self.read(entry, detail, streams, cx).await?;
-        let plan = self.plan(&set).await?;
+        let Shown { set, look, plan } = self.see(entry, detail, streams, cx).await?;
         let bytes = detail.streams.iter().filter(|stream| stream.media == MEDIA_OBJECTS).map(|s| s.bytes).sum();
         let objects: Vec<ObjectOutcome> = plan.rows.iter().map(|row| row.planned.clone()).collect();
-        let mut findings = plan.findings.clone();
+        let mut findings = look.findings.clone();
         findings.extend(together(&objects, Outcome::Blocked, Finding::problem));
         findings.extend(together(&objects, Outcome::Conflict, Finding::warning));
         let preflight = Preflight { steps: steps(&plan), findings, bytes, objects, not_asked: set.not_asked };
-        *self.shown.lock().await = Some((set, plan));
+        *self.shown.lock().await = Some(Shown { set, look, plan });
         Ok(preflight)
     }
 
@@ -126,21 +151,19 @@ impl Target for ClusterTarget {
                 .cure("--to cluster:CONTEXT"));
         };
         let shown = self.shown.lock().await.take();
-        let (set, shown) = match shown {
-            Some((set, plan)) => (set, Some(plan)),
-            None => (self.read(entry, detail, streams, cx).await?, None),
+        let shown = match shown {
+            Some(shown) => shown,
+            None => self.see(entry, detail, streams, cx).await?,
         };
-        let plan = self.plan(&set).await?;
-        if let Some(shown) = shown {
-            unchanged(&shown, &plan)?;
-        }
+        let Shown { set, look, plan } = self.look_again(shown).await?;
         if let Some(blocked) = plan.rows.iter().find(|row| row.planned.outcome == Outcome::Blocked) {
             let reason = blocked.planned.reason.clone().unwrap_or_default();
             let failure =
                 SourceFailure::new(FailureClass::Configuration, blocked.planned.reference.to_string(), reason);
             return Err(SourceFailure { cure: blocked.planned.cure.clone(), ..failure });
         }
-        let loader = Loader::new(api.as_ref(), (&set, &self.rules, &self.options), &plan, &entry.name, cx);
+        let loader =
+            Loader::new(api.as_ref(), (&set, &self.rules, &self.options), (&plan, &look.view), &entry.name, cx);
         let done = loader.run().await;
         let wrote = |object: &ObjectOutcome| matches!(object.outcome, Outcome::Create | Outcome::Patch);
         if let Some(halted) = &done.halted

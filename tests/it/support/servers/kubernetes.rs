@@ -41,7 +41,6 @@ fn command(dir: &Path, name: &str) -> Command {
 
 impl Kubernetes {
     pub async fn start() -> Self {
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let authority = Authority::new();
         let folder = tempfile::tempdir().unwrap();
         let tokens = format!(

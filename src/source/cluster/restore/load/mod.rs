@@ -24,6 +24,7 @@ use crate::source::cluster::restore::outcome::{ObjectOutcome, Outcome};
 use crate::source::cluster::restore::planning::{Plan, Row};
 use crate::source::cluster::restore::rules::{Prepared, Rules, Tier, prepare};
 use crate::source::cluster::restore::set::{Set, When};
+use crate::source::cluster::restore::view::View;
 
 /// Writes at the same time.
 const WRITES: usize = 32;
@@ -34,6 +35,7 @@ pub(super) struct Loader<'a> {
     pub rules: &'a Rules,
     pub options: &'a Options,
     pub plan: &'a Plan,
+    pub view: &'a View,
     pub source: &'a Name,
     pub cx: &'a Context,
     /// UIDs in the target, by entry.
@@ -83,13 +85,13 @@ impl<'a> Loader<'a> {
     pub fn new(
         api: &'a dyn Api,
         (set, rules, options): (&'a Set, &'a Rules, &'a Options),
-        plan: &'a Plan,
+        (plan, view): (&'a Plan, &'a View),
         source: &'a Name,
         cx: &'a Context,
     ) -> Self {
         let known = plan.rows.iter().filter_map(|row| Some((row.entry, row.planned.uid.clone()?)));
         let uids = Mutex::new(known.collect());
-        Self { api, set, rules, options, plan, source, cx, uids, held_back: Mutex::default() }
+        Self { api, set, rules, options, plan, view, source, cx, uids, held_back: Mutex::default() }
     }
 
     pub async fn run(&self) -> Done {
@@ -193,7 +195,7 @@ impl<'a> Loader<'a> {
         if self.cx.cancel.is_cancelled() {
             return Err(SourceFailure::new(FailureClass::Cancelled, self.api.subject(), "interrupted"));
         }
-        let object = self.set.object(&self.set.entries[row.entry]).await?;
+        let object = self.set.object(&self.set.entries[row.entry])?;
         let prepared = prepare(&object, self.rules, &self.set.index);
         let Some(kind) = self.plan.kinds.get(&prepared.reference.gvk) else {
             let message = "it is written without a kind";
@@ -247,9 +249,9 @@ impl Job<'_> {
         let mut owners = Owners { there: Vec::new(), later: false };
         for owner in &self.prepared.owners {
             let Some(number) = set.owner(&set.entries[self.row.entry], owner) else { continue };
-            let target = &set.entries[number].target;
+            let target = set.entries[number].target();
             let uid = locked(&self.loader.uids).get(&number).cloned();
-            match uid.or_else(|| self.loader.plan.view.owners.get(target).cloned()) {
+            match uid.or_else(|| self.loader.view.owners.get(target).cloned()) {
                 Some(uid) => owners.there.push(json!({
                     "apiVersion": owner.api_version, "kind": owner.kind, "name": target.name, "uid": uid,
                     "controller": owner.controller, "blockOwnerDeletion": owner.block,

@@ -17,7 +17,7 @@ impl Loader<'_> {
         let rows: Vec<usize> = std::mem::take(&mut *locked(&self.held_back)).into_iter().collect();
         let all = rows.into_iter().map(async |number| {
             let row = &self.plan.rows[number];
-            let object = self.set.object(&self.set.entries[row.entry]).await?;
+            let object = self.set.object(&self.set.entries[row.entry])?;
             let prepared = prepare(&object, self.rules, &self.set.index);
             let Some(kind) = self.plan.kinds.get(&prepared.reference.gvk) else { return Ok((number, None)) };
             let job = Job { loader: self, number, row, kind, prepared };

@@ -119,7 +119,7 @@ impl Job<'_> {
     }
 
     fn is_new_kind(&self) -> bool {
-        self.loader.plan.view.discovery.kind(&self.prepared.reference.gvk).is_none()
+        self.loader.view.discovery.kind(&self.prepared.reference.gvk).is_none()
     }
 
     /// It is there, although the plan said that it is not: we made it ourselves, or somebody else did meanwhile.
