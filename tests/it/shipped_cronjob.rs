@@ -5,6 +5,8 @@ use std::path::Path;
 use lifeboat::config::{self, Recipients};
 use serde_json::Value;
 
+use crate::support::servers::kubernetes::shared;
+
 fn objects() -> Vec<Value> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/cronjob.yaml");
     let text = std::fs::read_to_string(path).unwrap();
@@ -58,4 +60,20 @@ fn the_pod_has_no_rights_that_it_does_not_need() {
         assert!(volumes.contains(&mount["name"].as_str().unwrap()), "{mount}");
         assert!(mount["readOnly"] == true || mount["mountPath"] == "/tmp", "{mount}");
     }
+}
+
+#[tokio::test]
+async fn a_real_cluster_takes_it_and_makes_a_pod_where_only_restricted_ones_may_be() {
+    let server = shared().await;
+    let namespace = server.namespace("cronjob").await;
+    let restricted = "pod-security.kubernetes.io/enforce=restricted";
+    server.kubectl(&["label", "namespace", &namespace, restricted, "pod-security.kubernetes.io/enforce-version=latest"]);
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/cronjob.yaml");
+    server.kubectl(&["-n", &namespace, "apply", "--validate=strict", "-f", file]);
+    server.kubectl(&["-n", &namespace, "create", "job", "now", "--from=cronjob/lifeboat"]);
+    // No node runs it here; what admission would refuse never becomes a pod.
+    let pods = format!("/api/v1/namespaces/{namespace}/pods");
+    let pod = server.until(|| async { server.get(&pods).await["items"].as_array()?.first().cloned() }).await;
+    assert_eq!(pod["metadata"]["ownerReferences"][0]["name"], "now");
+    assert_eq!(pod["spec"]["containers"][0]["securityContext"]["readOnlyRootFilesystem"], true);
 }
