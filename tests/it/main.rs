@@ -19,6 +19,7 @@ mod cli_refusals;
 mod cli_signals;
 mod cluster_capture;
 mod cluster_changes;
+mod cluster_hostile;
 mod cluster_restore;
 mod collect;
 mod collect_buckets;

@@ -67,7 +67,13 @@ async fn a_real_cluster_takes_it_and_makes_a_pod_where_only_restricted_ones_may_
     let server = shared().await;
     let namespace = server.namespace("cronjob").await;
     let restricted = "pod-security.kubernetes.io/enforce=restricted";
-    server.kubectl(&["label", "namespace", &namespace, restricted, "pod-security.kubernetes.io/enforce-version=latest"]);
+    server.kubectl(&[
+        "label",
+        "namespace",
+        &namespace,
+        restricted,
+        "pod-security.kubernetes.io/enforce-version=latest",
+    ]);
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/cronjob.yaml");
     server.kubectl(&["-n", &namespace, "apply", "--validate=strict", "-f", file]);
     server.kubectl(&["-n", &namespace, "create", "job", "now", "--from=cronjob/lifeboat"]);
