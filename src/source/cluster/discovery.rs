@@ -81,7 +81,7 @@ impl Kind {
         }
     }
 
-    /// The object itself. Names are path segments: percent-encoded by [`segment`].
+    /// The object itself. Names are path segments: percent-encoded.
     pub fn path(&self, object: &ObjectRef) -> String {
         format!("{}/{}", self.collection(object.namespace.as_deref()), segment(&object.name))
     }

@@ -12,7 +12,7 @@ pub struct Scope {
     pub namespaces: Vec<String>,
     /// A label selector, as the server takes it.
     pub selector: Option<String>,
-    /// Empty: all. Words as [`names`] takes them.
+    /// Empty: all. Words such as `secrets`, `deployments.apps`, `*.example.com`.
     pub include: Vec<String>,
     pub exclude: Vec<String>,
     pub cluster_scoped: ClusterScoped,
