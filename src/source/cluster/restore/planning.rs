@@ -9,6 +9,7 @@ use crate::source::cluster::restore::options::Options;
 use crate::source::cluster::restore::order::Step;
 use crate::source::cluster::restore::outcome::{ObjectOutcome, Outcome};
 use crate::source::cluster::restore::plan::{Case, Live, OwnerFate, Planner};
+use crate::source::cluster::restore::rights;
 use crate::source::cluster::restore::rules::{Owner, Rules, prepare, skip};
 use crate::source::cluster::restore::set::{Entry, Set, When};
 use crate::source::cluster::restore::view::View;
@@ -41,8 +42,9 @@ impl Look {
     /// At a cluster.
     pub async fn at(api: &dyn Api, set: &Set, rules: &Rules) -> Result<Self, SourceFailure> {
         let mut findings = Vec::new();
-        let view = look::view(api, discover(api).await?, set, &mut findings).await?;
+        let mut view = look::view(api, discover(api).await?, set, &mut findings).await?;
         let lives = look::lives(api, set, rules, &view).await?;
+        view.forbidden = rights::forbidden(api, set, &view, &lives).await?;
         Ok(Self { view, lives, findings })
     }
 
@@ -70,8 +72,11 @@ pub(super) fn plan(set: &Set, rules: &Rules, options: &Options, look: &Look) -> 
         .map(|(number, entry)| (Step::of(set, entry), number))
         .collect();
     steps.sort_unstable();
-    let defined = set.defined.values().filter(|(_, entry)| set.entries[*entry].is_asked()).map(|(kind, _)| kind);
-    let mut planner = Planner::new(view, options, defined);
+    let mut definitions: HashMap<usize, Vec<&Kind>> = HashMap::new();
+    for (kind, entry) in set.defined.values() {
+        definitions.entry(*entry).or_default().push(kind);
+    }
+    let mut planner = Planner::new(view, options);
     let mut owners = Owners { set, view, lives, restored: HashMap::new() };
     let (mut rows, mut kinds) = (Vec::with_capacity(steps.len()), BTreeMap::new());
     for (step, number) in steps {
@@ -95,6 +100,9 @@ pub(super) fn plan(set: &Set, rules: &Rules, options: &Options, look: &Look) -> 
             owners: fates,
         };
         let mut planned = planner.judge(&case);
+        if matches!(planned.outcome, Outcome::Create | Outcome::Patch | Outcome::Same) {
+            definitions.remove(&number).into_iter().flatten().for_each(|kind| planner.define(kind));
+        }
         if planned.outcome == Outcome::Create {
             planned.notes.extend(lost);
         }

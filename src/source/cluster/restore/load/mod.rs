@@ -42,6 +42,8 @@ pub(super) struct Loader<'a> {
     uids: Mutex<HashMap<usize, String>>,
     /// Rows whose object waits for its release.
     held_back: Mutex<BTreeSet<usize>>,
+    /// Why nothing more is begun.
+    ended: Mutex<Option<SourceFailure>>,
 }
 
 /// What became of everything.
@@ -91,7 +93,19 @@ impl<'a> Loader<'a> {
     ) -> Self {
         let known = plan.rows.iter().filter_map(|row| Some((row.entry, row.planned.uid.clone()?)));
         let uids = Mutex::new(known.collect());
-        Self { api, set, rules, options, plan, view, source, cx, uids, held_back: Mutex::default() }
+        Self {
+            api,
+            set,
+            rules,
+            options,
+            plan,
+            view,
+            source,
+            cx,
+            uids,
+            held_back: Mutex::default(),
+            ended: Mutex::default(),
+        }
     }
 
     pub async fn run(&self) -> Done {
@@ -166,7 +180,7 @@ impl<'a> Loader<'a> {
         let all = rows.map(async |number| {
             let row = &self.plan.rows[number];
             let written = match row.planned.outcome {
-                Outcome::Create | Outcome::Patch => Some(self.write(number, row).await?),
+                Outcome::Create | Outcome::Patch => Some(self.begin(number, row).await?),
                 _ => None,
             };
             Ok::<_, SourceFailure>((number, written))
@@ -189,6 +203,18 @@ impl<'a> Loader<'a> {
             }
         }
         halted.map_or(Ok(()), Err)
+    }
+
+    /// What ends the restore for one object ends it for all: a server that is gone is not asked 20,000 times.
+    async fn begin(&self, number: usize, row: &Row) -> Result<Written, SourceFailure> {
+        if let Some(ended) = locked(&self.ended).clone() {
+            return Err(ended);
+        }
+        let written = self.write(number, row).await;
+        if let Err(failure) = &written {
+            locked(&self.ended).get_or_insert_with(|| failure.clone());
+        }
+        written
     }
 
     async fn write(&self, number: usize, row: &Row) -> Result<Written, SourceFailure> {
