@@ -5,7 +5,7 @@ use std::path::Path;
 use kube::Config;
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 
-use super::{ClusterError, Settings};
+use super::{ClusterError, Settings, no_proxy};
 
 /// A configuration, and how a person calls it: `context kind`, `the pod's account`.
 pub(super) struct Found {
@@ -31,10 +31,27 @@ pub(super) async fn find(settings: &Settings) -> Result<Found, ClusterError> {
         let message = format!("{origin} has no context `{context}`");
         return Err(configuration(message, there_are));
     }
+    let own_proxy = names_proxy(&kubeconfig, &context);
     let options = KubeConfigOptions { context: Some(context.clone()), ..KubeConfigOptions::default() };
     let config = Config::from_custom_kubeconfig(kubeconfig, &options).await;
-    let config = config.map_err(|error| unusable(&format!("context `{context}` of {origin}"), &error))?;
+    let mut config = config.map_err(|error| unusable(&format!("context `{context}` of {origin}"), &error))?;
+    let spared = ["NO_PROXY", "no_proxy"]
+        .iter()
+        .filter_map(|name| std::env::var(name).ok())
+        .any(|list| config.cluster_url.host().is_some_and(|host| no_proxy::covers(&list, host)));
+    if spared && !own_proxy {
+        config.proxy_url = None;
+    }
     Ok(Found { config, name: format!("context {context}") })
+}
+
+/// Whether the cluster of that context says itself by which proxy it is reached, whatever the environment says.
+fn names_proxy(kubeconfig: &Kubeconfig, context: &str) -> bool {
+    let context = kubeconfig.contexts.iter().find(|named| named.name == context);
+    let cluster = context.and_then(|named| named.context.as_ref()).map(|context| context.cluster.as_str());
+    let cluster = kubeconfig.clusters.iter().find(|named| Some(named.name.as_str()) == cluster);
+    let proxy = cluster.and_then(|named| named.cluster.as_ref()).and_then(|cluster| cluster.proxy_url.as_ref());
+    proxy.is_some_and(|proxy| !proxy.is_empty())
 }
 
 /// None: there is no kubeconfig, and nobody asked for one.

@@ -6,6 +6,8 @@ mod client;
 #[cfg(feature = "kubernetes")]
 mod kubeconfig;
 #[cfg(feature = "kubernetes")]
+mod no_proxy;
+#[cfg(feature = "kubernetes")]
 mod patience;
 #[cfg(feature = "kubernetes")]
 mod silence;

@@ -1,6 +1,7 @@
 //! What a capture of a cluster holds: nothing lost, in order, each object once. Needs the Kubernetes control plane.
 
 mod access;
+mod calls;
 mod inventory;
 mod lists;
 mod program;

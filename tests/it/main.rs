@@ -18,6 +18,7 @@ mod cli_json;
 mod cli_refusals;
 mod cli_signals;
 mod cluster_capture;
+mod cluster_hostile;
 mod cluster_restore;
 mod collect;
 mod collect_buckets;

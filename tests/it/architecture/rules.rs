@@ -165,6 +165,7 @@ pub const RIGHTS: [Right; 6] = [
     Right {
         paths: &[&["std", "fs"], &["std", "net"], &["tokio", "fs"], &["tokio", "net"]],
         only: &[
+            "cluster_client/",
             "config/load.rs",
             "store/",
             "repository/",

@@ -19,9 +19,12 @@ async fn an_address_is_known_with_everything_that_names_it() {
         "spec": {"type": "LoadBalancer", "loadBalancerSourceRanges": ["10.0.0.0/8"], "externalTrafficPolicy": "Local",
             "ports": [{"name": "rpc", "port": 4647, "protocol": "TCP"}]},
     });
-    let mut service = server.create(&format!("{inside}/services"), &service).await;
-    service["status"] = json!({"loadBalancer": {"ingress": [{"ip": "192.0.2.77"}]}});
-    server.put(&format!("{inside}/services/nomad/status"), &service).await;
+    server.create(&format!("{inside}/services"), &service).await;
+    let path = format!("{inside}/services/nomad");
+    let given =
+        || async { server.get(&path).await["status"]["loadBalancer"]["ingress"][0]["ip"].as_str().map(str::to_owned) };
+    let address = server.until(given).await;
+    let longer = format!("{address}7");
     server
         .create(
             &format!("{inside}/services"),
@@ -38,7 +41,7 @@ async fn an_address_is_known_with_everything_that_names_it() {
         .create(
             &format!("{inside}/configmaps"),
             &json!({"metadata": {"name": "client"}, "data": {
-            "client.hcl": "servers = [\"192.0.2.77:4647\"] # canary-around", "other": "192.0.2.177 192.0.2.7"}}),
+            "client.hcl": format!("servers = [\"{address}:4647\"] # canary-around"), "other": longer}}),
         )
         .await;
     let encoded = BASE64_STANDARD.encode("url=https://map.example.com/x");
@@ -46,7 +49,7 @@ async fn an_address_is_known_with_everything_that_names_it() {
     let deployment = json!({
         "metadata": {"name": "app"},
         "spec": {"replicas": 3, "selector": {"matchLabels": {"app": "a"}}, "template": {"metadata": {"labels": {"app": "a"}}, "spec": {
-            "containers": [{"name": "app", "image": "registry.example.com/app:7", "args": ["--server", "192.0.2.77"],
+            "containers": [{"name": "app", "image": "registry.example.com/app:7", "args": ["--server", address],
                 "env": [{"name": "HOST", "value": "MAP.example.com"}]}]}}},
     });
     server.create(&format!("/apis/apps/v1/namespaces/{name}/deployments"), &deployment).await;
@@ -60,7 +63,7 @@ async fn an_address_is_known_with_everything_that_names_it() {
     assert!(!text.contains("canary-around") && !text.contains(&encoded), "{text}");
     let endpoints = inventory["endpoints"].as_array().unwrap();
     let [balancer, ingress] = endpoints.as_slice() else { panic!("{endpoints:#?}") };
-    assert_eq!(balancer["addresses"], json!(["192.0.2.77"]));
+    assert_eq!(balancer["addresses"], json!([address]));
     assert_eq!(balancer["annotations"], json!({"cloud.example.com/subnet": "subnet-1"}));
     assert_eq!(balancer["sourceRanges"], json!(["10.0.0.0/8"]));
     assert!(balancer["ports"][0]["nodePort"].as_u64().unwrap() >= 30_000);

@@ -137,14 +137,20 @@ impl Gathered {
         let (inside, outside): (Vec<Kind>, Vec<Kind>) = kinds.into_iter().partition(|kind| kind.namespaced);
         self.kinds.extend(inside.iter().cloned());
         self.hold(inside).await?;
-        let mut needs = Needs::new(&self.lister.scope.namespaces);
-        for listed in self.held.values_mut() {
-            let kind = listed.kind.clone();
-            listed.objects.retain(|line| {
-                needs.see(&kind, line);
-                true
-            })?;
-        }
+        let (held, namespaces) = (std::mem::take(&mut self.held), self.lister.scope.namespaces.clone());
+        let seen = blocking(move || {
+            let (mut held, mut needs) = (held, Needs::new(&namespaces));
+            for listed in held.values_mut() {
+                let kind = listed.kind.clone();
+                listed.objects.retain(|line| {
+                    needs.see(&kind, line);
+                    true
+                })?;
+            }
+            Ok((held, needs))
+        });
+        let mut needs;
+        (self.held, needs) = seen.await?;
         let mut judged: Vec<(usize, Kind)> = Vec::new();
         for kind in outside {
             match referenced::turn(&kind) {
@@ -165,8 +171,14 @@ impl Gathered {
                 limit: self.lister.limit,
             };
             let mut listed = all.list(kind).await?;
-            listed.objects.retain(|line| needs.wants(&gvk, line))?;
-            listed.kind.objects = listed.objects.objects();
+            let of = gvk.clone();
+            let judge = blocking(move || {
+                listed.objects.retain(|line| needs.wants(&of, line))?;
+                listed.kind.objects = listed.objects.objects();
+                Ok((listed, needs))
+            });
+            let listed;
+            (listed, needs) = judge.await?;
             self.held.insert(gvk, listed);
         }
         self.kinds.make_contiguous().sort_by(|one, other| one.gvk.cmp(&other.gvk));

@@ -60,6 +60,8 @@ impl From<SourceFailure> for Stop {
 struct Reading {
     spool: Spool,
     resource_version: Option<String>,
+    /// The server lists as of a version that it is given; some aggregated ones do not.
+    exact: bool,
     left_out: Vec<(String, &'static str)>,
 }
 
@@ -84,7 +86,8 @@ impl Lister {
 
     /// None: the server forgot in the middle what the list was of.
     async fn begin(&self, kind: &Kind) -> Result<Option<Listed>, SourceFailure> {
-        let mut reading = Reading { spool: Spool::new(&self.room), resource_version: None, left_out: Vec::new() };
+        let mut reading =
+            Reading { spool: Spool::new(&self.room), resource_version: None, exact: true, left_out: Vec::new() };
         let mut findings = Vec::new();
         let mut reasons: Vec<String> = Vec::new();
         // A kind of the whole cluster is listed once, whatever the namespaces are.
@@ -122,11 +125,16 @@ impl Lister {
         let mut limit = self.limit;
         let mut token = String::new();
         loop {
-            let path = self.path(kind, namespace, limit, &token, reading.resource_version.as_deref());
+            let at = reading.resource_version.as_deref().filter(|_| reading.exact);
+            let path = self.path(kind, namespace, limit, &token, at);
             let most_bytes = if limit > 1 { PAGE_BYTES } else { OBJECT_BYTES };
             let answer = match self.api.call(Call { most_bytes, ..Call::get(path) }).await {
                 Ok(answer) if answer.ok() => answer,
                 Ok(answer) if answer.status == 410 => return Err(Stop::Expired),
+                Ok(answer) if matches!(answer.status, 400 | 422) && at.is_some() && token.is_empty() => {
+                    reading.exact = false;
+                    continue;
+                }
                 Ok(answer) => return Err(self.refusal(kind, namespace, &answer)),
                 Err(ClusterError::TooLarge { .. }) if limit > 1 => {
                     limit = (limit / 8).max(1);
@@ -171,7 +179,7 @@ impl Lister {
         }
         match at {
             _ if !token.is_empty() => add("continue", token),
-            Some(version) if !version.is_empty() && is_kubernetes(&kind.gvk.group) => {
+            Some(version) if !version.is_empty() => {
                 add("resourceVersion", version);
                 add("resourceVersionMatch", "Exact");
             }

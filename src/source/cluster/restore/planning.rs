@@ -18,6 +18,8 @@ use crate::source::cluster::{Discovery, Gvk, Kind, discover};
 pub(super) struct Plan {
     /// In the order in which they are restored.
     pub rows: Vec<Row>,
+    /// What becomes of each, by row.
+    pub objects: Vec<ObjectOutcome>,
     /// Of every object that is written or was looked at.
     pub kinds: BTreeMap<Gvk, Kind>,
 }
@@ -26,7 +28,7 @@ pub(super) struct Row {
     /// Number of its entry in the set.
     pub entry: usize,
     pub step: Step,
-    pub planned: ObjectOutcome,
+    pub outcome: Outcome,
 }
 
 /// What is known of a target.
@@ -78,7 +80,7 @@ pub(super) fn plan(set: &Set, rules: &Rules, options: &Options, look: &Look) -> 
     }
     let mut planner = Planner::new(view, options);
     let mut owners = Owners { set, view, lives, restored: HashMap::new() };
-    let (mut rows, mut kinds) = (Vec::with_capacity(steps.len()), BTreeMap::new());
+    let (mut rows, mut objects, mut kinds) = (Vec::new(), Vec::new(), BTreeMap::new());
     for (step, number) in steps {
         let entry = &set.entries[number];
         let object = set.object(entry)?;
@@ -111,9 +113,10 @@ pub(super) fn plan(set: &Set, rules: &Rules, options: &Options, look: &Look) -> 
         {
             kinds.entry(kind.gvk.clone()).or_insert_with(|| kind.clone());
         }
-        rows.push(Row { entry: number, step, planned });
+        rows.push(Row { entry: number, step, outcome: planned.outcome });
+        objects.push(planned);
     }
-    Ok(Plan { rows, kinds })
+    Ok(Plan { rows, objects, kinds })
 }
 
 /// Whether an object of an earlier tier, which another restore made, is still to be finished.

@@ -1,4 +1,5 @@
-//! A real control plane: etcd, the API server and the controllers, without a node. Pods stay pending; everything else
+//! A real control plane: etcd, the API server, the controllers and one that gives addresses to Services of type
+//! LoadBalancer, without a node. Pods stay pending; everything else
 //! of an object's life is real.
 
 use std::path::{Path, PathBuf};
@@ -29,6 +30,7 @@ pub struct Kubernetes {
     folder: tempfile::TempDir,
     _etcd: Process,
     _controllers: Process,
+    _balancers: Process,
     _api: Process,
 }
 
@@ -116,7 +118,21 @@ impl Kubernetes {
             command.arg(format!("--root-ca-file={}", file("ca.pem")));
             command
         });
-        let this = Self { url, authority, client, folder, _etcd: etcd, _api: api, _controllers: controllers };
+        let balancers = Process::start("balancers", |_| {
+            let mut command = Command::new(program("LIFEBOAT_TEST_KB_LB"));
+            command.arg(file("admin.kubeconfig")).arg("198.51.100.1");
+            command
+        });
+        let this = Self {
+            url,
+            authority,
+            client,
+            folder,
+            _etcd: etcd,
+            _api: api,
+            _controllers: controllers,
+            _balancers: balancers,
+        };
         let account = "/api/v1/namespaces/default/serviceaccounts/default";
         this._controllers.until(|| async { this.try_get(account).await }).await;
         this

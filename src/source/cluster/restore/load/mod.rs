@@ -87,11 +87,12 @@ impl<'a> Loader<'a> {
     pub fn new(
         api: &'a dyn Api,
         (set, rules, options): (&'a Set, &'a Rules, &'a Options),
-        (plan, view): (&'a Plan, &'a View),
+        (plan, objects, view): (&'a Plan, &[ObjectOutcome], &'a View),
         source: &'a Name,
         cx: &'a Context,
     ) -> Self {
-        let known = plan.rows.iter().filter_map(|row| Some((row.entry, row.planned.uid.clone()?)));
+        let known = plan.rows.iter().zip(objects);
+        let known = known.filter_map(|(row, object)| Some((row.entry, object.uid.clone()?)));
         let uids = Mutex::new(known.collect());
         Self {
             api,
@@ -108,12 +109,9 @@ impl<'a> Loader<'a> {
         }
     }
 
-    pub async fn run(&self) -> Done {
-        let mut done = Done {
-            objects: self.plan.rows.iter().map(|row| row.planned.clone()).collect(),
-            findings: Vec::new(),
-            halted: None,
-        };
+    /// `objects`: those of the plan, to be filled in.
+    pub async fn run(&self, objects: Vec<ObjectOutcome>) -> Done {
+        let mut done = Done { objects, findings: Vec::new(), halted: None };
         let mut reached = vec![false; self.plan.rows.len()];
         done.halted = self.all(&mut done, &mut reached).await.err();
         let writes = |outcome| matches!(outcome, Outcome::Create | Outcome::Patch);
@@ -162,7 +160,7 @@ impl<'a> Loader<'a> {
     }
 
     fn announce(&self, tier: Tier) {
-        let writes = |row: &&Row| matches!(row.planned.outcome, Outcome::Create | Outcome::Patch);
+        let writes = |row: &&Row| matches!(row.outcome, Outcome::Create | Outcome::Patch);
         let count = self.plan.rows.iter().filter(|row| row.step.tier == tier).filter(writes).count();
         if count > 0 {
             let name = format!("restoring {count} objects of tier {tier}");
@@ -179,7 +177,7 @@ impl<'a> Loader<'a> {
     ) -> Result<(), SourceFailure> {
         let all = rows.map(async |number| {
             let row = &self.plan.rows[number];
-            let written = match row.planned.outcome {
+            let written = match row.outcome {
                 Outcome::Create | Outcome::Patch => Some(self.begin(number, row).await?),
                 _ => None,
             };
@@ -194,7 +192,7 @@ impl<'a> Loader<'a> {
                 Ok((number, written)) => {
                     reached[number] = true;
                     if let Some(written) = written {
-                        record(&mut done.objects[number], &self.plan.rows[number].planned, written);
+                        record(&mut done.objects[number], written);
                     }
                 }
                 Err(failure) => {
@@ -228,7 +226,7 @@ impl<'a> Loader<'a> {
             return Err(SourceFailure::new(FailureClass::Internal, prepared.reference.to_string(), message));
         };
         let job = Job { loader: self, number, row, kind, prepared };
-        let written = match row.planned.outcome {
+        let written = match row.outcome {
             Outcome::Create => job.create().await?,
             _ => job.change().await?,
         };
@@ -244,13 +242,13 @@ fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn record(object: &mut ObjectOutcome, planned: &ObjectOutcome, written: Written) {
-    if written.outcome != planned.outcome || written.reason.is_some() {
+fn record(object: &mut ObjectOutcome, written: Written) {
+    if written.outcome != object.outcome || written.reason.is_some() {
         object.reason = written.reason;
         object.cure = written.cure;
     }
     object.outcome = written.outcome;
-    object.uid = written.uid.or_else(|| planned.uid.clone());
+    object.uid = written.uid.or(object.uid.take());
 }
 
 /// One object to be written.
@@ -297,6 +295,6 @@ impl Loader<'_> {
 
     fn comes_now(&self, entry: usize) -> bool {
         let row = self.plan.rows.iter().find(|row| row.entry == entry);
-        row.is_some_and(|row| matches!(row.planned.outcome, Outcome::Create | Outcome::Patch))
+        row.is_some_and(|row| matches!(row.outcome, Outcome::Create | Outcome::Patch))
     }
 }

@@ -93,7 +93,7 @@ impl Loader<'_> {
             if let Some((number, problem)) = late? {
                 let reason = format!("{problem} after {} s", DEFINED_WITHIN.as_secs());
                 let written = Written::failed(reason).cure("its status.conditions say why");
-                record(&mut done.objects[number], &self.plan.rows[number].planned, written);
+                record(&mut done.objects[number], written);
             }
         }
         Ok(())
