@@ -102,8 +102,7 @@ impl<'a> Planner<'a> {
     /// The next object in the order of the restore.
     pub fn judge(&mut self, case: &Case<'_>) -> ObjectOutcome {
         let Prepared { value, reference, notes, .. } = case.prepared;
-        let mut said: Vec<String> =
-            notes.iter().filter(|note| note.weight == Weight::Look).map(|note| note.text.clone()).collect();
+        let mut said = Vec::new();
         let verdict = match &case.skip {
             Some(skip) => Verdict::because(Outcome::Skip, skip.to_string()),
             None => self.verdict(case, &mut said),
@@ -111,8 +110,10 @@ impl<'a> Planner<'a> {
         if matches!(verdict.outcome, Outcome::Create | Outcome::Same | Outcome::Patch) {
             self.remember(reference, value, verdict.outcome);
         }
-        if matches!(verdict.outcome, Outcome::Skip) {
-            said.clear();
+        // What is not written needs no second look.
+        if !matches!(verdict.outcome, Outcome::Same | Outcome::Skip) {
+            let look = notes.iter().filter(|note| note.weight == Weight::Look);
+            said.extend(look.map(|note| note.text.clone()));
         }
         ObjectOutcome {
             tier: case.tier.clone(),
