@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::output;
 use crate::cli::plan::restore_text;
 use crate::job::JobError;
-use crate::job::types::{Confirm, RestorePlan};
+use crate::job::types::{Confirm, RestoreMode, RestorePlan};
 
 pub struct Ask {
     /// `--yes`
@@ -29,11 +29,12 @@ impl Confirm for Ask {
             return Err(blocked);
         }
         let Some(name) = asking else { return Ok(()) };
+        let verb = if plan.mode == RestoreMode::Update { "change" } else { "replace" };
         if !std::io::stdin().is_terminal() {
-            return Err(JobError::blocked(format!("this would replace {}, and nobody confirmed it", plan.target))
+            return Err(JobError::blocked(format!("this would {verb} {}, and nobody confirmed it", plan.target))
                 .hint("read the plan, then give --yes"));
         }
-        output::ask(&format!("type {name} to replace it: "));
+        output::ask(&format!("type {name} to {verb} it: "));
         let typed = tokio::select! {
             () = self.cancel.cancelled() => return Err(JobError::interrupted()),
             typed = tokio::task::spawn_blocking(read_line) => typed,

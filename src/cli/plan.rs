@@ -9,7 +9,7 @@ use crate::cli::exits::after_help;
 use crate::cli::text::{Text, join};
 use crate::cli::{backup, human, objects, output, prune, restore};
 use crate::context::Context;
-use crate::job::types::{Against, BackupRef, PlanBackupReport, RestorePlan, RestoreRequest};
+use crate::job::types::{Against, BackupRef, PlanBackupReport, RestoreMode, RestorePlan, RestoreRequest};
 use crate::job::{self, Exit, JobError};
 use crate::model::Name;
 
@@ -140,7 +140,10 @@ pub fn restore_text(plan: &RestorePlan) -> String {
         }
         None => format!("{} to load", human::bytes(plan.estimate_bytes)),
     };
-    let after = if plan.confirm.is_some() { "everything after it is lost" } else { "everything after it is not in it" };
+    let after = match plan.mode {
+        RestoreMode::Replace => "everything after it is lost",
+        _ => "everything after it is not in it",
+    };
     text.line(format!("backup of {}; {after}: about {age}; {estimate}", human::time(plan.committed)));
     if plan.blocked() {
         text.line("BLOCKED: the problems above come first");

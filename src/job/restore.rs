@@ -211,7 +211,8 @@ fn loses(request: &RestoreRequest, patches: usize, committed: Timestamp, age_sec
             vec![format!("what was written {since}: it stays in the old one, which is kept aside")]
         }
         RestoreMode::Update if patches > 0 => {
-            vec![format!("what was changed {since}, in {patches} live objects: nothing keeps it")]
+            let objects = if patches == 1 { "one live object" } else { &format!("{patches} live objects") };
+            vec![format!("what was changed {since}, in {objects}: nothing keeps it")]
         }
         RestoreMode::Update | RestoreMode::Create | RestoreMode::Beside => Vec::new(),
     }

@@ -118,6 +118,15 @@ pub async fn api(kubernetes: &Kubernetes) -> Arc<dyn Api> {
     connect(&settings, &Context::silent()).await.unwrap()
 }
 
+/// As somebody who is that ServiceAccount.
+pub async fn api_as(kubernetes: &Kubernetes, namespace: &str, account: &str) -> Arc<dyn Api> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("kubeconfig");
+    std::fs::write(&path, kubernetes.kubeconfig_as(namespace, account)).unwrap();
+    let settings = Settings { kubeconfig: Some(path), context: None };
+    connect(&settings, &Context::silent()).await.unwrap()
+}
+
 /// Everything in these namespaces, and of the whole cluster what bears the label `bed` with one of these names.
 pub async fn capture(kubernetes: &Kubernetes, api: &Arc<dyn Api>, namespaces: &[&str]) -> Backup {
     let mut objects = Vec::new();

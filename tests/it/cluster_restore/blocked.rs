@@ -5,17 +5,21 @@ use std::sync::Arc;
 use lifeboat::cluster_client::Api;
 use lifeboat::model::{FailureClass, Severity};
 use lifeboat::source::cluster::restore::rules::Rules;
-use lifeboat::source::cluster::restore::{ObjectOutcome, Options, Outcome};
+use lifeboat::source::cluster::restore::{Mode, ObjectOutcome, Options, Outcome};
 use serde_json::{Value, json};
 
-use super::bed::{Backup, api, target};
+use super::bed::{Backup, api, api_as, target};
 use super::fault::{Fault, Faulty};
 use crate::support::servers::kubernetes::{self, Kubernetes};
 use crate::support::servers::s3::fresh;
 
 /// Plans and tries it all the same: exactly the named objects are blocked, and nothing is written.
 async fn blocked(server: &Kubernetes, backup: &Backup, options: &Options) -> Vec<ObjectOutcome> {
-    let counted = Faulty::new(&api(server).await, Fault::None);
+    blocked_for(&api(server).await, backup, options).await
+}
+
+async fn blocked_for(api: &Arc<dyn Api>, backup: &Backup, options: &Options) -> Vec<ObjectOutcome> {
+    let counted = Faulty::new(api, Fault::None);
     let api: Arc<dyn Api> = counted.clone();
     let target = target(&api, &Rules::default(), options);
     let planned = backup.plan(&target).await.unwrap();
@@ -213,4 +217,55 @@ async fn an_image_from_elsewhere() {
     let options = Options { allow_registries: vec!["registry.example".into()], ..Options::default() };
     let found = blocked(server, &backup, &options).await;
     assert!(one(&found, "theirs").contains("postgres:15"));
+}
+
+#[tokio::test]
+async fn what_the_account_may_not_do() {
+    let server = kubernetes::shared().await;
+    let here = server.namespace("rights").await;
+    let rbac = format!("/apis/rbac.authorization.k8s.io/v1/namespaces/{here}");
+    let rules = json!([{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "list", "create", "patch"]},
+                       {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "list"]}]);
+    server.create(&format!("{rbac}/roles"), &json!({"metadata": {"name": "restore"}, "rules": rules})).await;
+    let role = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "restore"});
+    let subjects = json!([{"kind": "ServiceAccount", "name": "default", "namespace": here}]);
+    server
+        .create(
+            &format!("{rbac}/rolebindings"),
+            &json!({"metadata": {"name": "restore"}, "roleRef": role, "subjects": subjects}),
+        )
+        .await;
+    let theirs = api_as(server, &here, "default").await;
+    let secret = object("v1", "Secret", &here, "theirs", json!({"data": {}}));
+    let found = blocked_for(&theirs, &Backup::of([map(&here, "fine"), secret]), &Options::default()).await;
+    assert_eq!(one(&found, "theirs"), format!("the account may not create secrets in namespace {here}"));
+    assert!(found[0].cure.as_ref().unwrap().contains("resources: [\"secrets\"]"), "{found:?}");
+    // What it may do, it can: nothing that it may not see stands in the way.
+    let restored = Backup::of([map(&here, "fine")]).restore(&theirs, &Rules::default(), &Options::default()).await;
+    assert_eq!(restored[0].outcome, Outcome::Create);
+}
+
+#[tokio::test]
+async fn a_definition_that_is_left_alone_defines_nothing_new() {
+    let server = kubernetes::shared().await;
+    let here = server.namespace("defined").await;
+    let group = format!("{}.example.com", fresh("d"));
+    let schema = json!({"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}});
+    let crd = |versions: &[&str]| {
+        let version = |name: &&str| json!({"name": name, "served": true, "storage": *name == "v1", "schema": schema});
+        let versions: Vec<Value> = versions.iter().map(version).collect();
+        json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": format!("gadgets.{group}"), "uid": "u"},
+               "spec": {"group": group, "scope": "Namespaced", "names": {"plural": "gadgets", "singular": "gadget", "kind": "Gadget", "listKind": "GadgetList"}, "versions": versions}})
+    };
+    server.create("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", &crd(&["v1"])).await;
+    server.until(|| async { server.try_get(&format!("/apis/{group}/v1/gadgets")).await }).await;
+    let gadget = object(&format!("{group}/v2"), "Gadget", &here, "new", json!({"spec": {}}));
+    let backup = Backup::of([crd(&["v1", "v2"]), gadget]);
+    let found = blocked(server, &backup, &Options::default()).await;
+    assert!(one(&found, "new").contains(&format!("in {group}/v1, not in {group}/v2")), "{found:?}");
+    // Set back, it does: the kind is waited for.
+    let update = Options { mode: Mode::Update, ..Options::default() };
+    let restored = backup.restore(&api(server).await, &Rules::default(), &update).await;
+    let fates: Vec<&str> = restored.iter().map(|object| object.outcome.as_str()).collect();
+    assert_eq!(fates, ["patch", "create"]);
 }

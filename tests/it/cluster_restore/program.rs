@@ -99,3 +99,68 @@ async fn a_platform_is_backed_up_lost_planned_and_restored() {
     let written: Vec<_> = fates(&again).into_iter().filter(|(_, fate)| fate != "same" && fate != "skip").collect();
     assert!(written.is_empty(), "{written:?}");
 }
+
+#[tokio::test]
+async fn the_program_asks_refuses_and_says_what_stands_in_the_way() {
+    let server = kubernetes::shared().await;
+    let here = server.namespace("asking").await;
+    let path = format!("/api/v1/namespaces/{here}/configmaps");
+    server.create(&path, &serde_json::json!({"metadata": {"name": "settings"}, "data": {"a": "1"}})).await;
+    let program = Program::new(server, &format!("{{namespaces: [{here}]}}"));
+    program.report(&["backup"], 0);
+    let with = |more: &[&str]| program.say(&[&RESTORE[..], more].concat());
+
+    // What is for databases only, or for clusters only.
+    for (more, word) in [
+        (&["--mode", "beside"][..], "neither loaded beside nor replaced"),
+        (&["--mode", "replace"], "neither loaded beside nor replaced"),
+        (&["--stream", "db/x"], "--stream is for Postgres"),
+        (&["--jobs", "2"], "--jobs is for Postgres"),
+        (&["--from", "somewhere"], "no tier is called"),
+        (&["--from", "jobs", "--through", "rbac"], "nothing would be restored"),
+        (&["--select", "in in in"], "--select"),
+        (&["--object", "settings"], "is not KIND/NAME"),
+        (&["--patch", "missing.json"], "--patch missing.json"),
+    ] {
+        let said = with(more);
+        assert_eq!((said.code, said.out.as_str()), (2, ""), "{more:?}: {}", said.err);
+        assert!(said.err.contains(word), "{more:?}: {}", said.err);
+    }
+    let postgres = ["restore", "latest", "--source", "objects", "--to", "postgres://postgres@127.0.0.1/x"];
+    assert!(program.say(&postgres).err.contains("source objects is of kind cluster"));
+    let said = program.say(&[&postgres[..], &["--wait"]].concat());
+    assert!(said.code == 2 && said.err.contains("--wait is for Kubernetes objects"), "{}", said.err);
+    let said = program.say(&[&postgres[..], &["--mode", "update"]].concat());
+    assert!(said.code == 2 && said.err.contains("--mode update is for Kubernetes objects"), "{}", said.err);
+
+    // No such context; nothing of that name; nothing that was asked for.
+    let said = program.say(&["restore", "latest", "--source", "objects", "--to", "cluster:nowhere"]);
+    assert!(said.code == 5 && said.err.contains("nowhere"), "{}: {}", said.code, said.err);
+    assert!(with(&["--namespace", "nowhere"]).err.contains("nothing of namespace nowhere"));
+
+    // Somebody changes it: left alone, and said; set back only when the context's name is confirmed.
+    server.patch(&format!("{path}/settings"), &serde_json::json!({"data": {"a": "2"}})).await;
+    let said = with(&[]);
+    assert!(said.code == 0 && said.out.contains("differs in data.a"), "{}: {}", said.code, said.out);
+    let said = with(&["--mode", "update"]);
+    assert!(said.code == 5 && said.err.contains("nobody confirmed it"), "{}: {}", said.code, said.err);
+    assert_eq!(server.get(&format!("{path}/settings")).await["data"]["a"], "2");
+    let said = with(&["--mode", "update", "--yes"]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert!(said.err.contains("LOST: what was changed after"), "{}", said.err);
+    assert_eq!(server.get(&format!("{path}/settings")).await["data"]["a"], "1");
+
+    // Blocked: 5, by the plan and by the restore.
+    let quota = serde_json::json!({"metadata": {"name": "full"}, "spec": {"hard": {"configmaps": "0"}}});
+    server.delete(&format!("{path}/settings")).await;
+    server.create(&format!("/api/v1/namespaces/{here}/resourcequotas"), &quota).await;
+    let plan = program.report(&[&["plan"], &RESTORE[..]].concat(), 5);
+    assert_eq!(fates(&plan).iter().filter(|(_, fate)| fate == "blocked").count(), 1);
+    program.report(&RESTORE, 5);
+    assert!(server.try_get(&format!("{path}/settings")).await.is_none());
+
+    // Without a cluster, against what the backup itself recorded.
+    let offline = ["plan", "restore", "latest", "--source", "objects", "--against", "latest"];
+    let plan = program.report(&offline, 0);
+    assert!(fates(&plan).iter().all(|(_, fate)| fate == "create" || fate == "skip"), "{plan}");
+}

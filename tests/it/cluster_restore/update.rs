@@ -12,6 +12,7 @@ use super::bed::{Backup, api, count, target};
 use super::fault::{Fault, Faulty};
 use super::world::World;
 use crate::support::servers::kubernetes;
+use crate::support::servers::s3::fresh;
 
 fn of(objects: &[ObjectOutcome], outcome: Outcome) -> Vec<&str> {
     objects.iter().filter(|object| object.outcome == outcome).map(|object| object.reference.name.as_str()).collect()
@@ -122,4 +123,24 @@ async fn accounts_are_added_to_and_keep_what_they_have() {
     let live = world.server.get(&path).await;
     assert_eq!(live["imagePullSecrets"], json!([{"name": "theirs"}, {"name": "registry"}]));
     assert_eq!(live["metadata"]["labels"]["a"], "b");
+}
+
+#[tokio::test]
+async fn the_account_that_a_namespace_gets_by_itself_is_added_to() {
+    let server = kubernetes::shared().await;
+    let (api, here) = (api(server).await, fresh("account"));
+    let account = json!({"apiVersion": "v1", "kind": "ServiceAccount", "automountServiceAccountToken": false,
+        "metadata": {"name": "default", "namespace": here, "uid": "a"}, "imagePullSecrets": [{"name": "registry"}]});
+    let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "spec": {"finalizers": ["kubernetes"]}, "metadata": {"name": here, "uid": "b"}});
+    let backup = Backup::of([account, namespace]);
+    let restored = backup.restore(&api, &Rules::default(), &Options::default()).await;
+    let fates: Vec<&str> = restored.iter().map(|object| object.outcome.as_str()).collect();
+    assert_eq!(fates, ["create", "patch"]);
+    let live = server.get(&format!("/api/v1/namespaces/{here}/serviceaccounts/default")).await;
+    assert_eq!(
+        (&live["automountServiceAccountToken"], &live["imagePullSecrets"]),
+        (&json!(false), &json!([{"name": "registry"}]))
+    );
+    let again = backup.restore(&api, &Rules::default(), &Options::default()).await;
+    assert_eq!(count(&again, Outcome::Same), 2, "{again:#?}");
 }

@@ -34,13 +34,13 @@ pub(super) async fn view(
     view.live = true;
     view.namespaces = namespaces(api, set).await?;
     let mut may = Permitted { api, findings };
-    for class in may.all("/apis/storage.k8s.io/v1/storageclasses").await? {
-        view.default_storage_class |=
-            class["metadata"]["annotations"]["storageclass.kubernetes.io/is-default-class"] == "true";
-        view.storage_classes.extend(name(&class));
-    }
-    view.ingress_classes = names(&may.all("/apis/networking.k8s.io/v1/ingressclasses").await?);
-    view.priority_classes = names(&may.all("/apis/scheduling.k8s.io/v1/priorityclasses").await?);
+    let classes = may.ask("/apis/storage.k8s.io/v1/storageclasses").await?;
+    let is_default =
+        |class: &Value| class["metadata"]["annotations"]["storageclass.kubernetes.io/is-default-class"] == "true";
+    view.default_storage_class = classes.iter().flatten().any(is_default);
+    view.storage_classes = names(classes);
+    view.ingress_classes = names(may.ask("/apis/networking.k8s.io/v1/ingressclasses").await?);
+    view.priority_classes = names(may.ask("/apis/scheduling.k8s.io/v1/priorityclasses").await?);
     view.nodes = may.all("/api/v1/nodes").await?.iter().map(labels::of).collect();
     for namespace in view.namespaces.keys() {
         let quotas = may.all(&format!("/api/v1/namespaces/{namespace}/resourcequotas")).await?;
@@ -61,14 +61,19 @@ pub(super) struct Permitted<'a> {
 impl Permitted<'_> {
     /// A whole collection; none of it where we may not list it.
     pub async fn all(&mut self, collection: &str) -> Result<Vec<Value>, SourceFailure> {
+        Ok(self.ask(collection).await?.unwrap_or_default())
+    }
+
+    /// A whole collection; None where we may not list it.
+    async fn ask(&mut self, collection: &str) -> Result<Option<Vec<Value>>, SourceFailure> {
         match all(self.api, collection).await {
             Err(failure) if failure.class == FailureClass::Permission => {
                 let message = format!("may not be listed, so nothing is held against it: {}", failure.message);
                 let cure = "give the account of the restore `list` on it";
                 self.findings.push(Finding::warning(collection, message).cure(cure));
-                Ok(Vec::new())
+                Ok(None)
             }
-            answer => answer,
+            answer => answer.map(Some),
         }
     }
 }
@@ -77,8 +82,8 @@ fn name(object: &Value) -> Option<String> {
     object["metadata"]["name"].as_str().map(str::to_owned)
 }
 
-fn names(objects: &[Value]) -> BTreeSet<String> {
-    objects.iter().filter_map(name).collect()
+fn names(objects: Option<Vec<Value>>) -> Option<BTreeSet<String>> {
+    objects.map(|objects| objects.iter().filter_map(name).collect())
 }
 
 /// Those that something is restored into.

@@ -13,6 +13,7 @@ mod order;
 mod outcome;
 mod plan;
 mod planning;
+mod rights;
 pub mod rules;
 mod set;
 mod spool;

@@ -9,6 +9,7 @@ use crate::source::cluster::restore::options::Options;
 use crate::source::cluster::restore::order::Step;
 use crate::source::cluster::restore::outcome::{ObjectOutcome, Outcome};
 use crate::source::cluster::restore::plan::{Case, Live, OwnerFate, Planner};
+use crate::source::cluster::restore::rights;
 use crate::source::cluster::restore::rules::{Owner, Rules, prepare, skip};
 use crate::source::cluster::restore::set::{Entry, Set, When};
 use crate::source::cluster::restore::view::View;
@@ -17,6 +18,8 @@ use crate::source::cluster::{Discovery, Gvk, Kind, discover};
 pub(super) struct Plan {
     /// In the order in which they are restored.
     pub rows: Vec<Row>,
+    /// What becomes of each, by row.
+    pub objects: Vec<ObjectOutcome>,
     /// Of every object that is written or was looked at.
     pub kinds: BTreeMap<Gvk, Kind>,
 }
@@ -25,7 +28,7 @@ pub(super) struct Row {
     /// Number of its entry in the set.
     pub entry: usize,
     pub step: Step,
-    pub planned: ObjectOutcome,
+    pub outcome: Outcome,
 }
 
 /// What is known of a target.
@@ -41,8 +44,9 @@ impl Look {
     /// At a cluster.
     pub async fn at(api: &dyn Api, set: &Set, rules: &Rules) -> Result<Self, SourceFailure> {
         let mut findings = Vec::new();
-        let view = look::view(api, discover(api).await?, set, &mut findings).await?;
+        let mut view = look::view(api, discover(api).await?, set, &mut findings).await?;
         let lives = look::lives(api, set, rules, &view).await?;
+        view.forbidden = rights::forbidden(api, set, &view, &lives).await?;
         Ok(Self { view, lives, findings })
     }
 
@@ -70,10 +74,13 @@ pub(super) fn plan(set: &Set, rules: &Rules, options: &Options, look: &Look) -> 
         .map(|(number, entry)| (Step::of(set, entry), number))
         .collect();
     steps.sort_unstable();
-    let defined = set.defined.values().filter(|(_, entry)| set.entries[*entry].is_asked()).map(|(kind, _)| kind);
-    let mut planner = Planner::new(view, options, defined);
+    let mut definitions: HashMap<usize, Vec<&Kind>> = HashMap::new();
+    for (kind, entry) in set.defined.values() {
+        definitions.entry(*entry).or_default().push(kind);
+    }
+    let mut planner = Planner::new(view, options);
     let mut owners = Owners { set, view, lives, restored: HashMap::new() };
-    let (mut rows, mut kinds) = (Vec::with_capacity(steps.len()), BTreeMap::new());
+    let (mut rows, mut objects, mut kinds) = (Vec::new(), Vec::new(), BTreeMap::new());
     for (step, number) in steps {
         let entry = &set.entries[number];
         let object = set.object(entry)?;
@@ -95,6 +102,9 @@ pub(super) fn plan(set: &Set, rules: &Rules, options: &Options, look: &Look) -> 
             owners: fates,
         };
         let mut planned = planner.judge(&case);
+        if matches!(planned.outcome, Outcome::Create | Outcome::Patch | Outcome::Same) {
+            definitions.remove(&number).into_iter().flatten().for_each(|kind| planner.define(kind));
+        }
         if planned.outcome == Outcome::Create {
             planned.notes.extend(lost);
         }
@@ -103,9 +113,10 @@ pub(super) fn plan(set: &Set, rules: &Rules, options: &Options, look: &Look) -> 
         {
             kinds.entry(kind.gvk.clone()).or_insert_with(|| kind.clone());
         }
-        rows.push(Row { entry: number, step, planned });
+        rows.push(Row { entry: number, step, outcome: planned.outcome });
+        objects.push(planned);
     }
-    Ok(Plan { rows, kinds })
+    Ok(Plan { rows, objects, kinds })
 }
 
 /// Whether an object of an earlier tier, which another restore made, is still to be finished.

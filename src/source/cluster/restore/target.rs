@@ -13,7 +13,7 @@ use crate::model::{Detail, FailureClass, Finding, SourceEntry, SourceFailure};
 use crate::source::cluster::restore::load::Loader;
 use crate::source::cluster::restore::options::{Mode, Options};
 use crate::source::cluster::restore::outcome::{ObjectOutcome, Outcome};
-use crate::source::cluster::restore::planning::{Look, Plan, Row, plan};
+use crate::source::cluster::restore::planning::{Look, Plan, plan};
 use crate::source::cluster::restore::rules::Rules;
 use crate::source::cluster::restore::set::{Entry, Set};
 use crate::source::cluster::{Discovery, MEDIA_OBJECTS};
@@ -128,7 +128,7 @@ impl Target for ClusterTarget {
     ) -> Result<Preflight, SourceFailure> {
         let Shown { set, look, plan } = self.see(entry, detail, streams, cx).await?;
         let bytes = detail.streams.iter().filter(|stream| stream.media == MEDIA_OBJECTS).map(|s| s.bytes).sum();
-        let objects: Vec<ObjectOutcome> = plan.rows.iter().map(|row| row.planned.clone()).collect();
+        let objects = plan.objects.clone();
         let mut findings = look.findings.clone();
         findings.extend(together(&objects, Outcome::Blocked, Finding::problem));
         findings.extend(together(&objects, Outcome::Conflict, Finding::warning));
@@ -155,16 +155,16 @@ impl Target for ClusterTarget {
             Some(shown) => shown,
             None => self.see(entry, detail, streams, cx).await?,
         };
-        let Shown { set, look, plan } = self.look_again(shown).await?;
-        if let Some(blocked) = plan.rows.iter().find(|row| row.planned.outcome == Outcome::Blocked) {
-            let reason = blocked.planned.reason.clone().unwrap_or_default();
-            let failure =
-                SourceFailure::new(FailureClass::Configuration, blocked.planned.reference.to_string(), reason);
-            return Err(SourceFailure { cure: blocked.planned.cure.clone(), ..failure });
+        let Shown { set, look, mut plan } = self.look_again(shown).await?;
+        if let Some(blocked) = plan.objects.iter().find(|object| object.outcome == Outcome::Blocked) {
+            let reason = blocked.reason.clone().unwrap_or_default();
+            let failure = SourceFailure::new(FailureClass::Configuration, blocked.reference.to_string(), reason);
+            return Err(SourceFailure { cure: blocked.cure.clone(), ..failure });
         }
-        let loader =
-            Loader::new(api.as_ref(), (&set, &self.rules, &self.options), (&plan, &look.view), &entry.name, cx);
-        let done = loader.run().await;
+        let objects = std::mem::take(&mut plan.objects);
+        let asked = (&set, &self.rules, &self.options);
+        let loader = Loader::new(api.as_ref(), asked, (&plan, &objects, &look.view), &entry.name, cx);
+        let done = loader.run(objects).await;
         let wrote = |object: &ObjectOutcome| matches!(object.outcome, Outcome::Create | Outcome::Patch);
         if let Some(halted) = &done.halted
             && !done.objects.iter().any(wrote)
@@ -189,9 +189,9 @@ impl Target for ClusterTarget {
 
 /// A plan leaves no choices to its executor: what is different now, a person has not seen.
 fn unchanged(shown: &Plan, now: &Plan) -> Result<(), SourceFailure> {
-    let differs = shown.rows.iter().zip(&now.rows).find(|(shown, now)| shown.planned.outcome != now.planned.outcome);
-    let Some((before, after)) = differs else { return Ok(()) };
-    let (reference, before, after) = (&before.planned.reference, before.planned.outcome, after.planned.outcome);
+    let mut rows = shown.objects.iter().zip(&now.objects);
+    let Some((before, after)) = rows.find(|(shown, now)| shown.outcome != now.outcome) else { return Ok(()) };
+    let (reference, before, after) = (&before.reference, before.outcome, after.outcome);
     let message = format!("the plan said {before}, and now it would be {after}; nothing was changed");
     Err(SourceFailure::new(FailureClass::Configuration, reference.to_string(), message)
         .cure("somebody changes the cluster at the same time: look again, and restore once more"))
@@ -217,12 +217,12 @@ fn together(objects: &[ObjectOutcome], outcome: Outcome, finding: fn(String, Str
 
 /// Tier by tier, what would be written.
 fn steps(plan: &Plan) -> Vec<String> {
-    let tiers = plan.rows.chunk_by(|one, next| one.planned.tier == next.planned.tier);
-    let step = |rows: &[Row]| {
-        let count = |outcome: Outcome| rows.iter().filter(|row| row.planned.outcome == outcome).count();
+    let tiers = plan.objects.chunk_by(|one, next| one.tier == next.tier);
+    let step = |objects: &[ObjectOutcome]| {
+        let count = |outcome: Outcome| objects.iter().filter(|object| object.outcome == outcome).count();
         let counts = [(count(Outcome::Create), "create"), (count(Outcome::Patch), "patch")];
         let words: Vec<String> = counts.iter().filter(|(n, _)| *n > 0).map(|(n, verb)| format!("{verb} {n}")).collect();
-        let tier = &rows.first()?.planned.tier;
+        let tier = &objects.first()?.tier;
         (!words.is_empty()).then(|| format!("{tier}: {}", words.join(", ")))
     };
     tiers.filter_map(step).collect()

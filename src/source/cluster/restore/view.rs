@@ -14,9 +14,10 @@ pub struct View {
     pub live: bool,
     pub discovery: Discovery,
     pub namespaces: BTreeMap<String, Namespace>,
-    pub storage_classes: BTreeSet<String>,
-    pub ingress_classes: BTreeSet<String>,
-    pub priority_classes: BTreeSet<String>,
+    /// None where they may not be listed.
+    pub storage_classes: Option<BTreeSet<String>>,
+    pub ingress_classes: Option<BTreeSet<String>>,
+    pub priority_classes: Option<BTreeSet<String>>,
     /// Whether one of the storage classes is the default.
     pub default_storage_class: bool,
     pub quotas: Vec<Quota>,
@@ -28,6 +29,18 @@ pub struct View {
     pub node_ports: BTreeMap<u64, String>,
     /// Owners that are not restored: their UID in the target, if they are there.
     pub owners: BTreeMap<ObjectRef, String>,
+    /// What the account of the restore may not do, of what it would have to.
+    pub forbidden: BTreeSet<Right>,
+}
+
+/// To do something with the objects of one kind, in one namespace or in the whole cluster.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Right {
+    /// `create` or `patch`
+    pub verb: &'static str,
+    pub group: String,
+    pub resource: String,
+    pub namespace: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -75,15 +88,16 @@ impl View {
             live: false,
             discovery,
             namespaces: BTreeMap::new(),
-            storage_classes: BTreeSet::new(),
-            ingress_classes: BTreeSet::new(),
-            priority_classes: BTreeSet::new(),
+            storage_classes: None,
+            ingress_classes: None,
+            priority_classes: None,
             default_storage_class: false,
             quotas: Vec::new(),
             dead_webhooks: Vec::new(),
             nodes: Vec::new(),
             node_ports: BTreeMap::new(),
             owners: BTreeMap::new(),
+            forbidden: BTreeSet::new(),
         }
     }
 

@@ -42,6 +42,8 @@ pub(super) struct Loader<'a> {
     uids: Mutex<HashMap<usize, String>>,
     /// Rows whose object waits for its release.
     held_back: Mutex<BTreeSet<usize>>,
+    /// Why nothing more is begun.
+    ended: Mutex<Option<SourceFailure>>,
 }
 
 /// What became of everything.
@@ -85,21 +87,31 @@ impl<'a> Loader<'a> {
     pub fn new(
         api: &'a dyn Api,
         (set, rules, options): (&'a Set, &'a Rules, &'a Options),
-        (plan, view): (&'a Plan, &'a View),
+        (plan, objects, view): (&'a Plan, &[ObjectOutcome], &'a View),
         source: &'a Name,
         cx: &'a Context,
     ) -> Self {
-        let known = plan.rows.iter().filter_map(|row| Some((row.entry, row.planned.uid.clone()?)));
+        let known = plan.rows.iter().zip(objects);
+        let known = known.filter_map(|(row, object)| Some((row.entry, object.uid.clone()?)));
         let uids = Mutex::new(known.collect());
-        Self { api, set, rules, options, plan, view, source, cx, uids, held_back: Mutex::default() }
+        Self {
+            api,
+            set,
+            rules,
+            options,
+            plan,
+            view,
+            source,
+            cx,
+            uids,
+            held_back: Mutex::default(),
+            ended: Mutex::default(),
+        }
     }
 
-    pub async fn run(&self) -> Done {
-        let mut done = Done {
-            objects: self.plan.rows.iter().map(|row| row.planned.clone()).collect(),
-            findings: Vec::new(),
-            halted: None,
-        };
+    /// `objects`: those of the plan, to be filled in.
+    pub async fn run(&self, objects: Vec<ObjectOutcome>) -> Done {
+        let mut done = Done { objects, findings: Vec::new(), halted: None };
         let mut reached = vec![false; self.plan.rows.len()];
         done.halted = self.all(&mut done, &mut reached).await.err();
         let writes = |outcome| matches!(outcome, Outcome::Create | Outcome::Patch);
@@ -148,7 +160,7 @@ impl<'a> Loader<'a> {
     }
 
     fn announce(&self, tier: Tier) {
-        let writes = |row: &&Row| matches!(row.planned.outcome, Outcome::Create | Outcome::Patch);
+        let writes = |row: &&Row| matches!(row.outcome, Outcome::Create | Outcome::Patch);
         let count = self.plan.rows.iter().filter(|row| row.step.tier == tier).filter(writes).count();
         if count > 0 {
             let name = format!("restoring {count} objects of tier {tier}");
@@ -165,8 +177,8 @@ impl<'a> Loader<'a> {
     ) -> Result<(), SourceFailure> {
         let all = rows.map(async |number| {
             let row = &self.plan.rows[number];
-            let written = match row.planned.outcome {
-                Outcome::Create | Outcome::Patch => Some(self.write(number, row).await?),
+            let written = match row.outcome {
+                Outcome::Create | Outcome::Patch => Some(self.begin(number, row).await?),
                 _ => None,
             };
             Ok::<_, SourceFailure>((number, written))
@@ -180,7 +192,7 @@ impl<'a> Loader<'a> {
                 Ok((number, written)) => {
                     reached[number] = true;
                     if let Some(written) = written {
-                        record(&mut done.objects[number], &self.plan.rows[number].planned, written);
+                        record(&mut done.objects[number], written);
                     }
                 }
                 Err(failure) => {
@@ -189,6 +201,18 @@ impl<'a> Loader<'a> {
             }
         }
         halted.map_or(Ok(()), Err)
+    }
+
+    /// What ends the restore for one object ends it for all: a server that is gone is not asked 20,000 times.
+    async fn begin(&self, number: usize, row: &Row) -> Result<Written, SourceFailure> {
+        if let Some(ended) = locked(&self.ended).clone() {
+            return Err(ended);
+        }
+        let written = self.write(number, row).await;
+        if let Err(failure) = &written {
+            locked(&self.ended).get_or_insert_with(|| failure.clone());
+        }
+        written
     }
 
     async fn write(&self, number: usize, row: &Row) -> Result<Written, SourceFailure> {
@@ -202,7 +226,7 @@ impl<'a> Loader<'a> {
             return Err(SourceFailure::new(FailureClass::Internal, prepared.reference.to_string(), message));
         };
         let job = Job { loader: self, number, row, kind, prepared };
-        let written = match row.planned.outcome {
+        let written = match row.outcome {
             Outcome::Create => job.create().await?,
             _ => job.change().await?,
         };
@@ -218,13 +242,13 @@ fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn record(object: &mut ObjectOutcome, planned: &ObjectOutcome, written: Written) {
-    if written.outcome != planned.outcome || written.reason.is_some() {
+fn record(object: &mut ObjectOutcome, written: Written) {
+    if written.outcome != object.outcome || written.reason.is_some() {
         object.reason = written.reason;
         object.cure = written.cure;
     }
     object.outcome = written.outcome;
-    object.uid = written.uid.or_else(|| planned.uid.clone());
+    object.uid = written.uid.or(object.uid.take());
 }
 
 /// One object to be written.
@@ -271,6 +295,6 @@ impl Loader<'_> {
 
     fn comes_now(&self, entry: usize) -> bool {
         let row = self.plan.rows.iter().find(|row| row.entry == entry);
-        row.is_some_and(|row| matches!(row.planned.outcome, Outcome::Create | Outcome::Patch))
+        row.is_some_and(|row| matches!(row.outcome, Outcome::Create | Outcome::Patch))
     }
 }

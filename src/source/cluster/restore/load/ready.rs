@@ -67,7 +67,8 @@ impl Loader<'_> {
     /// Established, and served in every version that somebody may write in.
     async fn definitions(&self, done: &mut Done) -> Result<(), SourceFailure> {
         let waits = self.written(done, Tier::Crds, &[Outcome::Create, Outcome::Patch, Outcome::Same]);
-        let waits = waits.into_iter().filter_map(|(number, crd)| Some((number, self.path(&crd)?)));
+        let waits = waits.into_iter().filter(|(number, _)| self.defines_something_new(*number));
+        let waits = waits.filter_map(|(number, crd)| Some((number, self.path(&crd)?)));
         let waits = waits.map(async |(number, path)| {
             let established = self.until(&path, DEFINED_WITHIN, is_established).await?;
             if !established {
@@ -92,10 +93,17 @@ impl Loader<'_> {
             if let Some((number, problem)) = late? {
                 let reason = format!("{problem} after {} s", DEFINED_WITHIN.as_secs());
                 let written = Written::failed(reason).cure("its status.conditions say why");
-                record(&mut done.objects[number], &self.plan.rows[number].planned, written);
+                record(&mut done.objects[number], written);
             }
         }
         Ok(())
+    }
+
+    /// Whether the definition of that row defines what the server did not serve when it was looked at.
+    fn defines_something_new(&self, row: usize) -> bool {
+        let entry = self.plan.rows[row].entry;
+        let mut kinds = self.set.defined.values().filter(|(_, definition)| *definition == entry);
+        kinds.any(|(kind, _)| self.view.discovery.kind(&kind.gvk).is_none())
     }
 
     /// A controller gives each new namespace its account; pods are refused without it.

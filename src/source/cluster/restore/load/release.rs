@@ -29,7 +29,7 @@ impl Loader<'_> {
             if let (number, Some(problem)) = one? {
                 let reason = format!("it is there, but is not finished: {problem}");
                 let written = Written::failed(reason).cure("run the same command once more");
-                record(&mut done.objects[number], &self.plan.rows[number].planned, written);
+                record(&mut done.objects[number], written);
             }
         }
         Ok(())

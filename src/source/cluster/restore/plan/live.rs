@@ -77,6 +77,9 @@ fn missing(wanted: &Value, live: &Value) -> Vec<String> {
             pointers.push(format!("/{list}"));
         }
     }
+    if wanted["automountServiceAccountToken"].is_boolean() && live["automountServiceAccountToken"].is_null() {
+        pointers.push("/automountServiceAccountToken".into());
+    }
     for map in ["labels", "annotations"] {
         let entries = wanted["metadata"][map].as_object().into_iter().flatten();
         let lacking = entries.filter(|(key, _)| live["metadata"][map].get(key.as_str()).is_none());

@@ -2,13 +2,14 @@
 
 mod live;
 mod managed;
+mod needs;
 mod pods;
 mod quantity;
 mod quotas;
 mod served;
 mod webhooks;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 
@@ -22,6 +23,7 @@ use crate::source::cluster::{Kind, ObjectRef};
 
 pub use live::{Live, PENDING, REPLICAS};
 pub(super) use live::{PENDING_OWNERS, PENDING_SUSPENDED, merges, wanted};
+use needs::Classes;
 use quotas::Ledger;
 use served::Served;
 
@@ -34,14 +36,6 @@ pub(super) struct Planner<'a> {
     made: BTreeMap<String, Labels>,
     classes: Classes,
     ledger: Ledger,
-}
-
-/// Names of classes: those of the target, and those that are restored.
-#[derive(Debug, Default)]
-pub(super) struct Classes {
-    pub storage: BTreeSet<String>,
-    pub ingress: BTreeSet<String>,
-    pub priority: BTreeSet<String>,
 }
 
 /// One object before it is judged.
@@ -86,15 +80,19 @@ impl Verdict {
 }
 
 impl<'a> Planner<'a> {
-    /// `defined`: kinds whose definition is restored.
-    pub fn new(view: &'a View, options: &'a Options, defined: impl Iterator<Item = &'a Kind>) -> Self {
+    pub fn new(view: &'a View, options: &'a Options) -> Self {
         let classes = Classes {
             storage: view.storage_classes.clone(),
             ingress: view.ingress_classes.clone(),
             priority: view.priority_classes.clone(),
         };
         let ledger = Ledger::new(&view.quotas);
-        Self { view, options, served: Served::new(view, defined), made: BTreeMap::new(), classes, ledger }
+        Self { view, options, served: Served::new(view), made: BTreeMap::new(), classes, ledger }
+    }
+
+    /// A kind whose definition comes back, or is there as the backup has it.
+    pub fn define(&mut self, kind: &'a Kind) {
+        self.served.define(kind);
     }
 
     pub fn kind(&self, reference: &ObjectRef) -> Option<&'a Kind> {
@@ -104,8 +102,7 @@ impl<'a> Planner<'a> {
     /// The next object in the order of the restore.
     pub fn judge(&mut self, case: &Case<'_>) -> ObjectOutcome {
         let Prepared { value, reference, notes, .. } = case.prepared;
-        let mut said: Vec<String> =
-            notes.iter().filter(|note| note.weight == Weight::Look).map(|note| note.text.clone()).collect();
+        let mut said = Vec::new();
         let verdict = match &case.skip {
             Some(skip) => Verdict::because(Outcome::Skip, skip.to_string()),
             None => self.verdict(case, &mut said),
@@ -113,8 +110,10 @@ impl<'a> Planner<'a> {
         if matches!(verdict.outcome, Outcome::Create | Outcome::Same | Outcome::Patch) {
             self.remember(reference, value, verdict.outcome);
         }
-        if matches!(verdict.outcome, Outcome::Skip) {
-            said.clear();
+        // What is not written needs no second look.
+        if !matches!(verdict.outcome, Outcome::Same | Outcome::Skip) {
+            let look = notes.iter().filter(|note| note.weight == Weight::Look);
+            said.extend(look.map(|note| note.text.clone()));
         }
         ObjectOutcome {
             tier: case.tier.clone(),
@@ -230,15 +229,17 @@ impl<'a> Planner<'a> {
 
     /// A live object that is written to.
     fn change(&self, case: &Case<'_>, kind: &Kind, reason: impl Into<String>) -> Verdict {
-        if let Some(blocked) = self.webhook(case, kind, "UPDATE").or_else(|| self.images(case)) {
+        let blocked = self.forbidden(case, kind, "patch").or_else(|| self.webhook(case, kind, "UPDATE"));
+        if let Some(blocked) = blocked.or_else(|| self.images(case)) {
             return blocked;
         }
         Verdict::because(Outcome::Patch, reason)
     }
 
     fn missing(&mut self, case: &Case<'_>, kind: &Kind, said: &mut Vec<String>) -> Verdict {
-        let blocked = self.webhook(case, kind, "CREATE").or_else(|| self.classes(case, said));
-        if let Some(blocked) = blocked.or_else(|| self.images(case)).or_else(|| self.node_ports(case)) {
+        let blocked = self.forbidden(case, kind, "create").or_else(|| self.webhook(case, kind, "CREATE"));
+        let blocked = blocked.or_else(|| self.classes(case, said)).or_else(|| self.images(case));
+        if let Some(blocked) = blocked.or_else(|| self.node_ports(case)) {
             return blocked;
         }
         let Prepared { reference, value, .. } = case.prepared;
@@ -256,138 +257,18 @@ impl<'a> Planner<'a> {
         Verdict::of(Outcome::Create)
     }
 
-    fn webhook(&self, case: &Case<'_>, kind: &Kind, operation: &str) -> Option<Verdict> {
-        let Prepared { reference, value, .. } = case.prepared;
-        let namespace = match &reference.namespace {
-            Some(name) => self.labels_of(name),
-            None if is_namespace(reference) => with_name(labels::of(value), &reference.name),
-            None => Labels::new(),
-        };
-        let labels = labels::of(value);
-        let webhook = webhooks::first(&self.view.dead_webhooks, operation, kind, &namespace, &labels)?;
-        Some(Verdict::blocked(
-            format!("{} has failurePolicy Fail and will not answer: {}", webhook.subject, webhook.problem),
-            "bring its service up first, or delete the configuration: a restore of the backup brings it back last",
-        ))
-    }
-
-    fn labels_of(&self, namespace: &str) -> Labels {
-        let there = self.view.namespaces.get(namespace).map(|namespace| namespace.labels.clone());
-        with_name(there.or_else(|| self.made.get(namespace).cloned()).unwrap_or_default(), namespace)
-    }
-
-    /// A claim or an ingress that waits for a class for ever is not restored.
-    fn classes(&self, case: &Case<'_>, said: &mut Vec<String>) -> Option<Verdict> {
-        let Prepared { reference, value, .. } = case.prepared;
-        let lacks = |names: &BTreeSet<String>, class: &str| !class.is_empty() && !names.contains(class);
-        let absent = |what: &str, option: &str, class: &str| {
-            Verdict::blocked(
-                format!("the target has no {what} class {class:?}"),
-                format!("{option} {class}=ANOTHER, or create the class first"),
-            )
-        };
-        let claims: Vec<&Value> = match reference.gvk.kind.as_str() {
-            "PersistentVolumeClaim" => vec![&value["spec"]],
-            "StatefulSet" => {
-                let templates = value["spec"]["volumeClaimTemplates"].as_array().into_iter().flatten();
-                templates.map(|template| &template["spec"]).collect()
-            }
-            _ => Vec::new(),
-        };
-        for claim in claims {
-            // A claim that names its volume is bound to it, whatever the class is called.
-            let bound = claim["volumeName"].as_str().is_some_and(|name| !name.is_empty());
-            match claim["storageClassName"].as_str() {
-                Some(class) if !bound && lacks(&self.classes.storage, class) => {
-                    return Some(absent("storage", "--storage-class", class));
-                }
-                None if !bound && !self.view.default_storage_class => {
-                    said.push("names no storage class, and the target has no default one".into());
-                }
-                _ => {}
-            }
-        }
-        if reference.gvk.group == "networking.k8s.io" && reference.gvk.kind == "Ingress" {
-            let class = value["spec"]["ingressClassName"].as_str().unwrap_or_default();
-            if lacks(&self.classes.ingress, class) {
-                return Some(absent("ingress", "--ingress-class", class));
-            }
-        }
-        let class = pods::pod_spec(&reference.gvk.kind, value).and_then(|spec| spec["priorityClassName"].as_str());
-        if let Some(class) = class.filter(|class| lacks(&self.classes.priority, class)) {
-            if reference.gvk.kind == "Pod" {
-                return Some(Verdict::blocked(
-                    format!("the target has no priority class {class:?}"),
-                    "create the class first: a server takes no pod without it",
-                ));
-            }
-            said.push(format!("its pods need the priority class {class:?}, which the target does not have"));
-        }
-        None
-    }
-
-    fn images(&self, case: &Case<'_>) -> Option<Verdict> {
-        let allowed = &self.options.allow_registries;
-        if allowed.is_empty() {
-            return None;
-        }
-        let Prepared { reference, value, .. } = case.prepared;
-        let spec = pods::pod_spec(&reference.gvk.kind, value)?;
-        let image = pods::images(spec).find(|image| !pods::allowed(image, allowed))?;
-        Some(Verdict::blocked(
-            format!("image {image} comes from no allowed registry ({})", allowed.join(", ")),
-            "--image OLD=NEW takes it from another one, --allow-registry allows one more",
-        ))
-    }
-
-    /// A port that was set by hand is wanted, and only one Service can have it.
-    fn node_ports(&self, case: &Case<'_>) -> Option<Verdict> {
-        let Prepared { reference, value, .. } = case.prepared;
-        if !(reference.gvk.group.is_empty() && reference.gvk.kind == "Service") {
-            return None;
-        }
-        let ports = value["spec"]["ports"].as_array().into_iter().flatten();
-        let (port, service) = ports
-            .filter_map(|port| port["nodePort"].as_u64())
-            .find_map(|port| self.view.node_ports.get(&port).map(|service| (port, service)))?;
-        Some(Verdict::blocked(
-            format!("node port {port} is taken by Service {service}"),
-            "free the port, or give the object another one with --patch",
-        ))
-    }
-
-    /// What will keep pods waiting, although the object itself is taken.
-    fn placement(&self, case: &Case<'_>, said: &mut Vec<String>) {
-        let Prepared { reference, value, .. } = case.prepared;
-        let Some(spec) = pods::pod_spec(&reference.gvk.kind, value) else { return };
-        if !self.view.nodes.is_empty() && !pods::fits_a_node(spec, &self.view.nodes) {
-            said.push("no node has the labels that its pods ask for".into());
-        }
-    }
-
     fn remember(&mut self, reference: &ObjectRef, value: &Value, outcome: Outcome) {
         let gvk = &reference.gvk;
         match (gvk.group.as_str(), gvk.kind.as_str()) {
             ("", "Namespace") if outcome == Outcome::Create => {
                 self.made.insert(reference.name.clone(), labels::of(value));
             }
-            ("storage.k8s.io", "StorageClass") => {
-                self.classes.storage.insert(reference.name.clone());
-            }
-            ("networking.k8s.io", "IngressClass") => {
-                self.classes.ingress.insert(reference.name.clone());
-            }
-            ("scheduling.k8s.io", "PriorityClass") => {
-                self.classes.priority.insert(reference.name.clone());
+            ("storage.k8s.io" | "networking.k8s.io" | "scheduling.k8s.io", kind) => {
+                self.classes.add(kind, &reference.name);
             }
             _ => {}
         }
     }
-}
-
-fn with_name(mut labels: Labels, namespace: &str) -> Labels {
-    labels.insert("kubernetes.io/metadata.name".into(), namespace.into());
-    labels
 }
 
 pub(super) fn is_default_account(reference: &ObjectRef) -> bool {

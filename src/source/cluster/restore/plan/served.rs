@@ -18,8 +18,12 @@ pub(super) struct NotServed {
 }
 
 impl<'a> Served<'a> {
-    pub fn new(view: &'a View, defined: impl Iterator<Item = &'a Kind>) -> Self {
-        Self { view, defined: defined.map(|kind| (&kind.gvk, kind)).collect() }
+    pub fn new(view: &'a View) -> Self {
+        Self { view, defined: BTreeMap::new() }
+    }
+
+    pub fn define(&mut self, kind: &'a Kind) {
+        self.defined.insert(&kind.gvk, kind);
     }
 
     pub fn kind(&self, gvk: &Gvk) -> Result<&'a Kind, NotServed> {

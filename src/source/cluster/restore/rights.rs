@@ -1,0 +1,70 @@
+//! What the account of the restore may not do: asked of the server, before anything is written.
+
+use std::collections::{BTreeSet, HashMap};
+
+use futures::{StreamExt as _, TryStreamExt as _};
+use serde_json::{Value, json};
+
+use crate::cluster_client::{Api, Call, Method};
+use crate::model::SourceFailure;
+use crate::source::cluster::failed;
+use crate::source::cluster::restore::plan::Live;
+use crate::source::cluster::restore::set::Set;
+use crate::source::cluster::restore::view::{Right, View};
+
+/// Questions at the same time.
+const ASKED: usize = 16;
+const REVIEWS: &str = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
+
+/// Of what the objects would need: to be created, or patched where they are there. Nothing is held against the restore
+/// where the server does not answer such questions.
+pub(super) async fn forbidden(
+    api: &dyn Api,
+    set: &Set,
+    view: &View,
+    lives: &HashMap<usize, Live>,
+) -> Result<BTreeSet<Right>, SourceFailure> {
+    let everything =
+        ["create", "patch"].map(|verb| Right { verb, group: "*".into(), resource: "*".into(), namespace: None });
+    let [create, patch] = &everything;
+    if allowed(api, create).await? && allowed(api, patch).await? {
+        return Ok(BTreeSet::new());
+    }
+    let mut rights = BTreeSet::new();
+    for (number, entry) in set.entries.iter().enumerate().filter(|(_, entry)| entry.is_asked()) {
+        let target = entry.target();
+        let defined = || set.defined.get(&target.gvk).map(|(kind, _)| kind);
+        let Some(kind) = view.kind(target).or_else(defined) else { continue };
+        rights.insert(Right {
+            verb: if lives.contains_key(&number) { "patch" } else { "create" },
+            group: kind.gvk.group.clone(),
+            resource: kind.resource.clone(),
+            namespace: target.namespace.clone(),
+        });
+    }
+    let questions = rights.into_iter().map(async |right| {
+        let allowed = allowed(api, &right).await?;
+        Ok::<_, SourceFailure>((!allowed).then_some(right))
+    });
+    let questions: Vec<_> = questions.collect();
+    futures::stream::iter(questions)
+        .buffer_unordered(ASKED)
+        .try_filter_map(async |forbidden| Ok(forbidden))
+        .try_collect()
+        .await
+}
+
+async fn allowed(api: &dyn Api, right: &Right) -> Result<bool, SourceFailure> {
+    let Right { verb, group, resource, namespace } = right;
+    let review = json!({
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectAccessReview",
+        "spec": {"resourceAttributes": {"verb": verb, "group": group, "resource": resource, "namespace": namespace}},
+    });
+    let answer = api.call(Call::send(Method::Post, REVIEWS, review.to_string())).await.map_err(failed)?;
+    if !answer.ok() {
+        return Ok(true);
+    }
+    let review: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    Ok(review["status"]["allowed"] != false)
+}
