@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use crate::source::cluster::restore::rules::{Prepared, Release, differences, immutable};
 
-/// On an object of ours that a restore has not finished: what is still to be done, as [`PENDING_SUSPENDED`] and
-/// [`PENDING_OWNERS`] separated by a comma. Whoever restores next finishes it.
+/// On an object of ours that a restore has not finished: what is still to be done, as `PENDING_SUSPENDED` and
+/// `PENDING_OWNERS` separated by a comma. Whoever restores next finishes it.
 pub const PENDING: &str = "lifeboat.dev/release";
 /// It runs on no schedule until everything else is there.
 pub(in crate::source::cluster::restore) const PENDING_SUSPENDED: &str = "resume";
