@@ -40,8 +40,8 @@ fn what_is_typed_or_configured_wrong() {
     world.backup();
     let said = fails(backup(&world.run[..2]), 2);
     assert!(said.contains(&world.run[..2]), "{said}");
-    let said = fails(world.program(&target.password, &["restore", "latest", "--source", "mongo", "--to", &to]), 1);
-    assert!(said.contains("mongo"), "{said}");
+    let said = fails(world.program(&target.password, &["restore", "latest", "--source", "mongo", "--to", &to]), 2);
+    assert!(said.contains("no backup has a source `mongo`"), "{said}");
 
     // Keys and pins of another repository.
     let other = format!("file://{}", world.path("other").display());
