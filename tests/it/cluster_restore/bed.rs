@@ -48,10 +48,6 @@ impl Backup {
         lines.map(|line| serde_json::from_slice(line).unwrap()).collect()
     }
 
-    pub fn without(&self, leave: impl Fn(&Value) -> bool) -> Self {
-        Self::of(self.objects().into_iter().filter(|object| !leave(object)))
-    }
-
     fn entry(&self) -> SourceEntry {
         serde_json::from_value(json!({
             "name": "objects", "kind": "cluster", "method": "list", "attempt": "01JAAAAAAAAAAAAAAAAAAAAAAA",

@@ -14,7 +14,7 @@ use super::world::World;
 use crate::support::servers::kubernetes;
 use crate::support::servers::s3::fresh;
 
-fn of<'a>(objects: &'a [ObjectOutcome], outcome: Outcome) -> Vec<&'a str> {
+fn of(objects: &[ObjectOutcome], outcome: Outcome) -> Vec<&str> {
     objects.iter().filter(|object| object.outcome == outcome).map(|object| object.reference.name.as_str()).collect()
 }
 
