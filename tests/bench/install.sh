@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the real servers and tools that tests use:  install.sh demo|test|check|bench
+# Installs the real servers and tools that tests use:  install.sh demo|test|check|bench|bench-stores|bench-cluster
 #
 # Idempotent: what is there is not touched, and with nothing missing nothing is downloaded.
 #   Debian packages   by apt-get (sudo when not root); no system Postgres cluster is created or started.
@@ -111,6 +111,8 @@ shell_check() { packages shellcheck:shellcheck; }
 
 gnu_time() { packages /usr/bin/time:time; }
 
+curl_client() { packages curl:curl; }
+
 # build PROGRAM FOLDER PACKAGE [LINKER_FLAGS]: a Go program, in the versions that the go.mod of the folder pins.
 build() {
   [ ! -x "$1" ] || return 0
@@ -159,7 +161,8 @@ case ${1:-} in
   check) parts="shell_check" ;;
   bench) parts="debian sandbox_user gnu_time build_restic" ;;
   bench-stores) parts="gnu_time build_restic build_minio build_objects" ;;
-  *) die "usage: install.sh demo|test|check|bench|bench-stores" ;;
+  bench-cluster) parts="debian curl_client gnu_time build_kubernetes" ;;
+  *) die "usage: install.sh demo|test|check|bench|bench-stores|bench-cluster" ;;
 esac
 
 mkdir -p "$cache"
