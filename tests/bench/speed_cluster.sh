@@ -47,10 +47,12 @@ until_so() {
 }
 
 # The same servers with the same options as the tests start: tests/it/support/servers/kubernetes.rs.
-openssl ecparam -name prime256v1 -genkey -noout -out key.pem
-openssl req -x509 -key key.pem -out cert.pem -days 2 \
-  -subj /CN=bench -addext subjectAltName=IP:127.0.0.1 2>/dev/null
-export TOKEN=token-of-admin CA=$work/cert.pem NAMESPACES='bench-1 bench-2 bench-3 bench-4'
+# An authority and a certificate of the server: rustls takes none that is both.
+for name in ca key; do openssl ecparam -name prime256v1 -genkey -noout -out $name.key; done
+openssl req -x509 -key ca.key -out ca.pem -days 2 -subj /CN=authority
+openssl req -x509 -CA ca.pem -CAkey ca.key -key key.key -out cert.pem -days 2 -subj /CN=bench \
+  -addext subjectAltName=IP:127.0.0.1 -addext basicConstraints=critical,CA:FALSE
+export TOKEN=token-of-admin CA=$work/ca.pem NAMESPACES='bench-1 bench-2 bench-3 bench-4'
 printf '%s,admin,admin,system:masters\ntoken-of-controllers,system:kube-controller-manager,controllers,system:authenticated\n' "$TOKEN" >tokens.csv
 store=http://127.0.0.1:$(free_port) peer=http://127.0.0.1:$(free_port) port=$(free_port)
 export SERVER=https://127.0.0.1:$port
@@ -58,11 +60,11 @@ run etcd --name test --unsafe-no-fsync --log-level error --data-dir data --liste
   --listen-peer-urls "$peer" --initial-advertise-peer-urls "$peer" --initial-cluster "test=$peer" --quota-backend-bytes 4294967296
 run kube-apiserver --etcd-servers="$store" --secure-port="$port" --bind-address=127.0.0.1 --advertise-address=127.0.0.1 \
   --endpoint-reconciler-type=none --authorization-mode=RBAC --allow-privileged=true --service-cluster-ip-range=10.96.0.0/16 \
-  --service-account-issuer=https://test --token-auth-file=tokens.csv --tls-cert-file=cert.pem --tls-private-key-file=key.pem \
-  --client-ca-file=cert.pem --service-account-key-file=key.pem --service-account-signing-key-file=key.pem \
+  --service-account-issuer=https://test --token-auth-file=tokens.csv --tls-cert-file=cert.pem --tls-private-key-file=key.key \
+  --client-ca-file=ca.pem --service-account-key-file=key.key --service-account-signing-key-file=key.key \
   --enable-priority-and-fairness=false --max-requests-inflight=0 --max-mutating-requests-inflight=0
 kubeconfig() {
-  jq -n --arg server "$SERVER" --arg ca "$(base64 -w0 cert.pem)" --arg token "$1" '{apiVersion: "v1", kind: "Config",
+  jq -n --arg server "$SERVER" --arg ca "$(base64 -w0 ca.pem)" --arg token "$1" '{apiVersion: "v1", kind: "Config",
     clusters: [{name: "bench", cluster: {server: $server, "certificate-authority-data": $ca}}], users: [{name: "bench", user: {token: $token}}],
     contexts: [{name: "bench", context: {cluster: "bench", user: "bench"}}], "current-context": "bench"}'
 }
@@ -74,7 +76,7 @@ export KUBECONFIG=$work/admin.kubeconfig
 until_so ./kubectl get --raw /readyz
 run kube-controller-manager --kubeconfig=controllers.kubeconfig --authentication-kubeconfig=controllers.kubeconfig \
   --authorization-kubeconfig=controllers.kubeconfig --bind-address=127.0.0.1 --leader-elect=false --use-service-account-credentials=true \
-  --secure-port="$(free_port)" --service-account-private-key-file=key.pem --root-ca-file=cert.pem
+  --secure-port="$(free_port)" --service-account-private-key-file=key.key --root-ca-file=ca.pem
 for namespace in $NAMESPACES; do
   ./kubectl create namespace "$namespace" >/dev/null
   until_so ./kubectl -n "$namespace" get serviceaccount/default configmap/kube-root-ca.crt
@@ -83,7 +85,7 @@ done
 # fresh: a repository without a backup. Its policy takes the four namespaces.
 fresh() {
   rm -rf repo keys
-  "$lifeboat" init "file://$work/repo" --generate-keys keys >/dev/null
+  env -u LIFEBOAT_POLICY "$lifeboat" init "file://$work/repo" --generate-keys keys >/dev/null
   sed -i '/^  sources:/,$d' keys/policy.yaml
   printf '  sources:\n  - name: objects\n    cluster: {context: bench, namespaces: [%s]}\n' "${NAMESPACES// /, }" >>keys/policy.yaml
 }
