@@ -11,7 +11,7 @@ mod write;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
 
-use futures::StreamExt as _;
+use futures::{FutureExt as _, StreamExt as _};
 use serde_json::{Value, json};
 
 use crate::cluster_client::Api;
@@ -161,15 +161,8 @@ impl<'a> Loader<'a> {
         done: &mut Done,
         reached: &mut [bool],
     ) -> Result<(), SourceFailure> {
-        let all = rows.map(async |number| {
-            let row = &self.plan.rows[number];
-            let written = match row.planned.outcome {
-                Outcome::Create | Outcome::Patch => Some(self.write(number, row).await?),
-                _ => None,
-            };
-            Ok::<_, SourceFailure>((number, written))
-        });
-        let all: Vec<_> = all.collect();
+        // Made one by one: of each there is room for all that a write may have to do.
+        let all = rows.map(|number| self.one(number).boxed());
         let mut all = futures::stream::iter(all).buffer_unordered(WRITES);
         let mut halted = None;
         // What is under way is waited for: only then it is known what became of it.
@@ -187,6 +180,16 @@ impl<'a> Loader<'a> {
             }
         }
         halted.map_or(Ok(()), Err)
+    }
+
+    /// A row and, if it is written at all, what became of it.
+    async fn one(&self, number: usize) -> Result<(usize, Option<Written>), SourceFailure> {
+        let row = &self.plan.rows[number];
+        let written = match row.planned.outcome {
+            Outcome::Create | Outcome::Patch => Some(self.write(number, row).await?),
+            _ => None,
+        };
+        Ok((number, written))
     }
 
     async fn write(&self, number: usize, row: &Row) -> Result<Written, SourceFailure> {
