@@ -131,7 +131,7 @@ done
 
 row() { # NAME TEXT
   awk -v t="$2" -v s="$(median "$1" 2)" -v k="$(median "$1" 3)" -v n="${1#*-}" \
-    'BEGIN {printf "%-52s %8.2f %10.0f %10s\n", t, s, n / s, k > 0 ? sprintf("%.0f", k / 1024) : "-"}'
+    'BEGIN {printf "%-52s %8.2f %10.0f %10s\n", t, s, n / s, (k > 0) ? sprintf("%.0f", k / 1024) : "-"}'
 }
 # goal TEXT NAME BASE SECONDS: at most 1.5 times BASE, or at most SECONDS where that is said.
 goal() {
