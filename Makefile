@@ -25,6 +25,9 @@ bench: bench-tools ## speed and memory against restic and against bare zstd | sh
 bench-stores: ## the same into a MinIO server, near and 50 ms away, beside a directory, restic and the server's own client
 	@tests/bench/speed_stores.sh
 
+bench-cluster: ## objects of a real API server, backed up and restored, beside the barest clients; RUNS=3, SIZES='2000 20000'
+	@tests/bench/speed_cluster.sh
+
 bench-prune: ## time and memory of planning a prune over 100 backups of a terabyte
 	@tests/bench/speed_prune.sh
 
@@ -34,4 +37,4 @@ bench-tools: ## build and install what `make bench` needs
 clean: ## remove build results; downloads stay cached
 	@. tests/bench/lib.sh && cargo clean
 
-.PHONY: help demo test soak simulate check bench bench-stores bench-prune bench-tools clean
+.PHONY: help demo test soak simulate check bench bench-stores bench-cluster bench-prune bench-tools clean

@@ -89,10 +89,12 @@ fn in_cluster(settings: &Settings) -> Result<Found, ClusterError> {
             format!("context `{context}` is asked for, but there is no kubeconfig, only the pod's own account");
         return Err(configuration(message, "leave `cluster.context` out, or mount a kubeconfig"));
     }
-    let config = Config::incluster().map_err(|error| {
+    let mut config = Config::incluster().map_err(|error| {
         let cure = "let the pod have its token: automountServiceAccountToken: true";
         configuration(format!("the pod's account cannot be used: {error}"), cure)
     })?;
+    // Inside the cluster, compressing costs the server and us more time than it saves on the way.
+    config.disable_compression = true;
     Ok(Found { config, name: "the pod's account".into() })
 }
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the real servers and tools that tests use:  install.sh demo|test|check|bench
+# Installs the real servers and tools that tests use:  install.sh demo|test|check|bench|bench-stores|bench-cluster
 #
 # Idempotent: what is there is not touched, and with nothing missing nothing is downloaded.
 #   Debian packages   by apt-get (sudo when not root); no system Postgres cluster is created or started.
@@ -141,6 +141,8 @@ build_kubernetes() {
   build "$kb_lb" kubernetes/lbctl .
 }
 
+build_bare() { build "$kb_bare" kubernetes/bare .; }
+
 python_stores() {
   local stamp=$stores_venv/complete-$weed_version-$moto_version
   [ ! -f "$stamp" ] || return 0
@@ -159,7 +161,8 @@ case ${1:-} in
   check) parts="shell_check" ;;
   bench) parts="debian sandbox_user gnu_time build_restic" ;;
   bench-stores) parts="gnu_time build_restic build_minio build_objects" ;;
-  *) die "usage: install.sh demo|test|check|bench|bench-stores" ;;
+  bench-cluster) parts="debian gnu_time build_kubernetes build_bare" ;;
+  *) die "usage: install.sh demo|test|check|bench|bench-stores|bench-cluster" ;;
 esac
 
 mkdir -p "$cache"

@@ -35,6 +35,8 @@ gcs=$cache/fake-gcs-server-1.56.1
 kubernetes_version=1.35.4
 kb=$cache/kb-all-$kubernetes_version
 kb_lb=$cache/kb-lb-$kubernetes_version
+# What `make bench-cluster` is held against. Its name holds what it is made of, so that a change of it is built.
+kb_bare=$cache/kb-bare-$(sha256sum "$bench_dir/kubernetes/bare/main.go" | cut -c-8)
 weed_version=4.48
 moto_version=5.2.5
 stores_venv=$tools_dir/stores-venv

@@ -185,15 +185,11 @@ pub(super) async fn lives(
         .filter_map(|((gvk, namespace), entries)| Some((view.discovery.kind(gvk)?, namespace, entries)))
         .collect();
     let looks = groups.into_iter().map(async |(kind, namespace, entries)| {
-        let mut wanted = HashMap::new();
-        for number in entries {
-            let entry = &set.entries[number];
-            if skip(&set.object(entry)?, &set.index).is_none() {
-                wanted.insert(entry.target().name.as_str(), number);
-            }
-        }
         let group = Group { api, set, rules, kind };
-        if wanted.len() <= FEW { group.get(wanted).await } else { group.list(namespace, wanted).await }
+        match group.few(&entries)? {
+            Some(few) => group.get(few).await,
+            None => group.list(namespace, &entries).await,
+        }
     });
     let looks: Vec<_> = looks.collect();
     let mut lives = HashMap::new();
@@ -213,11 +209,27 @@ struct Group<'a> {
 }
 
 impl Group<'_> {
-    async fn get(&self, wanted: HashMap<&str, usize>) -> Result<Vec<(usize, Live)>, SourceFailure> {
-        let gets = wanted.into_values().map(async |number| {
+    /// Those that are not skipped. None if they are many: not all of them were read to know it.
+    fn few(&self, entries: &[usize]) -> Result<Option<Vec<usize>>, SourceFailure> {
+        let mut few = Vec::new();
+        for number in entries {
+            let object = self.set.object(&self.set.entries[*number])?;
+            if skip(&object, &self.set.index).is_some() {
+                continue;
+            }
+            if few.len() == FEW {
+                return Ok(None);
+            }
+            few.push(*number);
+        }
+        Ok(Some(few))
+    }
+
+    async fn get(&self, wanted: Vec<usize>) -> Result<Vec<(usize, Live)>, SourceFailure> {
+        let gets = wanted.into_iter().map(async |number| {
             let path = self.kind.path(self.set.entries[number].target());
             match get(self.api, &path).await? {
-                Some(live) => Ok::<_, SourceFailure>(Some((number, self.compare(number, &live)?))),
+                Some(live) => Ok::<_, SourceFailure>(self.compare(number, &live)?.map(|live| (number, live))),
                 None => Ok(None),
             }
         });
@@ -225,11 +237,9 @@ impl Group<'_> {
         futures::stream::iter(gets).buffer_unordered(GETS).try_filter_map(async |found| Ok(found)).try_collect().await
     }
 
-    async fn list(
-        &self,
-        namespace: Option<&String>,
-        wanted: HashMap<&str, usize>,
-    ) -> Result<Vec<(usize, Live)>, SourceFailure> {
+    async fn list(&self, namespace: Option<&String>, entries: &[usize]) -> Result<Vec<(usize, Live)>, SourceFailure> {
+        let names = entries.iter().map(|number| (self.set.entries[*number].target().name.as_str(), *number));
+        let wanted: HashMap<&str, usize> = names.collect();
         let mut found = HashMap::new();
         let collection = self.kind.collection(namespace.map(String::as_str));
         let mut pages = Pages::new(self.api, collection);
@@ -239,16 +249,21 @@ impl Group<'_> {
                 // Items of a list do not say what they are.
                 live["apiVersion"] = self.kind.gvk.api_version().into();
                 live["kind"] = self.kind.gvk.kind.as_str().into();
-                if let Some(number) = live["metadata"]["name"].as_str().and_then(|name| wanted.get(name)) {
-                    found.insert(*number, self.compare(*number, &live)?);
+                let number = live["metadata"]["name"].as_str().and_then(|name| wanted.get(name));
+                if let Some(number) = number
+                    && let Some(live) = self.compare(*number, &live)?
+                {
+                    found.insert(*number, live);
                 }
             }
         }
         Ok(found.into_iter().collect())
     }
 
-    fn compare(&self, number: usize, live: &Value) -> Result<Live, SourceFailure> {
+    /// None for what is not restored, whatever is there.
+    fn compare(&self, number: usize, live: &Value) -> Result<Option<Live>, SourceFailure> {
         let object = self.set.object(&self.set.entries[number])?;
-        Ok(Live::compare(&prepare(&object, self.rules, &self.set.index), live))
+        let skipped = skip(&object, &self.set.index).is_some();
+        Ok((!skipped).then(|| Live::compare(&prepare(&object, self.rules, &self.set.index), live)))
     }
 }

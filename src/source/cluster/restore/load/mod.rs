@@ -11,7 +11,7 @@ mod write;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
 
-use futures::StreamExt as _;
+use futures::{FutureExt as _, StreamExt as _};
 use serde_json::{Value, json};
 
 use crate::cluster_client::Api;
@@ -175,15 +175,8 @@ impl<'a> Loader<'a> {
         done: &mut Done,
         reached: &mut [bool],
     ) -> Result<(), SourceFailure> {
-        let all = rows.map(async |number| {
-            let row = &self.plan.rows[number];
-            let written = match row.outcome {
-                Outcome::Create | Outcome::Patch => Some(self.begin(number, row).await?),
-                _ => None,
-            };
-            Ok::<_, SourceFailure>((number, written))
-        });
-        let all: Vec<_> = all.collect();
+        // Made one by one: of each there is room for all that a write may have to do.
+        let all = rows.map(|number| self.one(number).boxed());
         let mut all = futures::stream::iter(all).buffer_unordered(WRITES);
         let mut halted = None;
         // What is under way is waited for: only then it is known what became of it.
@@ -201,6 +194,16 @@ impl<'a> Loader<'a> {
             }
         }
         halted.map_or(Ok(()), Err)
+    }
+
+    /// A row and, if it is written at all, what became of it.
+    async fn one(&self, number: usize) -> Result<(usize, Option<Written>), SourceFailure> {
+        let row = &self.plan.rows[number];
+        let written = match row.outcome {
+            Outcome::Create | Outcome::Patch => Some(self.begin(number, row).await?),
+            _ => None,
+        };
+        Ok((number, written))
     }
 
     /// What ends the restore for one object ends it for all: a server that is gone is not asked 20,000 times.
