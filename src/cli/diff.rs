@@ -96,8 +96,11 @@ fn stream_text(text: &mut Text, stream: &StreamDiff) {
 }
 
 fn objects_text(text: &mut Text, objects: &ObjectsDiff) {
-    let ObjectsDiff { same, added, removed, changed, made_again, objects } = objects;
+    let ObjectsDiff { same, added, removed, changed, left_out, made_again, objects } = objects;
     text.line(format!("  {added} added, {removed} removed, {changed} changed, {same} the same"));
+    if *left_out > 0 {
+        text.line(format!("  {} that controllers make of others not compared", human::count(*left_out, "object")));
+    }
     if *made_again > 0 {
         text.line(format!("  {} deleted and made again under the same name", human::count(*made_again, "object")));
     }

@@ -35,6 +35,17 @@ async fn changes_are_told_by_field_and_secrets_only_by_hash() {
     server
         .create(&secrets, &json!({"metadata": {"name": "s"}, "stringData": {"word": "before-canary", "user": "u"}}))
         .await;
+    let services = format!("/api/v1/namespaces/{name}/services");
+    let service = json!({"metadata": {"name": "web"}, "spec": {"type": "NodePort", "selector": {"app": "web"}, "ports": [{"port": 80}]}});
+    server.create(&services, &service).await;
+    let replicas = json!({
+        "metadata": {"name": "web"},
+        "spec": {"replicas": 1, "selector": {"matchLabels": {"app": "web"}},
+            "template": {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "web", "image": "web:1"}]}}},
+    });
+    server.create(&format!("/apis/apps/v1/namespaces/{name}/replicasets"), &replicas).await;
+    let pods = format!("/api/v1/namespaces/{name}/pods");
+    let pod = server.until(|| async { server.get(&pods).await["items"].as_array()?.first().cloned() }).await;
     let local = local(server, &format!("namespaces: [{name}]"));
     let before = local.backup_on(&local.repo());
     assert_eq!(told(&local.run(&["diff", "latest", "live", "--json"]).exits(0).out, &name), [""; 0]);
@@ -54,6 +65,10 @@ async fn changes_are_told_by_field_and_secrets_only_by_hash() {
         r#"{"stringData":{"word":"after-canary"}}"#,
     ]);
     server.create(&maps, &json!({"metadata": {"name": "new"}})).await;
+    // The same again, with another address and port, and a pod under another name: no change.
+    server.delete(&format!("{services}/web")).await;
+    server.create(&services, &service).await;
+    server.delete(&format!("{pods}/{}", pod["metadata"]["name"].as_str().unwrap())).await;
     let wanted = [
         "changed ConfigMap edited /data/x",
         "removed ConfigMap gone",

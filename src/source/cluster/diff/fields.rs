@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::model::sha256;
 use crate::source::cluster::Gvk;
+use crate::source::cluster::restore::rules::clean_for_export;
 
 /// What one field was and is. Absent: null in JSON, and so is a field that says `null`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -15,18 +16,9 @@ pub struct Change {
     pub after: Option<Value>,
 }
 
-/// What the server and kubectl write for themselves. The last of them repeats the whole object, a Secret's data too.
-const NOISE: [&[&str]; 9] = [
-    &["metadata", "managedFields"],
-    &["metadata", "resourceVersion"],
-    &["metadata", "generation"],
-    &["metadata", "selfLink"],
-    &["metadata", "creationTimestamp"],
-    &["metadata", "uid"],
-    &["metadata", "annotations", "kubectl.kubernetes.io/last-applied-configuration"],
-    &["metadata", "annotations", "deployment.kubernetes.io/revision"],
-    &["status"],
-];
+/// What an export keeps, and controllers write for themselves: owners by their ids, and how often was rolled out.
+const NOISE: [&[&str]; 2] =
+    [&["metadata", "ownerReferences"], &["metadata", "annotations", "deployment.kubernetes.io/revision"]];
 
 /// By which field items of a list are told apart; the first that all items of both lists have, each with another value.
 const NAMES: [&str; 6] = ["name", "key", "uid", "containerPort", "port", "type"];
@@ -34,7 +26,8 @@ const NAMES: [&str; 6] = ["name", "key", "uid", "containerPort", "port", "type"]
 /// Fields that differ, by path. Noise is left out; of a Secret's values only hashes are told.
 pub fn changes(gvk: &Gvk, before: &Value, after: &Value) -> Vec<Change> {
     let [before, after] = [before, after].map(|object| {
-        let mut object = object.clone();
+        // Without what a server fills in: addresses and ports that it chose.
+        let mut object = clean_for_export(object.clone(), gvk);
         for path in NOISE {
             remove(&mut object, path);
         }

@@ -22,6 +22,8 @@ pub struct ObjectsDiff {
     pub added: u64,
     pub removed: u64,
     pub changed: u64,
+    /// What controllers make of others: pods of a Deployment, addresses of a Service. Not compared.
+    pub left_out: u64,
     /// Deleted and made again under the same name, equal or not. Also counted as what they are besides.
     pub made_again: u64,
     /// The first 10,000 of each, in the order of the stream.
@@ -58,6 +60,9 @@ pub async fn diff(before: Items, after: Items) -> Result<ObjectsDiff, SourceFail
             (Some(left), Some(right)) => left.object.reference.cmp(&right.object.reference),
         };
         match (order, &left, &right) {
+            (Ordering::Less, Some(line), _) | (_, _, Some(line)) if is_made_of_another(&line.object) => {
+                diff.left_out += 1
+            }
             (Ordering::Less, Some(gone), _) => diff.tell(&gone.object, Difference::Removed, Vec::new()),
             (Ordering::Greater, _, Some(new)) => diff.tell(&new.object, Difference::Added, Vec::new()),
             (_, Some(left), Some(right)) => diff.compare(left, right),
@@ -69,6 +74,15 @@ pub async fn diff(before: Items, after: Items) -> Result<ObjectsDiff, SourceFail
         if order != Ordering::Less {
             right = after.next().await?;
         }
+    }
+}
+
+/// Its controller makes it again, under another name if need be.
+fn is_made_of_another(object: &Object) -> bool {
+    match (object.reference.gvk.group.as_str(), object.reference.gvk.kind.as_str()) {
+        ("", "Endpoints") | ("discovery.k8s.io", "EndpointSlice") => true,
+        ("", "Pod") | ("apps", "ReplicaSet" | "ControllerRevision") | ("batch", "Job") => object.controller().is_some(),
+        _ => false,
     }
 }
 

@@ -163,7 +163,8 @@ impl<'a> Loader<'a> {
         let writes = |row: &&Row| matches!(row.outcome, Outcome::Create | Outcome::Patch);
         let count = self.plan.rows.iter().filter(|row| row.step.tier == tier).filter(writes).count();
         if count > 0 {
-            let name = format!("restoring {count} objects of tier {tier}");
+            let objects = if count == 1 { "1 object".to_owned() } else { format!("{count} objects") };
+            let name = format!("restoring {objects} of tier {tier}");
             self.cx.event(Event::StepStarted { source: self.source.clone(), name });
         }
     }
