@@ -60,15 +60,19 @@ pub(super) fn keeps(backups: &[Seen<'_>], sources: &[Name], rules: &Retention) -
 
 /// Of each of the newest periods the newest one and the newest proved one; and the oldest while periods are lacking.
 fn cycle(newest_first: &[&Seen<'_>], count: usize, period: impl Fn(Timestamp) -> String) -> Vec<Timestamp> {
-    let mut periods: Vec<String> = newest_first.iter().map(|seen| period(seen.at)).collect();
+    if count == 0 {
+        return Vec::new();
+    }
+    let all: Vec<(String, &Seen<'_>)> = newest_first.iter().map(|seen| (period(seen.at), *seen)).collect();
+    let mut periods: Vec<&str> = all.iter().map(|(period, _)| period.as_str()).collect();
     periods.dedup();
     let mut kept = Vec::new();
     for wanted in periods.iter().take(count) {
-        let of_it = || newest_first.iter().filter(|seen| period(seen.at) == *wanted);
+        let of_it = || all.iter().filter(|(period, _)| period == wanted).map(|(_, seen)| seen);
         kept.extend(of_it().next().map(|seen| seen.at));
         kept.extend(of_it().find(|seen| seen.proved).map(|seen| seen.at));
     }
-    if count > 0 && periods.len() < count {
+    if periods.len() < count {
         kept.extend(newest_first.last().map(|seen| seen.at));
     }
     kept
