@@ -3,17 +3,14 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use futures::TryStreamExt as _;
-
 use crate::config::{self, Cluster, Loaded, Policy, Recipients};
 use crate::context::Context;
 use crate::event::{Event, Monitor};
-use crate::job::{JobError, sources};
-use crate::model::{CaptureItem, Detail, Finding, SourceFailure};
+use crate::job::{JobError, objects, sources};
+use crate::model::{Detail, Finding, SourceFailure};
 use crate::repository::{Backup, CaptureReader, Catalog, Identities};
-use crate::source::Source as _;
 use crate::source::cluster::coverage::{LOOKED_AT, Platform, Reader};
-use crate::source::cluster::{ClusterScoped, Items, Lines, MEDIA_OBJECTS, Scope, split_objects};
+use crate::source::cluster::{ClusterScoped, Items, Lines, Scope};
 
 /// Of every cluster that the policy names: all of it is looked at, also what the policy leaves out.
 pub(in crate::job) async fn live(policy: &Policy, cx: &Context) -> Vec<Finding> {
@@ -47,9 +44,7 @@ pub(in crate::job) async fn stored(backup: &Backup, readers: &[CaptureReader]) -
     let connected: Vec<Reader> = policy.iter().flat_map(self::readers).filter(|reader| whole(&reader.name)).collect();
     let mut findings = Vec::new();
     for reader in readers {
-        let streams = &reader.detail().streams;
-        let Some(stream) = streams.iter().find(|stream| stream.media == MEDIA_OBJECTS) else { continue };
-        let items = split_objects(stream.name.clone(), reader.read(stream.n));
+        let Some(items) = objects::stored(reader) else { continue };
         findings.extend(see(items).await?.findings(&connected, &[]));
     }
     Ok(findings)
@@ -113,14 +108,7 @@ async fn look(cluster: &Cluster, cx: &Context) -> Result<Platform, SourceFailure
     let mut source = sources::cluster(cluster);
     let include = LOOKED_AT.map(str::to_owned).to_vec();
     source.scope = Scope { include, cluster_scoped: ClusterScoped::All, ..Scope::default() };
-    let mut capture = source.capture(cx).await?;
-    while let Some(item) = capture.try_next().await? {
-        match item {
-            CaptureItem::Stream(stream) if stream.media == MEDIA_OBJECTS => return see(stream.items).await,
-            CaptureItem::Stream(_) | CaptureItem::End(_) => {}
-        }
-    }
-    Ok(Platform::default())
+    objects::live(&source, cx, see).await
 }
 
 async fn see(items: Items) -> Result<Platform, SourceFailure> {

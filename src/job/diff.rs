@@ -2,20 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use futures::{StreamExt as _, TryStreamExt as _};
-
 use crate::config::{Policy, SourceKind};
 use crate::context::Context;
 use crate::job::acting::Acting;
 use crate::job::nearest::unknown_source;
 use crate::job::open::{catalog, from_repository, open_pinned, policy, required_identities, select};
 use crate::job::types::{DiffReport, DiffRequest, DiffSide, PartDiff, SourceDiff, Standing, StreamDiff};
-use crate::job::{JobError, sources};
-use crate::model::{CaptureItem, FailureClass, Finding, Name, PartDetail, SourceFailure, StreamDetail};
+use crate::job::{JobError, objects, sources};
+use crate::model::{Finding, Name, PartDetail, StreamDetail};
 use crate::repository::{Backup, CaptureReader};
-use crate::source::Source as _;
 use crate::source::cluster::diff::{ObjectsDiff, diff};
-use crate::source::cluster::{Items, MEDIA_OBJECTS, split_objects};
 
 pub async fn run(request: DiffRequest, cx: &Context) -> Result<DiffReport, JobError> {
     tokio::select! {
@@ -100,7 +96,7 @@ async fn of_backups(name: &Name, before: Side, after: Side) -> Result<SourceDiff
         (_, None) => return Ok(whole(Standing::Removed)),
     };
     let streams = streams(&before.detail().streams, &after.detail().streams);
-    let objects = match (stored_objects(&before), stored_objects(&after)) {
+    let objects = match (objects::stored(&before), objects::stored(&after)) {
         (Some(old), Some(new)) => Some(diff(old, new).await?),
         _ => None,
     };
@@ -120,31 +116,18 @@ async fn of_live(
         let finding = Finding::warning(format!("source {name}"), "is not compared: the policy has no such source");
         return Ok(Err(finding));
     };
-    let (SourceKind::Cluster(cluster), Some(old)) = (&configured.kind, stored_objects(&before)) else {
+    let (SourceKind::Cluster(cluster), Some(old)) = (&configured.kind, objects::stored(&before)) else {
         let message = format!("is not compared: of kind `{kind}` only backups are");
         return Ok(Err(Finding::warning(format!("source {name}"), message)));
     };
-    let mut capture = sources::cluster(cluster).capture(cx).await?;
-    while let Some(item) = capture.try_next().await? {
-        let CaptureItem::Stream(stream) = item else { break };
-        if stream.media == MEDIA_OBJECTS {
-            let objects = diff(old, stream.items).await?;
-            let what = standing(&objects);
-            let streams = Vec::new();
-            return Ok(Ok(SourceDiff { name: name.clone(), kind, what, streams, objects: Some(objects) }));
-        }
-    }
-    Err(SourceFailure::new(FailureClass::Internal, format!("source {name}"), "it yielded no objects").into())
+    let objects = objects::live(&sources::cluster(cluster), cx, async |new| diff(old, new).await).await?;
+    let what = standing(&objects);
+    Ok(Ok(SourceDiff { name: name.clone(), kind, what, streams: Vec::new(), objects: Some(objects) }))
 }
 
 fn standing(objects: &ObjectsDiff) -> Standing {
     let none = objects.added + objects.removed + objects.changed == 0;
     if none { Standing::Same } else { Standing::Changed }
-}
-
-fn stored_objects(reader: &CaptureReader) -> Option<Items> {
-    let stream = reader.detail().streams.iter().find(|stream| stream.media == MEDIA_OBJECTS)?;
-    Some(split_objects(stream.name.clone(), reader.read(stream.n)).boxed())
 }
 
 fn streams(before: &[StreamDetail], after: &[StreamDetail]) -> Vec<StreamDiff> {

@@ -18,6 +18,7 @@ mod key_files;
 pub mod keys;
 pub mod list;
 mod nearest;
+mod objects;
 mod open;
 mod permissions;
 pub mod plan;
