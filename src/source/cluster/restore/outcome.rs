@@ -56,6 +56,11 @@ impl Outcome {
         Outcome::Failed,
     ];
 
+    /// Whether a restore writes it.
+    pub fn is_written(self) -> bool {
+        matches!(self, Outcome::Create | Outcome::Patch)
+    }
+
     pub fn as_str(self) -> &'static str {
         match self {
             Outcome::Create => "create",

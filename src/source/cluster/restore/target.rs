@@ -165,7 +165,7 @@ impl Target for ClusterTarget {
         let asked = (&set, &self.rules, &self.options);
         let loader = Loader::new(api.as_ref(), asked, (&plan, &objects, &look.view), &entry.name, cx);
         let done = loader.run(objects).await;
-        let wrote = |object: &ObjectOutcome| matches!(object.outcome, Outcome::Create | Outcome::Patch);
+        let wrote = |object: &ObjectOutcome| object.outcome.is_written();
         if let Some(halted) = &done.halted
             && !done.objects.iter().any(wrote)
         {

@@ -8,7 +8,7 @@ mod ready;
 mod release;
 mod write;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 
 use futures::{FutureExt as _, StreamExt as _};
@@ -38,6 +38,8 @@ pub(super) struct Loader<'a> {
     pub view: &'a View,
     pub source: &'a Name,
     pub cx: &'a Context,
+    /// Entries that the plan writes.
+    written: HashSet<usize>,
     /// UIDs in the target, by entry.
     uids: Mutex<HashMap<usize, String>>,
     /// Rows whose object waits for its release.
@@ -94,6 +96,7 @@ impl<'a> Loader<'a> {
         let known = plan.rows.iter().zip(objects);
         let known = known.filter_map(|(row, object)| Some((row.entry, object.uid.clone()?)));
         let uids = Mutex::new(known.collect());
+        let written = plan.rows.iter().filter(|row| row.outcome.is_written()).map(|row| row.entry).collect();
         Self {
             api,
             set,
@@ -103,6 +106,7 @@ impl<'a> Loader<'a> {
             view,
             source,
             cx,
+            written,
             uids,
             held_back: Mutex::default(),
             ended: Mutex::default(),
@@ -114,9 +118,8 @@ impl<'a> Loader<'a> {
         let mut done = Done { objects, findings: Vec::new(), halted: None };
         let mut reached = vec![false; self.plan.rows.len()];
         done.halted = self.all(&mut done, &mut reached).await.err();
-        let writes = |outcome| matches!(outcome, Outcome::Create | Outcome::Patch);
         for (object, reached) in done.objects.iter_mut().zip(reached) {
-            if !reached && writes(object.outcome) {
+            if !reached && object.outcome.is_written() {
                 object.outcome = Outcome::Failed;
                 object.reason = Some("not reached".into());
             }
@@ -160,8 +163,8 @@ impl<'a> Loader<'a> {
     }
 
     fn announce(&self, tier: Tier) {
-        let writes = |row: &&Row| matches!(row.outcome, Outcome::Create | Outcome::Patch);
-        let count = self.plan.rows.iter().filter(|row| row.step.tier == tier).filter(writes).count();
+        let writes = |row: &&Row| row.step.tier == tier && row.outcome.is_written();
+        let count = self.plan.rows.iter().filter(writes).count();
         if count > 0 {
             let objects = if count == 1 { "1 object".to_owned() } else { format!("{count} objects") };
             let name = format!("restoring {objects} of tier {tier}");
@@ -200,10 +203,7 @@ impl<'a> Loader<'a> {
     /// A row and, if it is written at all, what became of it.
     async fn one(&self, number: usize) -> Result<(usize, Option<Written>), SourceFailure> {
         let row = &self.plan.rows[number];
-        let written = match row.outcome {
-            Outcome::Create | Outcome::Patch => Some(self.begin(number, row).await?),
-            _ => None,
-        };
+        let written = if row.outcome.is_written() { Some(self.begin(number, row).await?) } else { None };
         Ok((number, written))
     }
 
@@ -298,7 +298,6 @@ impl Loader<'_> {
     }
 
     fn comes_now(&self, entry: usize) -> bool {
-        let row = self.plan.rows.iter().find(|row| row.entry == entry);
-        row.is_some_and(|row| matches!(row.outcome, Outcome::Create | Outcome::Patch))
+        self.written.contains(&entry)
     }
 }
