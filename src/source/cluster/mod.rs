@@ -12,6 +12,7 @@ mod line;
 mod lines;
 mod object;
 pub mod restore;
+mod sealed;
 mod split;
 
 pub use capture::{ClusterScoped, ClusterSource, Scope};

@@ -50,17 +50,8 @@ pub const FREE: [&str; 15] = [
 /// Every other crate, and the files (by the beginning of their path below `src/`) that may use it.
 /// A dependency that is in neither list is refused: say here who needs it.
 pub const CRATES: [(&str, &[&str]); 41] = [
-    // In `capture/spool.rs`: Secrets wait on disk only sealed.
-    (
-        "age",
-        &[
-            "config/fields.rs",
-            "repository/",
-            "job/",
-            "source/cluster/capture/spool.rs",
-            "source/cluster/restore/spool.rs",
-        ],
-    ),
+    // In `sealed.rs`: Secrets wait on disk only sealed.
+    ("age", &["config/fields.rs", "repository/", "job/", "source/cluster/sealed.rs"]),
     ("aws_config", &["store/s3/"]),
     ("aws_credential_types", &["store/s3/"]),
     ("aws_sdk_s3", &["store/s3/"]),

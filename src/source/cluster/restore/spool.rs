@@ -1,26 +1,19 @@
 //! The stream `objects` on disk while it is restored: read once, in one go, then line by line in the order of the tiers.
-//!
-//! Secrets are among them: the file is sealed to a key that exists in this process alone, and has no name, so that it is
-//! gone when the process is, however it ends.
 
-use std::fs::File;
-use std::io::{BufReader, BufWriter, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::sync::{Mutex, PoisonError};
 
-use age::stream::StreamReader;
-use age::x25519::Identity;
 use futures::TryStreamExt as _;
 
 use crate::model::{ByteStream, FailureClass, SourceFailure};
-
-/// No object of a cluster is larger: etcd takes 1.5 MiB, an API server a request of 3 MiB.
-const MAX_LINE: usize = 8 << 20;
+use crate::source::cluster::line::MAX_LINE;
+use crate::source::cluster::sealed::{Opened, Sealing, Trouble};
 
 pub(super) struct Spool(Mutex<Place>);
 
 /// Where the reader stands: who reads on from there needs no seek, which would open a piece anew.
 struct Place {
-    reader: StreamReader<BufReader<File>>,
+    reader: Opened,
     at: u64,
 }
 
@@ -37,12 +30,7 @@ impl Spool {
         mut stream: ByteStream,
         mut take: impl FnMut(Line, &[u8]) -> Result<(), SourceFailure>,
     ) -> Result<Self, SourceFailure> {
-        let identity = Identity::generate();
-        let recipient = identity.to_public();
-        let file = tempfile::tempfile().map_err(|error| failure("cannot be made", &error))?;
-        let sealed = age::Encryptor::with_recipients(std::iter::once(&recipient as &dyn age::Recipient));
-        let sealed = sealed.map_err(|error| lost(&error))?.wrap_output(BufWriter::with_capacity(1 << 20, file));
-        let mut file = sealed.map_err(|error| failure("cannot be written", &error))?;
+        let mut file = Sealing::begin().map_err(|error| trouble("cannot be made", error))?;
         let mut begun: Vec<u8> = Vec::new();
         let mut offset = 0;
         while let Some(piece) = stream.try_next().await? {
@@ -62,12 +50,7 @@ impl Spool {
         if !begun.is_empty() {
             return Err(damaged("its last line has no end"));
         }
-        let file = file.finish().map_err(|error| failure("cannot be written", &error))?;
-        let mut file = file.into_inner().map_err(|error| failure("cannot be written", error.error()))?;
-        file.seek(SeekFrom::Start(0)).map_err(|error| failure("cannot be read", &error))?;
-        let opened = age::Decryptor::new(BufReader::new(file))
-            .and_then(|file| file.decrypt(std::iter::once(&identity as &dyn age::Identity)));
-        let reader = opened.map_err(|error| lost(&error))?;
+        let reader = file.finish().map_err(|error| trouble("cannot be written", error))?;
         Ok(Self(Mutex::new(Place { reader, at: 0 })))
     }
 
@@ -90,9 +73,14 @@ impl Spool {
     }
 }
 
-fn lost(error: &dyn std::fmt::Display) -> SourceFailure {
-    let message = format!("objects that waited to be restored cannot be read back: {error}");
-    SourceFailure::new(FailureClass::Internal, "cluster", message)
+fn trouble(what: &str, trouble: Trouble) -> SourceFailure {
+    match trouble {
+        Trouble::Disk(error) => failure(what, &error),
+        Trouble::Seal(error) => {
+            let message = format!("objects that waited to be restored cannot be read back: {error}");
+            SourceFailure::new(FailureClass::Internal, "cluster", message)
+        }
+    }
 }
 
 fn joined<'a>(begun: &'a mut Vec<u8>, more: &[u8]) -> Result<&'a [u8], SourceFailure> {

@@ -3,10 +3,9 @@
 use serde_json::{Map, Value};
 use thiserror::Error;
 
+use crate::source::cluster::line::MAX_LINE;
 use crate::source::cluster::{Gvk, ObjectRef};
 
-/// Bytes of a line. An API server takes at most 3 MiB, etcd 1.5 MiB.
-const MAX_LINE: usize = 8 << 20;
 /// Bytes of a name: the longest that a server takes.
 const MAX_NAME: usize = 253;
 
