@@ -2,12 +2,12 @@
 
 mod yaml;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use crate::model::{ByteStream, FailureClass, SourceFailure};
-use crate::source::cluster::line::MAX_LINE;
 use crate::source::cluster::restore::rules::{Index, Object, clean_for_export, skip};
+use crate::source::cluster::{Lines, split_objects};
 
 /// Which objects of a capture.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -78,28 +78,29 @@ pub fn export(export: Export, first: ByteStream, again: ByteStream) -> ByteStrea
         let mut index = Index::new();
         // One object, asked for by name, is shown whoever makes it.
         if export.object.is_none() {
-            let mut objects = std::pin::pin!(lines(first));
-            while let Some(line) = objects.try_next().await? {
-                index.add(&object(&line)?);
+            let mut lines = objects(first);
+            while let Some(line) = lines.next().await? {
+                index.add(&line.object);
             }
         }
         let writing = Writing { export, index, objects: 0, done: false };
-        Ok::<_, SourceFailure>(stream::try_unfold(
-            (writing, lines(again).boxed()),
-            |(mut writing, mut lines)| async move {
-                if writing.done {
-                    return Ok(None);
-                }
-                let text = match lines.try_next().await? {
-                    Some(line) => writing.document(object(&line)?),
-                    None => writing.end()?,
-                };
-                Ok(Some((Bytes::from(text), (writing, lines))))
-            },
-        ))
+        Ok::<_, SourceFailure>(stream::try_unfold((writing, objects(again)), |(mut writing, mut lines)| async move {
+            if writing.done {
+                return Ok(None);
+            }
+            let text = match lines.next().await? {
+                Some(line) => writing.document(line.object),
+                None => writing.end()?,
+            };
+            Ok(Some((Bytes::from(text), (writing, lines))))
+        }))
     };
     let all = stream::once(begun).try_flatten();
     all.try_filter(|bytes| std::future::ready(!bytes.is_empty())).boxed()
+}
+
+fn objects(input: ByteStream) -> Lines {
+    Lines::of(split_objects("objects".into(), input))
 }
 
 struct Writing {
@@ -133,45 +134,6 @@ impl Writing {
         Err(SourceFailure::new(FailureClass::Configuration, "stream objects", message)
             .cure("lifeboat cat BACKUP SOURCE objects | jq -r '[.kind, .metadata.namespace, .metadata.name] | @tsv' lists them"))
     }
-}
-
-fn object(line: &[u8]) -> Result<Object, SourceFailure> {
-    let bad =
-        |error: &dyn std::fmt::Display| SourceFailure::new(FailureClass::Damaged, "stream objects", error.to_string());
-    Object::parse(line).map_err(|error| bad(&error))
-}
-
-/// Whole lines, without their line feeds.
-fn lines(input: ByteStream) -> impl futures::Stream<Item = Result<Bytes, SourceFailure>> + Send {
-    let cut = stream::try_unfold((input, BytesMut::new()), |(mut input, mut pending)| async move {
-        loop {
-            if let Some(end) = memchr::memrchr(b'\n', &pending) {
-                let whole = pending.split_to(end + 1).freeze();
-                return Ok(Some((whole, (input, pending))));
-            }
-            if pending.len() > MAX_LINE {
-                let message = "a line is longer than 8 MiB";
-                return Err(SourceFailure::new(FailureClass::Damaged, "stream objects", message));
-            }
-            match input.try_next().await? {
-                Some(bytes) => pending.extend_from_slice(&bytes),
-                None if pending.is_empty() => return Ok(None),
-                None => {
-                    let message = "the last line has no end";
-                    return Err(SourceFailure::new(FailureClass::Damaged, "stream objects", message));
-                }
-            }
-        }
-    });
-    cut.map_ok(|whole| {
-        let each: Vec<_> = whole
-            .split(|byte| *byte == b'\n')
-            .filter(|line| !line.is_empty())
-            .map(|line| Ok(whole.slice_ref(line)))
-            .collect();
-        stream::iter(each)
-    })
-    .try_flatten()
 }
 
 #[cfg(test)]
