@@ -1,13 +1,12 @@
 //! What becomes of one call when the server is busy, restarts, or ends the connection in the middle. Needs no server.
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use lifeboat::cluster_client::{Answer, Api, Call, ClusterError, Method, Settings, connect};
 use lifeboat::context::Context;
 
+use crate::support::answering::answering_with;
 use crate::support::clock::Hurried;
 
 /// Answers one connection after the other; the last answer again and again.
@@ -18,28 +17,16 @@ struct Script {
 }
 
 async fn script(answers: &'static [&'static str]) -> Script {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
     let asked = Arc::new(AtomicUsize::new(0));
     let count = asked.clone();
-    std::thread::spawn(move || {
-        for mut stream in listener.incoming().map_while(Result::ok) {
-            let mut head = Vec::new();
-            let mut byte = [0];
-            while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|count| count > 0) {
-                head.push(byte[0]);
-            }
-            let text = String::from_utf8_lossy(&head).to_ascii_lowercase();
-            let length = text.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
-            let _ = stream.read_exact(&mut vec![0; length.unwrap_or(0)]);
-            let number = count.fetch_add(1, Ordering::SeqCst);
-            let _ = stream.write_all(answers[number.min(answers.len() - 1)].as_bytes());
-        }
+    let server = answering_with(move || {
+        let number = count.fetch_add(1, Ordering::SeqCst);
+        answers[number.min(answers.len() - 1)].to_owned()
     });
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("kubeconfig");
     let kubeconfig = serde_json::json!({
-        "clusters": [{"name": "c", "cluster": {"server": format!("http://{address}")}}],
+        "clusters": [{"name": "c", "cluster": {"server": server}}],
         "contexts": [{"name": "c", "context": {"cluster": "c"}}], "current-context": "c",
     });
     std::fs::write(&path, kubeconfig.to_string()).unwrap();

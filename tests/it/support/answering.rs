@@ -1,14 +1,19 @@
-//! A server that says one thing.
+//! A server that says what a test has it say.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 
 /// A server that gives every request the same answer.
 pub fn answering(status: &str, header: &str, body: &str) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = format!("http://{}", listener.local_addr().unwrap());
     let answer =
         format!("HTTP/1.1 {status}\r\n{header}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len());
+    answering_with(move || answer.clone())
+}
+
+/// A server that asks what to answer each time: head and body, as they go over the line. It closes each connection.
+pub fn answering_with(answer: impl Fn() -> String + Send + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
     std::thread::spawn(move || {
         for mut stream in listener.incoming().map_while(Result::ok) {
             let mut head = Vec::new();
@@ -20,7 +25,7 @@ pub fn answering(status: &str, header: &str, body: &str) -> String {
             let head = String::from_utf8_lossy(&head).to_ascii_lowercase();
             let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
             let _ = stream.read_exact(&mut vec![0; length.unwrap_or(0)]);
-            let _ = stream.write_all(answer.as_bytes());
+            let _ = stream.write_all(answer().as_bytes());
         }
     });
     address
