@@ -16,6 +16,9 @@ soak: ## 10,000 trials of what can go wrong, counted by kind; TRIALS=n, LIFEBOAT
 simulate: ## everybody at once on the real code, by seed, and three plans for a whole year; TRIALS=n (a quarter of an hour)
 	@tests/bench/simulate.sh
 
+node: ## lifeboat as a CronJob on a real Kubernetes node of this machine, backed up and proved; needs root (two minutes)
+	@tests/bench/node.sh
+
 check: ## formatting, lints, documentation, scripts, dependency rules
 	@tests/bench/check.sh
 
@@ -37,4 +40,4 @@ bench-tools: ## build and install what `make bench` needs
 clean: ## remove build results; downloads stay cached
 	@. tests/bench/lib.sh && cargo clean
 
-.PHONY: help demo test soak simulate check bench bench-stores bench-cluster bench-prune bench-tools clean
+.PHONY: help demo test soak simulate node check bench bench-stores bench-cluster bench-prune bench-tools clean
