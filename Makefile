@@ -28,7 +28,7 @@ bench: bench-tools ## speed and memory against restic and against bare zstd | sh
 bench-stores: ## the same into a MinIO server, near and 50 ms away, beside a directory, restic and the server's own client
 	@tests/bench/speed_stores.sh
 
-bench-cluster: ## objects of a real API server, backed up and restored, beside the barest clients; RUNS=3, SIZES='2000 20000'
+bench-cluster: ## objects of a real API server, backed up and restored, beside the barest clients and Velero; RUNS=3, SIZES='2000 20000'
 	@tests/bench/speed_cluster.sh
 
 bench-prune: ## time and memory of planning a prune over 100 backups of a terabyte

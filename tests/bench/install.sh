@@ -13,6 +13,7 @@
 #   Kubernetes        etcd, the API server, the controllers and kubectl in one program, and a LoadBalancer controller: built from
 #                     source once, cached. The first takes about 14 minutes of one processor.
 #   a node            containerd, runc and CNI plugins of Debian, and one image layer made by mmdebstrap; for `make node` only.
+#   Velero            built from source once, cached: 9 minutes of one processor; for `make bench-cluster` only.
 #   restic            built from source once, cached; for `make bench` only.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
@@ -183,7 +184,7 @@ case ${1:-} in
   check) parts="shell_check" ;;
   bench) parts="debian sandbox_user gnu_time build_restic" ;;
   bench-stores) parts="gnu_time build_restic build_minio build_objects" ;;
-  bench-cluster) parts="debian gnu_time build_kubernetes build_bare" ;;
+  bench-cluster) parts="debian gnu_time build_minio build_kubernetes build_bare build_velero" ;;
   node) parts="debian sandbox_user build_minio build_kubernetes node_programs node_layer" ;;
   *) die "usage: install.sh demo|test|check|bench|bench-stores|bench-cluster|node" ;;
 esac

@@ -147,7 +147,7 @@ kubectl delete namespace shop
 "$lifeboat" restore latest --source objects --to cluster:node --yes
 until_so ready
 # Its data was in no volume: a new, empty server. Its Service has a new address.
-[ "$(orders 'SELECT count(*) FROM pg_tables WHERE tablename = $$orders$$')" = 0 ] || die 'the server was not lost'
+[ "$(orders "SELECT count(*) FROM pg_tables WHERE tablename = 'orders'")" = 0 ] || die 'the server was not lost'
 database=$(kubectl -n shop get service postgres -o jsonpath='{.spec.clusterIP}')
 PGPASSWORD=of-the-shop "$lifeboat" restore latest --source postgres --to "postgres://postgres@$database:5432?sslmode=disable" --yes
 [ "$(orders 'SELECT count(*), sum(id), max(what) FROM orders')" = '1000|500500|order 999' ] || die 'the orders are not back'

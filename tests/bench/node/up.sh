@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2154  # the script that sources this sourced lib.sh before
 # A Kubernetes cluster of one real node on this machine: source it after lib.sh, in a folder of your own; then
 #   node_up IMAGE.tar...     control plane, containerd, kubelet, kube-proxy; sets KUBECONFIG, host_address
 #   node_down                stops all of it by pid, and unmounts
