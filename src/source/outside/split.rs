@@ -67,8 +67,7 @@ impl Reading {
 
     fn record(&mut self, line: Bytes, items: &mut Vec<StreamItem>) -> Result<(), SourceFailure> {
         let record = record::parse(&line).map_err(|wrong| self.bad(&wrong))?;
-        self.line += 1;
-        if self.line > MAX_RECORDS {
+        if self.line == MAX_RECORDS {
             return Err(self.bad(&format!("comes after {MAX_RECORDS} others")));
         }
         let key = (record.kind, record.name);
@@ -86,7 +85,7 @@ impl Reading {
                 self.rows = 0;
             }
         }
-        self.rows += 1;
+        (self.rows, self.line) = (self.rows + 1, self.line + 1);
         self.last = Some(key);
         items.push(StreamItem::Bytes(line));
         Ok(())

@@ -117,7 +117,7 @@ async fn keysets_are_recorded_by_hash_and_compared() {
             assert!(!bytes.windows(canary.len()).any(|window| window == canary.as_bytes()), "{key} holds {canary}");
         }
     }
-    for args in [&["check", "-v", "--json"][..], &["backup", "-vv"], &["diff", "latest", "live", "-v", "--json"]] {
+    for args in [&["check", "-v", "--json"][..], &["backup", "-v"], &["diff", "latest", "live", "-v", "--json"]] {
         let said = local.run(args).exits(0);
         assert!(!format!("{}{}", said.out, said.err).contains("canary-of-"), "{args:?}");
     }
