@@ -1,6 +1,7 @@
 //! `lifeboat backup`: announce the run, capture each source, commit what is whole.
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use futures::StreamExt as _;
@@ -14,7 +15,7 @@ use crate::job::keys::expiry;
 use crate::job::open::{from_repository, open_pinned, policy, writer};
 use crate::job::types::{BackupReport, BackupRequest, BackupSource, FailedSourceReport, VerifyBackup};
 use crate::job::verify::after_backup;
-use crate::job::{signals, sources};
+use crate::job::{missing, signals, sources};
 use crate::model::{
     CaptureItem, CaptureSummary, Consistency, FailedSource, FailureClass, Finding, Name, Part, SourceFailure,
 };
@@ -42,11 +43,13 @@ async fn backup(request: &BackupRequest, cx: &Context) -> Result<BackupReport, J
     let names: Vec<Name> = asked.iter().map(|source| source.name.clone()).collect();
     cx.event(Event::RunStarted { run: run.id, policy: policy.name.clone(), sources: names.clone() });
 
+    let missing = Mutex::new(Vec::new());
     let mut failures = Vec::new();
     let mut failed = Vec::new();
     for source in asked {
         let files = BTreeMap::from([("policy.yaml".to_owned(), policy.text.clone())]);
-        let worker = Worker { repository: &repository, run: &run, writer: &writer, name: &source.name, files, cx };
+        let (repository, run, writer, name, missing) = (&repository, &run, &writer, &source.name, &missing);
+        let worker = Worker { repository, run, writer, name, files, missing, cx };
         let word = writer.word(sources::RESTRICT, &repository, &policy.name, &source.name);
         if let Err((row, failure)) = worker.capture(&*sources::source(source, Some(word))).await {
             let (class, message, cure) = (failure.class, failure.to_string(), failure.cure.clone());
@@ -94,6 +97,7 @@ async fn backup(request: &BackupRequest, cx: &Context) -> Result<BackupReport, J
         skipped_sources: skipped,
         verified,
         unverified,
+        missing: missing.into_inner().unwrap_or_else(PoisonError::into_inner),
         findings,
         next: if committed.is_some() { copy_next(policy) } else { Vec::new() },
     })
@@ -144,6 +148,8 @@ struct Worker<'a> {
     writer: &'a Writer,
     name: &'a Name,
     files: BTreeMap<String, String>,
+    /// What whole captures lack nevertheless.
+    missing: &'a Mutex<Vec<Finding>>,
     cx: &'a Context,
 }
 
@@ -176,7 +182,7 @@ impl Worker<'_> {
             Err(failure) => Err(failure),
         };
         match captured {
-            Ok(summary) => match attempt.finish(summary).await {
+            Ok(summary) => match attempt.finish(self.lacks(summary)).await {
                 Ok(part) => Ok(part),
                 Err(error) => {
                     let failure = as_source_failure(error);
@@ -203,6 +209,12 @@ impl Worker<'_> {
             }
         }
         summary.ok_or_else(|| broken("ended without saying that it is whole"))
+    }
+
+    fn lacks(&self, summary: CaptureSummary) -> CaptureSummary {
+        let mut missing = self.missing.lock().unwrap_or_else(PoisonError::into_inner);
+        missing.extend(missing::of(self.name, &summary.properties));
+        summary
     }
 
     fn nothing(&self) -> CaptureSummary {

@@ -43,6 +43,8 @@ pub struct BackupReport {
     /// How it ended, if it could not even be begun to verify what the policy wants verified; the findings say why.
     #[serde(skip)]
     pub unverified: Option<Exit>,
+    /// What the sources lack although the policy asks for it: the account may not list it, or the server could not.
+    pub missing: Vec<Finding>,
     pub findings: Vec<Finding>,
     /// Commands to type next.
     pub next: Vec<String>,
@@ -75,7 +77,7 @@ pub struct FailedSourceReport {
 }
 
 impl BackupReport {
-    /// Some sources failed: 3. All failed: what they have in common, else 1.
+    /// Some sources failed, or lack something: 3. All failed: what they have in common, else 1.
     pub fn exit(&self) -> Exit {
         let mut classes = self.failed_sources.iter().map(|failed| Exit::from(failed.class));
         match (self.status, classes.next()) {
@@ -85,8 +87,9 @@ impl BackupReport {
             (Some(_), None) => match (self.unverified, &self.verified) {
                 (Some(exit @ (Exit::Damaged | Exit::Interrupted)), _) => exit,
                 (Some(_), _) => Exit::Problems,
-                (None, Some(verified)) => verified.outcome.exit(),
-                (None, None) => Exit::Ok,
+                (None, Some(verified)) if verified.outcome.exit() != Exit::Ok => verified.outcome.exit(),
+                _ if !self.missing.is_empty() => Exit::Problems,
+                (None, _) => Exit::Ok,
             },
         }
     }
@@ -120,6 +123,7 @@ mod tests {
             skipped_sources: Vec::new(),
             verified: None,
             unverified: None,
+            missing: Vec::new(),
             findings: Vec::new(),
             next: Vec::new(),
         }
