@@ -48,9 +48,9 @@ async fn backup(request: &BackupRequest, cx: &Context) -> Result<BackupReport, J
     let mut failed = Vec::new();
     for source in asked {
         let files = BTreeMap::from([("policy.yaml".to_owned(), policy.text.clone())]);
-        let (repository, run, writer, name, missing) = (&repository, &run, &writer, &source.name, &missing);
-        let worker = Worker { repository, run, writer, name, files, missing, cx };
-        let word = writer.word(sources::RESTRICT, &repository, &policy.name, &source.name);
+        let (repository, writer, name, missing) = (&repository, &writer, &source.name, &missing);
+        let worker = Worker { repository, run: &run, writer, name, files, missing, cx };
+        let word = writer.word(sources::RESTRICT, repository, &policy.name, name);
         if let Err((row, failure)) = worker.capture(&*sources::source(source, Some(word))).await {
             let (class, message, cure) = (failure.class, failure.to_string(), failure.cure.clone());
             cx.event(Event::SourceFailed { source: source.name.clone(), class, message, cure });
