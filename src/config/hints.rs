@@ -3,7 +3,7 @@
 use serde_saphyr::Error;
 
 /// Fields and kinds that exist in the design, and come with a later version.
-const LATER: [&str; 18] = [
+const LATER: [&str; 17] = [
     "Schedule",
     "Playbook",
     "mongo",
@@ -11,7 +11,6 @@ const LATER: [&str; 18] = [
     "vault",
     "files",
     "outside",
-    "quiesce",
     "credentials",
     "lock",
     "via",

@@ -43,9 +43,9 @@ fn an_unknown_field_at_the_top() {
 
 #[test]
 fn a_field_of_a_later_version() {
-    insta::assert_snapshot!(said("verify:\n", "quiesce: {max: 10m}\n  verify:\n"), @r#"
-    policy.yaml:115:3: spec: this version does not know field `quiesce` yet
-    known here: repositories, keys, sources, retention, verify, objectives
+    insta::assert_snapshot!(said("verify:\n", "velero: {}\n  verify:\n"), @r#"
+    policy.yaml:115:3: spec: this version does not know field `velero` yet
+    known here: repositories, keys, sources, quiesce, retention, verify, objectives
     "#);
 }
 

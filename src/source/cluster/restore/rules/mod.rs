@@ -14,7 +14,6 @@ mod noise;
 mod object;
 mod options;
 mod prepare;
-mod selector;
 mod skip;
 #[cfg(test)]
 mod tests;
@@ -29,6 +28,6 @@ pub use index::Index;
 pub use object::{Malformed, Object, Owner};
 pub use options::{ObjectSelector, Patch, Rules};
 pub use prepare::{Prepared, Release, prepare};
-pub use selector::{LabelSelector, SelectorError};
+pub use crate::model::{LabelSelector, SelectorError};
 pub use skip::{Skip, skip};
 pub use tier::{Tier, UnknownTier, tier};
