@@ -9,7 +9,7 @@ use crate::source::cluster::restore::client::get;
 use crate::source::cluster::{failed, unexpected};
 
 /// Not renewed for so long, its run is taken to be gone.
-pub const LEASE_SECONDS: u64 = 20;
+pub const LEASE_SECONDS: u64 = 15;
 /// Says on the Lease which watcher reads it: with its own eyes, and its own rights.
 const WATCHED: &str = "lifeboat.dev/watched-by";
 

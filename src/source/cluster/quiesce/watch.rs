@@ -12,9 +12,9 @@ use crate::model::{Finding, RunId, SourceFailure, Timestamp};
 
 /// Between two looks at the Lease, or at the clock.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// A write of the run may be on its way when the run dies: a server works on a request for a minute at most. Looks at
-/// these pauses after one that found nothing any more; together more than that minute.
-const LINGER: [u64; 6] = [1, 2, 5, 10, 20, 30];
+/// A write of the run may be on its way when the run dies: a server works on a request for a minute at most. So long it
+/// goes on to look after it found nothing any more.
+const LINGER: Duration = Duration::from_secs(65);
 /// Between two tries while the server does not answer, at most.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
@@ -77,26 +77,31 @@ impl Watch {
     pub async fn release(&self, why: Why, cx: &Context) {
         let mut pause = LOOK_EVERY;
         let mut said = Vec::new();
-        let mut clean = 0;
+        // When it found nothing left for the first time.
+        let mut clean: Option<Timestamp> = None;
         loop {
             let findings = match self.once(cx).await {
-                Ok((true, findings)) => {
-                    findings.into_iter().for_each(|finding| cx.found(finding));
-                    let Some(seconds) = LINGER.get(clean).filter(|_| why != Why::Done) else { return };
-                    clean += 1;
-                    cx.clock.pause(Duration::from_secs(*seconds)).await;
-                    continue;
+                Ok((settled, findings)) => {
+                    if settled != clean.is_some() {
+                        pause = LOOK_EVERY;
+                    }
+                    clean = settled.then(|| clean.unwrap_or_else(|| cx.clock.now()));
+                    findings
                 }
-                Ok((false, findings)) => findings,
-                Err(failure) => vec![Finding::problem(
-                    failure.subject.clone(),
-                    format!("nothing can be scaled back yet: {}", failure.message),
-                )],
+                // Somebody still has to be told only if something may be left.
+                Err(_) if clean.is_some() => Vec::new(),
+                Err(failure) => {
+                    let message = format!("nothing can be scaled back yet: {}", failure.message);
+                    vec![Finding::problem(failure.subject, message)]
+                }
             };
-            clean = 0;
             if said != findings {
                 findings.iter().for_each(|finding| cx.found(finding.clone()));
                 said = findings;
+            }
+            let linger = if why == Why::Done { Duration::ZERO } else { LINGER };
+            if clean.is_some_and(|clean| cx.clock.now().duration_since(clean).unsigned_abs() >= linger) {
+                return;
             }
             cx.clock.pause(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
