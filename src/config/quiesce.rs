@@ -76,7 +76,8 @@ impl Checker<'_> {
             (Some(named), known) if known.contains(&&named.value) => Some(named.value),
             (Some(named), _) => {
                 let message = format!("`{}` is no source of kind `cluster`", named.value);
-                let cure = if names.is_empty() { "add one: `cluster: {}`".into() } else { format!("there is: {names}") };
+                let cure =
+                    if names.is_empty() { "add one: `cluster: {}`".into() } else { format!("there is: {names}") };
                 self.wrong(&named, message, Some(&cure));
                 None
             }

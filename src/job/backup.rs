@@ -38,7 +38,10 @@ pub async fn run(request: BackupRequest, cx: &Context) -> Result<BackupReport, J
         }
         // Nothing stays at zero because of an error, nor because somebody has no patience.
         Err(_) if cx.cancel.is_cancelled() => quiet.interrupted(cx).await,
-        Err(_) => quiet.end(cx).await,
+        Err(_) => {
+            quiet.end(cx).await;
+            quiet.into_report().1.into_iter().for_each(|finding| cx.found(finding));
+        }
     }
     report
 }
@@ -61,7 +64,8 @@ async fn backup(request: &BackupRequest, quiet: &Quiet, cx: &Context) -> Result<
     let mut failed = Vec::new();
     for source in asked {
         let files = BTreeMap::from([("policy.yaml".to_owned(), policy.text.clone())]);
-        let worker = Worker { repository: &repository, run: &run, writer: &writer, name: &source.name, files, quiet, cx };
+        let worker =
+            Worker { repository: &repository, run: &run, writer: &writer, name: &source.name, files, quiet, cx };
         let word = writer.word(sources::RESTRICT, &repository, &policy.name, &source.name);
         let captured = worker.capture(&*sources::source(source, Some(word)), &mut quiesced).await;
         if let Err((row, failure)) = captured {
@@ -107,7 +111,9 @@ async fn backup(request: &BackupRequest, quiet: &Quiet, cx: &Context) -> Result<
         started,
         finished: cx.clock.now(),
         seconds: began.elapsed().as_secs_f64(),
-        sources: manifest.map(|manifest| manifest.sources.iter().map(|entry| source_report(entry, &quiesced)).collect()).unwrap_or_default(),
+        sources: manifest
+            .map(|manifest| manifest.sources.iter().map(|entry| source_report(entry, &quiesced)).collect())
+            .unwrap_or_default(),
         failed_sources: failures,
         skipped_sources: skipped,
         quiesce: None,

@@ -46,7 +46,11 @@ async fn a_backup_is_made_at_zero_and_everything_comes_back_from_it() {
     let of = |part: &str, name: &str| lines(part).into_iter().find(|line| line["metadata"]["name"] == name).unwrap();
     assert_eq!(of("apps/v1/Deployment", "web")["spec"]["replicas"], 0);
     assert_eq!(of("quiesce.example.com/v1/Fleet", "fleet")["spec"]["size"], 0);
-    assert!(lines("core/v1/Pod").iter().all(|pod| !["web", "store"].contains(&pod["metadata"]["labels"]["app"].as_str().unwrap())));
+    assert!(
+        lines("core/v1/Pod")
+            .iter()
+            .all(|pod| !["web", "store"].contains(&pod["metadata"]["labels"]["app"].as_str().unwrap()))
+    );
     let inventory: Value = serde_json::from_str(&cat(&["inventory"])).unwrap();
     for (name, count) in [("web", 2), ("store", 1), ("other", 3), ("idle", 0)] {
         let row = inventory["replicas"].as_array().unwrap().iter().find(|row| row["name"] == name);
@@ -105,7 +109,8 @@ async fn mistakes_in_the_policy_are_named() {
     bed.local.run(&["plan", "backup"]).exits(5).says("fits nothing");
     let said = report(bed.local.run(&["backup", "--json"]).exits(3));
     assert_eq!((&said["quiesce"]["whole"], &said["status"]), (&json!(false), &json!("complete")));
-    let without: String = policy.lines().filter(|line| !line.contains("quiesce:")).map(|line| format!("{line}\n")).collect();
+    let without: String =
+        policy.lines().filter(|line| !line.contains("quiesce:")).map(|line| format!("{line}\n")).collect();
     std::fs::write(&path, without).unwrap();
     bed.local.run(&["quiesce", "status"]).exits(2).says("has no `quiesce`");
 }

@@ -134,7 +134,8 @@ impl State {
 
     async fn down(&mut self, meant: &Meant<'_>, run: RunId, cx: &Context) -> Result<(), SourceFailure> {
         let source = meant.quiesce.cluster.clone();
-        let told = |name: String| cx.event(Event::StepStarted { source: source.clone(), name: format!("quiesce: {name}") });
+        let told =
+            |name: String| cx.event(Event::StepStarted { source: source.clone(), name: format!("quiesce: {name}") });
         let (api, scalable) = meant.connect(cx).await?;
         let namespaces = meant.scope.namespaces.clone();
         let overdue = |record: &Record| meant.is_overdue(record, cx.clock.now());
@@ -145,12 +146,12 @@ impl State {
             self.findings.push(Finding { severity: finding.severity.max(Severity::Warning), message, ..finding });
         }
         let (chosen, findings) = quiesce::choose(api.as_ref(), &scalable, &meant.scope).await?;
-        findings.iter().for_each(|finding| cx.found(finding.clone()));
         self.findings.extend(findings);
         if chosen.is_empty() {
             let message = "`quiesce.scale` fits nothing that can be scaled";
-            return Err(SourceFailure::new(FailureClass::Configuration, api.subject(), message)
-                .cure("lifeboat plan backup shows what it fits; see the labels: kubectl get deployments --show-labels"));
+            return Err(SourceFailure::new(FailureClass::Configuration, api.subject(), message).cure(
+                "lifeboat plan backup shows what it fits; see the labels: kubectl get deployments --show-labels",
+            ));
         }
         let missing = quiesce::missing_rights(api.as_ref(), chosen.iter().map(Chosen::place)).await?;
         if !missing.is_empty() {
@@ -186,9 +187,10 @@ impl State {
                 Err(error) => failure = failure.or(Some(error)),
             }
         }
-        let workloads = held.downs.iter().map(|down| {
-            QuiescedWorkload { object: down.workload.reference.clone(), replicas: down.replicas }
-        });
+        let workloads = held
+            .downs
+            .iter()
+            .map(|down| QuiescedWorkload { object: down.workload.reference.clone(), replicas: down.replicas });
         if let Some(report) = &mut self.report {
             report.workloads = workloads.collect();
         }
@@ -238,7 +240,8 @@ impl State {
 
     /// Scales back, and lets the watchers go when nothing is left to do.
     async fn back(&mut self, cx: &Context, patience: Duration) {
-        let Some(mut held) = self.held.take() else { return };
+        // It stays where it is meanwhile: this may be cut off by a Ctrl-C, which goes on with it.
+        let Some(held) = &self.held else { return };
         let began = cx.clock.now();
         if let Some(report) = &mut self.report {
             report.to.get_or_insert(began);
@@ -265,6 +268,7 @@ impl State {
             cx.clock.pause(TRY_EVERY).await;
         };
         self.findings.extend(last);
+        let Some(mut held) = self.held.take() else { return };
         if settled {
             if let Err(failure) = held.guards.dismiss(held.api.as_ref()).await {
                 let finding = Finding::warning(failure.subject.clone(), failure.message.clone());

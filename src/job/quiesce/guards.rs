@@ -10,7 +10,9 @@ use crate::context::Context;
 use crate::exec::{Companion, this_program};
 use crate::job::quiesce::Meant;
 use crate::model::{FailureClass, RunId, SourceFailure, Timestamp};
-use crate::source::cluster::quiesce::{GuardPod, LEASE_SECONDS, Lease, LeaseName, OwnPod, guard_job, own_pod, start_guard, stop_guard};
+use crate::source::cluster::quiesce::{
+    GuardPod, LEASE_SECONDS, Lease, LeaseName, OwnPod, guard_job, own_pod, start_guard, stop_guard,
+};
 
 /// For the process: it asks the server what it serves.
 const PROCESS_WITHIN: Duration = Duration::from_secs(60);
@@ -120,7 +122,9 @@ async fn guard_pod(meant: &Meant<'_>, api: &dyn Api) -> Result<Option<GuardPod>,
             .cure("write `watchdog: {namespace, image, serviceAccount}` below `quiesce` in the policy")
     };
     if !is_own_cluster(&meant.settings) {
-        return Err(unknown("this is a pod, and it quiesces by a kubeconfig: nobody would notice that the pod is lost"));
+        return Err(unknown(
+            "this is a pod, and it quiesces by a kubeconfig: nobody would notice that the pod is lost",
+        ));
     }
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let mounted = || std::fs::read_to_string("/var/run/secrets/kubernetes.io/serviceaccount/namespace").ok();

@@ -94,7 +94,6 @@ pub async fn release(place: &Place, cx: &Context) -> Result<QuiesceReleaseReport
     let meant = meant(place)?;
     let (api, scalable) = meant.connect(cx).await?;
     let own = |record: &Record| record.policy == meant.policy.name;
-    let (workloads, findings) =
-        quiesce::release(api.as_ref(), &scalable, &meant.scope.namespaces, &own, cx).await?;
+    let (workloads, findings) = quiesce::release(api.as_ref(), &scalable, &meant.scope.namespaces, &own, cx).await?;
     Ok(QuiesceReleaseReport { policy: meant.policy.name.clone(), workloads, findings })
 }

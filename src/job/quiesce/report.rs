@@ -47,14 +47,17 @@ async fn look(meant: &Meant<'_>, cx: &Context) -> Result<Vec<Finding>, SourceFai
     let (api, scalable) = meant.connect(cx).await?;
     let (chosen, mut findings) = quiesce::choose(api.as_ref(), &scalable, &meant.scope).await?;
     let max = meant.quiesce.max;
-    findings.insert(0, match chosen.as_slice() {
-        [] => Finding::problem("quiesce", "`quiesce.scale` fits nothing that can be scaled")
-            .cure("see the labels: kubectl get deployments --show-labels"),
-        chosen => {
-            let named: Vec<String> = chosen.iter().map(described).collect();
-            Finding::ok("quiesce", format!("a backup sets to 0, for {max} at most: {}", named.join(", ")))
-        }
-    });
+    findings.insert(
+        0,
+        match chosen.as_slice() {
+            [] => Finding::problem("quiesce", "`quiesce.scale` fits nothing that can be scaled")
+                .cure("see the labels: kubectl get deployments --show-labels"),
+            chosen => {
+                let named: Vec<String> = chosen.iter().map(described).collect();
+                Finding::ok("quiesce", format!("a backup sets to 0, for {max} at most: {}", named.join(", ")))
+            }
+        },
+    );
     for right in quiesce::missing_rights(api.as_ref(), chosen.iter().map(Chosen::place)).await? {
         findings.push(
             Finding::problem("quiesce", format!("may not {right}, so nothing would be set to 0"))
@@ -75,13 +78,16 @@ async fn look(meant: &Meant<'_>, cx: &Context) -> Result<Vec<Finding>, SourceFai
                 findings.push(Finding::problem(subject, message).cure(cure));
             }
             Ok(record) => {
-                let message = format!("is held at 0 by run {} of policy {}, until {}", record.run, record.policy, record.until);
+                let message =
+                    format!("is held at 0 by run {} of policy {}, until {}", record.run, record.policy, record.until);
                 findings.push(Finding::warning(subject, message).cure("nothing, while that backup runs"));
             }
             Err(problem) => {
                 let message = format!("bears a record that cannot be read: {problem}");
-                findings.push(Finding::problem(subject, message)
-                    .cure("scale it to what it should be, and take the annotation lifeboat.dev/quiesced off"));
+                findings.push(
+                    Finding::problem(subject, message)
+                        .cure("scale it to what it should be, and take the annotation lifeboat.dev/quiesced off"),
+                );
             }
         }
     }

@@ -40,6 +40,13 @@ pub async fn watch(
     }
     let watch = Watch { api: api.clone(), scalable, namespaces, run, until };
     let lease = lease.map(|namespace| LeaseName::of(namespace, run));
+    if let Some(lease) = &lease
+        && Lease::read(api.as_ref(), lease).await?.is_none()
+    {
+        // Its run ended before this pod came up, or came up again.
+        watch.release(Why::Done, &own).await;
+        return Ok(());
+    }
     match &lease {
         Some(lease) => Lease::watched_by(api.as_ref(), lease, &api.subject()).await?,
         None => ready()?,

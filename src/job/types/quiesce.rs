@@ -88,7 +88,8 @@ pub struct QuiesceReleaseReport {
 impl QuiesceReleaseReport {
     /// Something may still be at zero: 3.
     pub fn exit(&self) -> Exit {
-        if self.workloads.iter().all(Released::is_settled) { Exit::Ok } else { Exit::Problems }
+        let unknown = self.findings.iter().any(|finding| finding.severity == Severity::Problem);
+        if self.workloads.iter().all(Released::is_settled) && !unknown { Exit::Ok } else { Exit::Problems }
     }
 }
 

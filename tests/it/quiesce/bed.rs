@@ -132,9 +132,7 @@ impl Bed {
 
     pub async fn counts(&self) -> [u64; 3] {
         let mut counts = [0; 3];
-        for (count, (path, field)) in
-            counts.iter_mut().zip(self.paths().iter().zip(["replicas", "replicas", "size"]))
-        {
+        for (count, (path, field)) in counts.iter_mut().zip(self.paths().iter().zip(["replicas", "replicas", "size"])) {
             *count = self.server.get(path).await["spec"][field].as_u64().unwrap();
         }
         counts

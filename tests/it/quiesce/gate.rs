@@ -107,7 +107,9 @@ impl Shared {
                 self.wait().await;
                 None
             }
-            Hold::Get(end) if request.method == "GET" && path.ends_with(end) && !self.reached.load(Ordering::SeqCst) => {
+            Hold::Get(end)
+                if request.method == "GET" && path.ends_with(end) && !self.reached.load(Ordering::SeqCst) =>
+            {
                 self.wait().await;
                 self.answer(&request, stream).await
             }
@@ -137,7 +139,8 @@ impl Shared {
 
     async fn forward(&self, request: &Request) -> Option<(u16, String, Vec<u8>)> {
         let method = request.method.parse().unwrap();
-        let mut sent = self.client.request(method, format!("{}{}", self.server, request.path)).body(request.body.clone());
+        let mut sent =
+            self.client.request(method, format!("{}{}", self.server, request.path)).body(request.body.clone());
         for (name, value) in &request.headers {
             if !["host", "content-length", "connection", "accept-encoding"].contains(&name.as_str()) {
                 sent = sent.header(name, value);

@@ -15,7 +15,8 @@ async fn when_the_pod_of_the_run_is_lost_the_one_that_watches_scales_back() {
     let strict = json!({"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}});
     assert!(bed.server.patch(&format!("/api/v1/namespaces/{home}"), &strict).await);
     let gate = Gate::before(bed.server, Hold::Get("/secrets")).await;
-    let watchdog = format!("watchdog: {{namespace: {home}, image: 'registry.example.com/lifeboat:1', serviceAccount: default}}");
+    let watchdog =
+        format!("watchdog: {{namespace: {home}, image: 'registry.example.com/lifeboat:1', serviceAccount: default}}");
     bed.policy(&format!("max: 10m, {watchdog}"), Some(&gate));
     let running = bed.begin();
 
@@ -25,9 +26,13 @@ async fn when_the_pod_of_the_run_is_lost_the_one_that_watches_scales_back() {
     let pods = format!("/api/v1/namespaces/{home}/pods");
     let pod = bed.server.until(|| async { bed.server.get(&pods).await["items"].get(0).cloned() }).await;
     let container = &pod["spec"]["containers"][0];
-    assert_eq!((&container["image"], &pod["spec"]["serviceAccountName"]), (&json!("registry.example.com/lifeboat:1"), &json!("default")));
+    assert_eq!(
+        (&container["image"], &pod["spec"]["serviceAccountName"]),
+        (&json!("registry.example.com/lifeboat:1"), &json!("default"))
+    );
     assert_eq!(bed.counts().await, super::bed::COUNTS, "nothing is touched before it watches");
-    let args: Vec<String> = serde_json::from_value(job["spec"]["template"]["spec"]["containers"][0]["args"].clone()).unwrap();
+    let args: Vec<String> =
+        serde_json::from_value(job["spec"]["template"]["spec"]["containers"][0]["args"].clone()).unwrap();
     let mut guard = Command::new(env!("CARGO_BIN_EXE_lifeboat"));
     guard.args(&args).env("KUBECONFIG", bed.server.kubeconfig()).env_remove("LIFEBOAT_POLICY");
     guard.stdin(Stdio::null()).stdout(Stdio::null()).stderr(std::fs::File::create(bed.local.path("guard")).unwrap());
@@ -54,11 +59,17 @@ async fn when_the_pod_of_the_run_is_lost_the_one_that_watches_scales_back() {
 async fn a_pod_that_does_not_begin_to_watch_keeps_the_run_from_quiescing() {
     let bed = Bed::new("unguarded").await;
     let home = bed.server.namespace("no-guards").await;
-    let watchdog = format!("watchdog: {{namespace: {home}, image: 'registry.example.com/lifeboat:1', serviceAccount: default}}");
+    let watchdog =
+        format!("watchdog: {{namespace: {home}, image: 'registry.example.com/lifeboat:1', serviceAccount: default}}");
     bed.policy(&format!("max: 10s, {watchdog}"), None);
     bed.local.run(&["backup"]).exits(3).says("its pod did not begin to watch in time");
     assert_eq!((bed.counts().await, bed.is_marked().await), (super::bed::COUNTS, false));
-    for list in [format!("/apis/batch/v1/namespaces/{home}/jobs"), format!("/apis/coordination.k8s.io/v1/namespaces/{home}/leases")] {
-        bed.server.until(|| async { bed.server.get(&list).await["items"].as_array().unwrap().is_empty().then_some(()) }).await;
+    for list in [
+        format!("/apis/batch/v1/namespaces/{home}/jobs"),
+        format!("/apis/coordination.k8s.io/v1/namespaces/{home}/leases"),
+    ] {
+        bed.server
+            .until(|| async { bed.server.get(&list).await["items"].as_array().unwrap().is_empty().then_some(()) })
+            .await;
     }
 }

@@ -3,6 +3,7 @@
 use super::bed::{Bed, COUNTS, ZERO, kill, report};
 use super::gate::{Gate, Hold};
 use crate::support::local::is_soak;
+use crate::support::servers::process::program;
 
 async fn killed_at(stem: &str, hold: Hold) {
     let bed = Bed::new(stem).await;
@@ -54,7 +55,7 @@ async fn the_server_is_away_when_it_should_be_scaled_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn with_the_watcher_killed_too_a_person_or_the_next_run_brings_them_back() {
     let bed = Bed::new("orphaned").await;
-    for next in ["release", "backup"] {
+    for next in ["release", "page", "backup"] {
         let gate = Gate::before(bed.server, Hold::Get("/secrets")).await;
         bed.policy("max: 10s", Some(&gate));
         let running = bed.begin();
@@ -66,10 +67,20 @@ async fn with_the_watcher_killed_too_a_person_or_the_next_run_brings_them_back()
         gate.go();
         assert_eq!(bed.counts().await, ZERO);
         bed.policy("max: 10m", None);
+        if next == "page" {
+            assert_eq!(by_the_page(&bed), "");
+            bed.until_counts([COUNTS[0], COUNTS[1], 0]).await;
+            // A custom resource goes back by its own kind.
+            bed.local.run(&["quiesce", "release"]).exits(0).says("Fleet.quiesce.example.com/v1");
+            bed.until_whole().await;
+            continue;
+        }
         if next == "release" {
             bed.local.run(&["quiesce", "status"]).exits(0).says("at 0, had 2").says("until");
             let said = report(bed.local.run(&["quiesce", "release", "--json"]).exits(0));
             assert_eq!(said["workloads"].as_array().unwrap().len(), 3, "{said:#}");
+            let names: Vec<&str> = said.as_object().unwrap().keys().map(String::as_str).collect();
+            assert_eq!(names, ["findings", "policy", "workloads"], "docs/json.md");
             bed.until_whole().await;
             bed.local.run(&["quiesce", "release"]).exits(0).says("nothing is at 0");
             continue;
@@ -80,9 +91,32 @@ async fn with_the_watcher_killed_too_a_person_or_the_next_run_brings_them_back()
         let text = said["findings"].to_string();
         assert!(text.contains("was left at 0 by an earlier run: is back at 2"), "{said:#}");
         bed.until_whole().await;
-        assert_eq!(said["quiesce"]["workloads"].as_array().unwrap().iter().filter(|row| row["replicas"] != 0).count(), 3);
+        assert_eq!(
+            said["quiesce"]["workloads"].as_array().unwrap().iter().filter(|row| row["replicas"] != 0).count(),
+            3
+        );
     }
     assert_eq!(bed.counts().await, COUNTS);
+}
+
+/// Section 2 of the runbook as it is printed, in one namespace. Gives back what went wrong.
+fn by_the_page(bed: &Bed) -> String {
+    let page = include_str!("../../../docs/runbooks/stuck-at-zero.md");
+    let script = page.split("```sh\n").find(|block| block.contains("> back.sh")).unwrap().split("```").next().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let kubectl = folder.path().join("kubectl");
+    std::os::unix::fs::symlink(program("LIFEBOAT_TEST_KB"), kubectl).unwrap();
+    let path = format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap());
+    let script = script.replace(" -A ", &format!(" -n {} ", bed.namespace));
+    let mut shell = std::process::Command::new("sh");
+    shell
+        .args(["-ec", &script])
+        .current_dir(folder.path())
+        .env("PATH", path)
+        .env("KUBECONFIG", bed.server.kubeconfig());
+    let output = shell.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 /// One that is not overdue is taken over with the count that it had: a 0 is never recorded.

@@ -1,8 +1,8 @@
 //! One workload to zero. How many it had stands on it from the same write on.
 
+use super::TRIES;
 use super::record::Record;
 use super::workload::{Sent, Workload};
-use super::TRIES;
 use crate::cluster_client::Api;
 use crate::context::Context;
 use crate::model::{FailureClass, RunId, SourceFailure};
@@ -23,7 +23,12 @@ pub struct Down {
 ///
 /// A record of an earlier run on a workload at zero keeps its count: a 0 is never recorded over it. On one that somebody
 /// scaled up since, the count is what it has now.
-pub async fn down(api: &dyn Api, workload: &Workload, wanted: &Record, cx: &Context) -> Result<Option<Down>, SourceFailure> {
+pub async fn down(
+    api: &dyn Api,
+    workload: &Workload,
+    wanted: &Record,
+    cx: &Context,
+) -> Result<Option<Down>, SourceFailure> {
     let subject = workload.reference.to_string();
     let fail = |class, message: String| SourceFailure::new(class, &subject, message);
     let mut trouble = String::new();
@@ -63,8 +68,10 @@ pub async fn down(api: &dyn Api, workload: &Workload, wanted: &Record, cx: &Cont
             Sent::Done => return Ok(is(replicas, taken_over)),
             Sent::Overtaken => trouble = "somebody else keeps changing it".into(),
             Sent::Unknown(what) => trouble = what,
-            Sent::Refused(answer) => return Err(unexpected(&subject, "setting it to 0 replicas", &answer)
-                .cure("the rights of deploy/rbac-quiesce.yaml")),
+            Sent::Refused(answer) => {
+                return Err(unexpected(&subject, "setting it to 0 replicas", &answer)
+                    .cure("the rights of deploy/rbac-quiesce.yaml"));
+            }
         }
     }
     Err(fail(FailureClass::Unreachable, format!("could not be set to 0, tried {TRIES} times: {trouble}")))

@@ -84,10 +84,7 @@ fn is_own(gvk: &Gvk) -> bool {
 
 /// What the definition of a custom kind says. Whoever may not read it goes by the subresource.
 async fn pointer(api: &dyn Api, kind: &Kind) -> Result<Option<String>, SourceFailure> {
-    let path = format!(
-        "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{}.{}",
-        kind.resource, kind.gvk.group
-    );
+    let path = format!("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{}.{}", kind.resource, kind.gvk.group);
     let answer = api.call(Call::get(path)).await.map_err(failed)?;
     let definition: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
     let versions = definition["spec"]["versions"].as_array().into_iter().flatten();
@@ -114,12 +111,12 @@ async fn each(
                     Ok(None) => break,
                     Ok(Some(page)) => page.iter().try_for_each(|item| see(number, item.get()))?,
                     Err(failure) if failure.class == FailureClass::Permission => {
-                        let place = namespace.map_or("in the whole cluster".to_owned(), |n| format!("in namespace {n}"));
+                        let place =
+                            namespace.map_or("in the whole cluster".to_owned(), |n| format!("in namespace {n}"));
                         let message = format!("may not list {} {place}", kind.gvk);
-                        findings.push(
-                            Finding::warning(api.subject(), message)
-                                .cure("the rights of deploy/rbac-quiesce.yaml, and for custom resources a rule of their own"),
-                        );
+                        findings.push(Finding::warning(api.subject(), message).cure(
+                            "the rights of deploy/rbac-quiesce.yaml, and for custom resources a rule of their own",
+                        ));
                         break;
                     }
                     Err(failure) => return Err(failure),
@@ -132,7 +129,11 @@ async fn each(
 
 fn parse(api: &dyn Api, kind: &Kind, json: &str) -> Result<(ObjectRef, Value), SourceFailure> {
     let value: Value = serde_json::from_str(json).map_err(|error| {
-        SourceFailure::new(FailureClass::ToolFailed, api.subject(), format!("a list of {} is no JSON: {error}", kind.gvk))
+        SourceFailure::new(
+            FailureClass::ToolFailed,
+            api.subject(),
+            format!("a list of {} is no JSON: {error}", kind.gvk),
+        )
     })?;
     let metadata = &value["metadata"];
     let namespace = metadata["namespace"].as_str().map(str::to_owned);
@@ -210,8 +211,11 @@ async fn cannot(api: &dyn Api, scope: &Scope) -> Result<Vec<Finding>, SourceFail
         objects: 0,
         reason: None,
     };
-    let kinds =
-        [kind("apps/v1", "DaemonSet", "daemonsets"), kind("batch/v1", "CronJob", "cronjobs"), kind("batch/v1", "Job", "jobs")];
+    let kinds = [
+        kind("apps/v1", "DaemonSet", "daemonsets"),
+        kind("batch/v1", "CronJob", "cronjobs"),
+        kind("batch/v1", "Job", "jobs"),
+    ];
     let reasons = [
         "a DaemonSet has no count; its pods go on running",
         "a CronJob has no count; it goes on starting jobs",
@@ -255,7 +259,11 @@ pub async fn recorded(api: &dyn Api, scalable: &[Scalable], namespaces: &[String
             replicas: wanted.unwrap_or(0),
             record,
         };
-        if controller(&value).is_some() { found.echoes.push(marked) } else { found.marked.push(marked) }
+        if controller(&value).is_some() {
+            found.echoes.push(marked)
+        } else {
+            found.marked.push(marked)
+        }
         Ok(())
     })
     .await?;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::lease::{Lease, LeaseName};
 use super::MANAGER;
+use super::lease::{Lease, LeaseName};
 use crate::cluster_client::{Api, Call, Method};
 use crate::context::Context;
 use crate::model::{FailureClass, Name, RunId, SourceFailure, Timestamp};
@@ -98,7 +98,8 @@ pub fn guard_job(pod: &GuardPod, name: &LeaseName, policy: &Name, args: &[String
         "containers": [container],
     });
     if let Some(node) = &pod.node {
-        let other = json!({"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "NotIn", "values": [node]}]});
+        let other =
+            json!({"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "NotIn", "values": [node]}]});
         spec["affinity"] = json!({"nodeAffinity": {
             "preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 100, "preference": other}],
         }});

@@ -75,7 +75,7 @@ pub async fn release(
     meant: &(dyn Fn(&Record) -> bool + Sync),
     cx: &Context,
 ) -> Result<(Vec<Released>, Vec<Finding>), SourceFailure> {
-    let Found { marked, echoes, findings } = recorded(api, scalable, namespaces).await?;
+    let Found { marked, echoes, mut findings } = recorded(api, scalable, namespaces).await?;
     let is_meant = |marked: &&Marked| marked.record.as_ref().is_ok_and(meant);
     let backs = marked.iter().filter(is_meant).map(async |marked| {
         let back = back(api, &marked.workload, meant, cx).await;
@@ -86,13 +86,13 @@ pub async fn release(
         Released { object: marked.workload.reference.clone(), back }
     });
     let backs: Vec<_> = backs.collect();
-    let mut released: Vec<Released> = stream::iter(backs).buffered(AT_A_TIME).collect().await;
-    let illegible = marked.iter().filter_map(|marked| {
+    let released: Vec<Released> = stream::iter(backs).buffered(AT_A_TIME).collect().await;
+    // Nobody knows whose it is. One that somebody scaled up by hand is nobody's trouble.
+    findings.extend(marked.iter().filter(|marked| marked.replicas == 0).filter_map(|marked| {
         let reason = format!("what stands on it cannot be read: {}", marked.record.as_ref().err()?);
-        Some(Released { object: marked.workload.reference.clone(), back: Back::Failed { replicas: None, reason } })
-    });
-    // One that somebody scaled up by hand is nobody's trouble.
-    released.extend(illegible.filter(|one| marked.iter().any(|m| m.workload.reference == one.object && m.replicas == 0)));
+        let object = marked.workload.reference.clone();
+        Some(Released { object, back: Back::Failed { replicas: None, reason } }.finding())
+    }));
     // `kubectl rollout undo` would put them back on the Deployment. If it cannot be done nothing is lost.
     for echo in echoes.iter().filter(is_meant) {
         if let Ok(Some(live)) = echo.workload.look(api).await {

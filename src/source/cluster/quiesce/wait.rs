@@ -43,8 +43,12 @@ pub async fn wait(
         let sentence = sentence(&remaining);
         if cx.clock.now() >= deadline {
             let subject = left.first().map(|down| down.workload.reference.to_string()).unwrap_or_default();
-            return Err(SourceFailure::new(FailureClass::Deadline, subject, format!("did not end in time: {sentence}"))
-                .cure("see why its pods do not end (kubectl describe pod), or give more time by `quiesce.max`"));
+            return Err(SourceFailure::new(
+                FailureClass::Deadline,
+                subject,
+                format!("did not end in time: {sentence}"),
+            )
+            .cure("see why its pods do not end (kubectl describe pod), or give more time by `quiesce.max`"));
         }
         if sentence != said {
             waiting(sentence.clone());
@@ -92,7 +96,7 @@ async fn remain(api: &dyn Api, down: &Down) -> Result<Vec<String>, SourceFailure
 fn is_left(pod: &Value) -> bool {
     let ended = matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed"));
     let mut owners = pod["metadata"]["ownerReferences"].as_array().into_iter().flatten();
-    let others = owners
-        .any(|owner| owner["controller"] == true && matches!(owner["kind"].as_str(), Some("Job" | "DaemonSet")));
+    let others =
+        owners.any(|owner| owner["controller"] == true && matches!(owner["kind"].as_str(), Some("Job" | "DaemonSet")));
     !ended && !others
 }

@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use super::draft::Draft;
 use super::fields::{self, Keep};
-use crate::source::cluster::quiesce;
 use crate::source::cluster::Gvk;
+use crate::source::cluster::quiesce;
 
 /// The object without what a server writes by itself, ready for `kubectl apply`. Nothing is mapped or held back; a
 /// claim does not name its volume, since nobody knows here whether that exists.

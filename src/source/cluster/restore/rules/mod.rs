@@ -20,6 +20,7 @@ mod tests;
 mod tier;
 mod volume;
 
+pub use crate::model::{LabelSelector, SelectorError};
 pub use difference::differences;
 pub use draft::{Note, Weight};
 pub use export::clean_for_export;
@@ -28,6 +29,5 @@ pub use index::Index;
 pub use object::{Malformed, Object, Owner};
 pub use options::{ObjectSelector, Patch, Rules};
 pub use prepare::{Prepared, Release, prepare};
-pub use crate::model::{LabelSelector, SelectorError};
 pub use skip::{Skip, skip};
 pub use tier::{Tier, UnknownTier, tier};
