@@ -36,7 +36,7 @@ async fn a_backup_is_made_at_zero_and_everything_comes_back_from_it() {
     assert!(named, "{said:#}");
     bed.local.run(&["show", "latest"]).exits(0).says("4 workloads at 0");
     bed.local.run(&["quiesce", "status"]).exits(0).says("nothing");
-    assert_eq!(bed.watchers(), []);
+    assert!(bed.watchers().is_empty());
 
     // What was captured was at zero, and no pod of theirs was there; what it was before is known all the same.
     let cat = |args: &[&str]| bed.local.run(&[&["cat", "latest", "objects"], args].concat()).exits(0).out;
@@ -88,7 +88,7 @@ async fn mistakes_in_the_policy_are_named() {
         ("max: 10m, cluster: other", "`other` is no source of kind `cluster`"),
         ("max: 10m, watchdog: {namespace: a, image: b}", "serviceAccount"),
         ("max: 10m, watchdog: {namespace: a, image: '', serviceAccount: c}", "the image is empty"),
-        ("maximum: 10m", "did you mean `max`?"),
+        ("maxx: 10m", "did you mean `max`?"),
     ] {
         bed.policy(quiesce, None);
         bed.local.run(&["check"]).exits(2).says(words);

@@ -12,7 +12,6 @@ use crate::support::servers::kubernetes::Kubernetes;
 /// Which call is held, and whether it is done before that.
 #[derive(Debug, Clone)]
 pub enum Hold {
-    Nothing,
     /// The `n`th PATCH of a workload, from 1 on; it is not done.
     Before(usize),
     /// It is done, and nobody hears of it.

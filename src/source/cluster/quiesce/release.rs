@@ -93,13 +93,24 @@ pub async fn release(
         let object = marked.workload.reference.clone();
         Some(Released { object, back: Back::Failed { replicas: None, reason } }.finding())
     }));
-    // `kubectl rollout undo` would put them back on the Deployment. If it cannot be done nothing is lost.
     for echo in echoes.iter().filter(is_meant) {
-        if let Ok(Some(live)) = echo.workload.look(api).await {
-            let _ = echo.workload.write(api, &live.version, None, None).await;
-        }
+        silence(api, echo, cx).await;
     }
     Ok((released, findings))
+}
+
+/// `kubectl rollout undo` would put it back on the Deployment. The controller writes to the ReplicaSet at the same time; if
+/// it can not be done, nothing is lost.
+async fn silence(api: &dyn Api, echo: &Marked, cx: &Context) {
+    for n in 0..TRIES {
+        let Ok(Some(live)) = echo.workload.look(api).await else { return };
+        if live.record.is_none()
+            || !matches!(echo.workload.write(api, &live.version, None, None).await, Ok(Sent::Overtaken))
+        {
+            return;
+        }
+        cx.clock.pause(patience(n)).await;
+    }
 }
 
 async fn back(
