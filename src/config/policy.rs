@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::config::{Period, Retention};
+use crate::config::{Outside, Period, Retention};
 use crate::model::{LabelSelector, Level, LockMode, Name, PublicKey, RepositoryId, StoreUrl, Trust};
 use crate::secret::SecretRef;
 
@@ -136,6 +136,7 @@ pub struct Source {
 pub enum SourceKind {
     Postgres(Postgres),
     Cluster(Cluster),
+    Outside(Outside),
 }
 
 /// The objects of a Kubernetes cluster.
