@@ -3,10 +3,13 @@
 
 use std::process::{Command, Stdio};
 
+use lifeboat::source::cluster::quiesce::{LeaseName, OwnPod, guard_job, own_pod};
 use serde_json::json;
 
 use super::bed::{Bed, ZERO};
 use super::gate::{Gate, Hold};
+use crate::support::local::Said;
+use crate::support::servers::kubernetes::shared;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn when_the_pod_of_the_run_is_lost_the_one_that_watches_scales_back() {
@@ -72,4 +75,50 @@ async fn a_pod_that_does_not_begin_to_watch_keeps_the_run_from_quiescing() {
             .until(|| async { bed.server.get(&list).await["items"].as_array().unwrap().is_empty().then_some(()) })
             .await;
     }
+}
+
+/// What no node is needed for: image, account, place and user are those of our own pod, and the strictest rules let it in.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_pod_that_watches_is_made_like_our_own() {
+    let server = shared().await;
+    let home = server.namespace("own-pod").await;
+    let strict = json!({"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}});
+    assert!(server.patch(&format!("/api/v1/namespaces/{home}"), &strict).await);
+    let pods = format!("/api/v1/namespaces/{home}/pods");
+    let security = json!({"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}});
+    let pod = json!({"metadata": {"name": "backup-x"}, "spec": {
+        "serviceAccountName": "default", "nodeSelector": {"disk": "fast"},
+        "securityContext": {"runAsNonRoot": true, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}},
+        "containers": [
+            {"name": "beside", "image": "registry.example.com/other:1", "securityContext": security},
+            {"name": "lifeboat", "image": "registry.example.com/lifeboat:7", "command": ["/bin/lifeboat"], "securityContext": security}]}});
+    server.create(&pods, &pod).await;
+    let api = crate::support::cluster::api(server).await;
+    let own = |name: &str| OwnPod { namespace: home.clone(), name: name.into() };
+    let guard = own_pod(api.as_ref(), &own("backup-x")).await.unwrap();
+    let name = LeaseName::of(&home, "01JD7Z9T5W8W0C0MZJ0ZQ1R2V3".parse().unwrap());
+    let job = guard_job(&guard, &name, &"shop".parse().unwrap(), &["quiesce".into(), "watch".into()]);
+    server.create(&format!("/apis/batch/v1/namespaces/{home}/jobs"), &job).await;
+    let of_job = format!("{pods}?labelSelector=lifeboat.dev/quiesce=shop");
+    let made = server.until(|| async { server.get(&of_job).await["items"].get(0).cloned() }).await;
+    let (spec, container) = (&made["spec"], &made["spec"]["containers"][0]);
+    assert_eq!(container["image"], "registry.example.com/lifeboat:7");
+    assert_eq!((&container["command"], &container["args"]), (&json!(["/bin/lifeboat"]), &json!(["quiesce", "watch"])));
+    assert_eq!(
+        (&spec["nodeSelector"], &spec["securityContext"]["runAsUser"]),
+        (&json!({"disk": "fast"}), &json!(65532))
+    );
+    let failure = own_pod(api.as_ref(), &own("another")).await.unwrap_err();
+    assert!(failure.cure.unwrap().contains("POD_NAME"), "{}", failure.message);
+}
+
+/// A pod that quiesces another cluster, or by a kubeconfig, has nobody who would notice its loss.
+#[tokio::test(flavor = "multi_thread")]
+async fn in_a_pod_without_a_pod_that_watches_nothing_is_touched() {
+    let bed = Bed::new("in-a-pod").await;
+    let mut backup = bed.local.program();
+    backup.arg("backup").env("LIFEBOAT_POLICY", bed.local.path("keys/policy.yaml"));
+    backup.env("LIFEBOAT_REPOSITORY", bed.local.repo()).env("KUBERNETES_SERVICE_HOST", "10.96.0.1");
+    Said::of(backup.output().unwrap()).exits(3).says("nobody would notice that the pod is lost").says("watchdog:");
+    assert_eq!((bed.counts().await, bed.is_marked().await), (super::bed::COUNTS, false));
 }
