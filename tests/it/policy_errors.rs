@@ -144,7 +144,7 @@ fn no_database() {
 
 #[test]
 fn a_duplicate_source() {
-    insta::assert_snapshot!(said("  verify:\n", "  - {name: postgres, postgres: {host: other, user: me}}\n\n  verify:\n"), @"policy.yaml:135:12: spec.sources[2].name: source `postgres` is there twice");
+    insta::assert_snapshot!(said("  verify:\n", "  - {name: postgres, postgres: {host: other, user: me}}\n\n  verify:\n"), @"policy.yaml:135:12: spec.sources[3].name: source `postgres` is there twice");
 }
 
 #[test]
