@@ -5,8 +5,11 @@
 
 mod patch;
 mod ready;
+mod rehearse;
 mod release;
 mod write;
+
+pub(super) use rehearse::Said;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
@@ -27,7 +30,7 @@ use crate::source::cluster::restore::set::{Set, When};
 use crate::source::cluster::restore::view::View;
 
 /// Writes at the same time.
-const WRITES: usize = 32;
+pub(super) const WRITES: usize = 32;
 
 pub(super) struct Loader<'a> {
     pub api: &'a dyn Api,
@@ -220,6 +223,18 @@ impl<'a> Loader<'a> {
     }
 
     async fn write(&self, number: usize, row: &Row) -> Result<Written, SourceFailure> {
+        let job = self.job(number, row)?;
+        let written = match row.outcome {
+            Outcome::Create => job.create().await?,
+            _ => job.change().await?,
+        };
+        if let Some(uid) = &written.uid {
+            locked(&self.uids).insert(row.entry, uid.clone());
+        }
+        Ok(written)
+    }
+
+    fn job(&'a self, number: usize, row: &'a Row) -> Result<Job<'a>, SourceFailure> {
         if self.cx.cancel.is_cancelled() {
             return Err(SourceFailure::new(FailureClass::Cancelled, self.api.subject(), "interrupted"));
         }
@@ -229,15 +244,7 @@ impl<'a> Loader<'a> {
             let message = "it is written without a kind";
             return Err(SourceFailure::new(FailureClass::Internal, prepared.reference.to_string(), message));
         };
-        let job = Job { loader: self, number, row, kind, prepared };
-        let written = match row.outcome {
-            Outcome::Create => job.create().await?,
-            _ => job.change().await?,
-        };
-        if let Some(uid) = &written.uid {
-            locked(&self.uids).insert(row.entry, uid.clone());
-        }
-        Ok(written)
+        Ok(Job { loader: self, number, row, kind, prepared })
     }
 }
 

@@ -31,6 +31,14 @@ pub(super) enum Sent {
     Refused(Answer),
 }
 
+/// What a live object needs.
+pub(super) enum Change {
+    /// Nothing is sent: that is what became of it.
+    Is(Written),
+    /// A merge patch.
+    Send(Value),
+}
+
 impl Loader<'_> {
     /// Sends a write once. What is the same for every call ends the restore.
     pub(super) async fn send(&self, call: Call) -> Result<Sent, SourceFailure> {
@@ -54,12 +62,12 @@ impl Loader<'_> {
 }
 
 impl Job<'_> {
-    fn path(&self) -> String {
+    pub(super) fn path(&self) -> String {
         self.kind.path(&self.prepared.reference)
     }
 
     /// What is sent to create it, with what it has to wait for written on it.
-    fn body(&self) -> (Value, bool) {
+    pub(super) fn body(&self) -> (Value, bool) {
         let mut body = self.prepared.value.clone();
         let owners = self.owners();
         if !owners.there.is_empty() {
@@ -153,38 +161,10 @@ impl Job<'_> {
                 trouble = "it is not there any more".into();
                 continue;
             };
-            let seen = Live::compare(&self.prepared, &live);
-            let owners = self.owners();
-            let lacking =
-                |owner: &&Value| owner["uid"].as_str().is_some_and(|uid| !seen.owners.iter().any(|o| o == uid));
-            let lacking: Vec<Value> = owners.there.iter().filter(lacking).cloned().collect();
-            if seen.pending.is_some() {
-                self.is_held_back();
-            }
-            let asked = self.loader.set.entries[self.row.entry].is_asked();
-            let finishes_only = seen.pending.is_some() && (self.loader.options.mode == Mode::Create || !asked);
-            if finishes_only && !merges(&self.prepared) {
-                return Ok(Written::new(Outcome::Patch, &live));
-            }
-            if seen.differences.is_empty() && lacking.is_empty() {
-                let outcome = if sent || seen.pending.is_some() { Outcome::Patch } else { Outcome::Same };
-                return Ok(Written::new(outcome, &live));
-            }
-            if !seen.immutable.is_empty() {
-                let reason = format!("it differs in {}, which no server changes in place", seen.immutable.join(", "));
-                return Ok(Written::new(Outcome::Conflict, &live)
-                    .because(reason)
-                    .cure("delete it by hand, then restore once more"));
-            }
-            let mut wanted = wanted(&self.prepared, seen.pending.as_deref());
-            if merges(&self.prepared) {
-                add_to_lists(&mut wanted, &live);
-            }
-            let mut patch = patch::merge(&wanted, &live, &seen.differences);
-            if !lacking.is_empty() {
-                let there = live["metadata"]["ownerReferences"].as_array().cloned().unwrap_or_default();
-                patch["metadata"]["ownerReferences"] = there.into_iter().chain(lacking).collect();
-            }
+            let patch = match self.toward(&live, sent) {
+                Change::Is(written) => return Ok(written),
+                Change::Send(patch) => patch,
+            };
             let call = Call::send(Method::MergePatch, format!("{}?{MANAGER}", self.path()), patch.to_string());
             match self.loader.send(call).await? {
                 Sent::Done(live) => return Ok(Written::new(Outcome::Patch, &live)),
@@ -197,6 +177,41 @@ impl Job<'_> {
             }
         }
         Ok(Written::failed(format!("tried {TRIES} times: {trouble}")).cure("run the same command once more"))
+    }
+
+    /// From what is live to what is wanted. `sent`: an earlier try may have done it.
+    pub(super) fn toward(&self, live: &Value, sent: bool) -> Change {
+        let seen = Live::compare(&self.prepared, live);
+        let owners = self.owners();
+        let lacking = |owner: &&Value| owner["uid"].as_str().is_some_and(|uid| !seen.owners.iter().any(|o| o == uid));
+        let lacking: Vec<Value> = owners.there.iter().filter(lacking).cloned().collect();
+        if seen.pending.is_some() {
+            self.is_held_back();
+        }
+        let asked = self.loader.set.entries[self.row.entry].is_asked();
+        let finishes_only = seen.pending.is_some() && (self.loader.options.mode == Mode::Create || !asked);
+        if finishes_only && !merges(&self.prepared) {
+            return Change::Is(Written::new(Outcome::Patch, live));
+        }
+        if seen.differences.is_empty() && lacking.is_empty() {
+            let outcome = if sent || seen.pending.is_some() { Outcome::Patch } else { Outcome::Same };
+            return Change::Is(Written::new(outcome, live));
+        }
+        if !seen.immutable.is_empty() {
+            let reason = format!("it differs in {}, which no server changes in place", seen.immutable.join(", "));
+            let written = Written::new(Outcome::Conflict, live).because(reason);
+            return Change::Is(written.cure("delete it by hand, then restore once more"));
+        }
+        let mut wanted = wanted(&self.prepared, seen.pending.as_deref());
+        if merges(&self.prepared) {
+            add_to_lists(&mut wanted, live);
+        }
+        let mut patch = patch::merge(&wanted, live, &seen.differences);
+        if !lacking.is_empty() {
+            let there = live["metadata"]["ownerReferences"].as_array().cloned().unwrap_or_default();
+            patch["metadata"]["ownerReferences"] = there.into_iter().chain(lacking).collect();
+        }
+        Change::Send(patch)
     }
 }
 
