@@ -23,6 +23,51 @@ impl Authority {
         Self { folder }
     }
 
+    /// Certificate and key of somebody, as `/O=group/CN=name`, for so many days.
+    pub fn person(&self, subject: &str, days: u32) -> (String, String) {
+        let days = days.to_string();
+        self.openssl(&[
+            "req",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-subj",
+            subject,
+            "-keyout",
+            "person.key",
+            "-out",
+            "person.csr",
+        ]);
+        self.openssl(&[
+            "x509",
+            "-req",
+            "-in",
+            "person.csr",
+            "-CA",
+            "ca.pem",
+            "-CAkey",
+            "ca.key",
+            "-CAcreateserial",
+            "-days",
+            &days,
+            "-out",
+            "person.pem",
+        ]);
+        (self.read("person.pem"), self.read("person.key"))
+    }
+
+    /// A signature as tokens have it: by the server's own key, RS256.
+    pub fn signed(&self, text: &str) -> Vec<u8> {
+        std::fs::write(self.folder.path().join("text"), text).unwrap();
+        self.openssl(&["dgst", "-sha256", "-sign", "key.pem", "-out", "signature", "text"]);
+        std::fs::read(self.folder.path().join("signature")).unwrap()
+    }
+
+    fn openssl(&self, args: &[&str]) {
+        let made = Command::new("openssl").args(args).current_dir(self.folder.path()).output().unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    }
+
     /// The file that names the authority.
     pub fn ca_file(&self) -> PathBuf {
         self.folder.path().join("ca.pem")

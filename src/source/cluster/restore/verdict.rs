@@ -30,7 +30,7 @@ pub(super) fn refused(ruled: Outcome, answer: &Answer, before: Before) -> Verdic
     if answer.status == 400 && words.contains("does not support dry run") {
         return Verdict::Note(format!("a webhook cannot be asked beforehand whether it takes this: {words}"));
     }
-    let misses = answer.status == 404 || MISSES.iter().any(|phrase| words.contains(phrase));
+    let misses = answer.status == 404 || misses(&words);
     if before.surroundings_change || misses && before.something_is_made {
         return Verdict::Note(format!(
             "the server would refuse it now, and perhaps not after what is restored before it: {words}"
@@ -55,8 +55,10 @@ pub(super) fn failed(words: &str) -> Verdict {
     Verdict::Note(format!("the server could not say whether it takes this: {words}"))
 }
 
-/// How servers say that something is missing which an object refers to.
-const MISSES: [&str; 4] = ["not found", "was found", "no params found", "does not exist"];
+/// Whether a server says that something is missing which an object refers to.
+pub(super) fn misses(words: &str) -> bool {
+    ["not found", "was found", "no params found", "does not exist"].iter().any(|phrase| words.contains(phrase))
+}
 
 fn said(words: &str) -> String {
     format!("the server refuses it: {words}")

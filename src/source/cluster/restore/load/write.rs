@@ -12,7 +12,8 @@ use crate::source::cluster::restore::outcome::Outcome;
 use crate::source::cluster::restore::plan::{
     Live, PENDING, PENDING_OWNERS, PENDING_SUSPENDED, REPLICAS, merges, wanted,
 };
-use crate::source::cluster::restore::rules::{Release, differences};
+use crate::source::cluster::restore::rules::{Prepared, Release, differences};
+use crate::source::cluster::restore::verdict::misses;
 
 /// As whom the server knows our writes.
 pub(super) const MANAGER: &str = "fieldManager=lifeboat";
@@ -112,8 +113,8 @@ impl Job<'_> {
                     lost = true;
                     trouble = what;
                 }
-                // What defines the kind was made a moment ago, and not every part of the server knows yet.
-                Sent::Refused(answer) if answer.status == 404 && self.is_new_kind() && n + 1 < TRIES => {
+                // What it needs was made a moment ago, and not every part of the server knows yet.
+                Sent::Refused(answer) if self.comes_too_early(&answer) && n + 1 < TRIES => {
                     trouble = message(&answer);
                     continue;
                 }
@@ -126,8 +127,10 @@ impl Job<'_> {
         Ok(Written::failed(format!("tried {TRIES} times: {trouble}")).cure("run the same command once more"))
     }
 
-    fn is_new_kind(&self) -> bool {
-        self.loader.view.discovery.kind(&self.prepared.reference.gvk).is_none()
+    /// The kind is new, or the object refers to something that may be.
+    fn comes_too_early(&self, answer: &Answer) -> bool {
+        let new_kind = || self.loader.view.discovery.kind(&self.prepared.reference.gvk).is_none();
+        answer.status == 404 && new_kind() || answer.status == 403 && misses(&message(answer))
     }
 
     /// It is there, although the plan said that it is not: we made it ourselves, or somebody else did meanwhile.
@@ -206,6 +209,9 @@ impl Job<'_> {
         if merges(&self.prepared) {
             add_to_lists(&mut wanted, live);
         }
+        if is_pod(&self.prepared) {
+            keep_what_was_added(&mut wanted, live);
+        }
         let mut patch = patch::merge(&wanted, live, &seen.differences);
         if !lacking.is_empty() {
             let there = live["metadata"]["ownerReferences"].as_array().cloned().unwrap_or_default();
@@ -226,6 +232,31 @@ fn add_to_lists(wanted: &mut Value, live: &Value) {
         }));
         wanted[list] = Value::Array(all);
     }
+}
+
+fn is_pod(prepared: &Prepared) -> bool {
+    prepared.reference.gvk.group.is_empty() && prepared.reference.gvk.kind == "Pod"
+}
+
+/// Of a live pod only images change, and tolerations are added. Its containers hold what admission put there: without
+/// that the server refuses them.
+fn keep_what_was_added(wanted: &mut Value, live: &Value) {
+    for list in ["containers", "initContainers"] {
+        let Some(mut there) = live["spec"][list].as_array().cloned() else { continue };
+        for container in &mut there {
+            let ours = wanted["spec"][list].as_array().into_iter().flatten();
+            if let Some(ours) = ours.into_iter().find(|ours| ours["name"] == container["name"]) {
+                container["image"] = ours["image"].clone();
+            }
+        }
+        wanted["spec"][list] = Value::Array(there);
+    }
+    let Some(ours) = wanted["spec"]["tolerations"].as_array().cloned() else { return };
+    let mut all = live["spec"]["tolerations"].as_array().cloned().unwrap_or_default();
+    all.extend(
+        ours.into_iter().filter(|entry| !live["spec"]["tolerations"].as_array().is_some_and(|l| l.contains(entry))),
+    );
+    wanted["spec"]["tolerations"] = Value::Array(all);
 }
 
 fn refused(answer: &Answer) -> String {
