@@ -8,6 +8,7 @@ mod fault;
 mod hostile;
 mod immutable;
 mod logins;
+mod options;
 mod own_server;
 mod platform;
 mod program;

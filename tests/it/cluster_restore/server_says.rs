@@ -20,6 +20,10 @@ fn pod(namespace: &str, name: &str, more: Value) -> Value {
     object("v1", "Pod", namespace, name, json!({"spec": {"containers": [container]}}))
 }
 
+fn role(namespace: &str, name: &str) -> Value {
+    object("rbac.authorization.k8s.io/v1", "Role", namespace, name, json!({"rules": []}))
+}
+
 fn found<'a>(objects: &'a [ObjectOutcome], name: &str) -> &'a ObjectOutcome {
     objects.iter().find(|object| object.reference.name == name).unwrap()
 }
@@ -185,7 +189,7 @@ async fn answering(server: &Kubernetes, answer: fn(usize) -> Option<Answer>) -> 
 async fn who_cannot_be_asked_is_said_and_holds_nothing_up() {
     let server = kubernetes::shared().await;
     let here = server.namespace("unasked").await;
-    let backup = Backup::of([map(&here, "a"), map(&here, "b")]);
+    let backup = Backup::of([role(&here, "a"), role(&here, "b")]);
     let options = Options::default();
 
     let old = answering(server, |_| Some(status(400, "admission webhook \"old\" does not support dry run"))).await;
@@ -207,7 +211,7 @@ async fn who_cannot_be_asked_is_said_and_holds_nothing_up() {
     // A namespace that is not there yet cannot be asked about; how many objects that are is said.
     let gone = fresh("gone");
     let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "spec": {"finalizers": ["kubernetes"]}, "metadata": {"name": gone, "uid": "n"}});
-    let backup = Backup::of([namespace, map(&gone, "a"), map(&gone, "b")]);
+    let backup = Backup::of([namespace, role(&gone, "a"), role(&gone, "b")]);
     let plan = backup.plan(&target(&api(server).await, &Rules::default(), &options)).await.unwrap();
     let said = plan.findings.iter().find(|finding| finding.subject == format!("namespace {gone}")).unwrap();
     assert!(said.message.contains("could not be asked about 2 objects"), "{said:?}");
@@ -219,7 +223,7 @@ async fn each_object_is_asked_about_once_and_the_restore_goes_by_it() {
     let here = server.namespace("once").await;
     let counted = Faulty::new(&api(server).await, Fault::None);
     let api: Arc<dyn Api> = counted.clone();
-    let backup = Backup::of((0..40).map(|n| map(&here, &format!("m{n}"))));
+    let backup = Backup::of((0..40).map(|n| role(&here, &format!("m{n}"))));
     let target = target(&api, &Rules::default(), &Options::default());
     let plan = backup.plan(&target).await.unwrap();
     assert_eq!((counted.dry(), counted.done().len()), (40, 0));
@@ -260,6 +264,44 @@ async fn a_conflict_that_no_table_knows_is_found_before_it_is_met() {
     assert_eq!(conflict.outcome, Outcome::Conflict);
     assert!(conflict.reason.as_ref().unwrap().contains("size never changes"), "{conflict:?}");
     assert_eq!(found(&restored, "other").outcome, Outcome::Create);
+}
+
+/// Nobody has webhooks or policies, or nobody may see them.
+async fn admission(server: &Kubernetes, code: u16) -> Arc<Faulty> {
+    let api = InFront::of(api(server).await, move |_, call| {
+        let asked = call.path.starts_with("/apis/admissionregistration.k8s.io/v1/");
+        asked.then(|| match code {
+            200 => Answer { status: 200, retry_after: None, body: r#"{"items": []}"#.into() },
+            code => status(code, "may not be listed"),
+        })
+    });
+    let api: Arc<dyn Api> = api;
+    Faulty::new(&api, Fault::None)
+}
+
+#[tokio::test]
+async fn plain_data_that_nobody_judges_is_not_asked_about() {
+    let server = kubernetes::shared().await;
+    let here = server.namespace("plain").await;
+    let backup = Backup::of([map(&here, "a"), map(&here, "b"), role(&here, "r")]);
+    for (code, asked) in [(200, 1), (403, 3)] {
+        let counted = admission(server, code).await;
+        let api: Arc<dyn Api> = counted.clone();
+        assert_eq!(count(&planned(&api, &backup, &Options::default()).await, Outcome::Create), 3);
+        assert_eq!(counted.dry(), asked, "{code}");
+    }
+    // What is there and changes is asked about, whatever it is.
+    server
+        .create(
+            &format!("/api/v1/namespaces/{here}/configmaps"),
+            &json!({"metadata": {"name": "a"}, "data": {"a": "2"}}),
+        )
+        .await;
+    let counted = admission(server, 200).await;
+    let api: Arc<dyn Api> = counted.clone();
+    let update = Options { mode: Mode::Update, ..Options::default() };
+    assert_eq!(count(&planned(&api, &backup, &update).await, Outcome::Patch), 1);
+    assert_eq!(counted.dry(), 2);
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use crate::cluster_client::Api;
 use crate::model::{FailureClass, Finding, SourceFailure};
 use crate::source::cluster::restore::client::{Pages, all, get};
 use crate::source::cluster::restore::dead_webhooks;
+use crate::source::cluster::restore::judged;
 use crate::source::cluster::restore::labels;
 use crate::source::cluster::restore::plan::Live;
 use crate::source::cluster::restore::rules::{Rules, prepare, skip};
@@ -48,6 +49,7 @@ pub(super) async fn view(
     }
     view.dead_webhooks = dead_webhooks::find(&mut may).await?;
     node_ports(&mut may, set, &mut view).await?;
+    view.judged = judged::rules(api).await?;
     view.aggregated = aggregated(&mut may, set).await?;
     view.owners = owners(api, set, &view).await?;
     Ok(view)

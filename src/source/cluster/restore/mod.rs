@@ -5,6 +5,7 @@
 
 mod client;
 mod dead_webhooks;
+mod judged;
 mod labels;
 mod load;
 mod look;

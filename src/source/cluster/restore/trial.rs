@@ -14,7 +14,8 @@ use crate::event::Event;
 use crate::model::{Finding, Name, SourceFailure};
 use crate::source::cluster::restore::load::{Loader, Said, WRITES};
 use crate::source::cluster::restore::options::Options;
-use crate::source::cluster::restore::outcome::Outcome;
+use crate::source::cluster::restore::outcome::{ObjectOutcome, Outcome};
+use crate::source::cluster::restore::plan::concerns;
 use crate::source::cluster::restore::planning::Plan;
 use crate::source::cluster::restore::rules::Rules;
 use crate::source::cluster::restore::set::{Set, is_namespace};
@@ -37,7 +38,8 @@ pub(super) async fn ask(
 ) -> Result<Vec<Finding>, SourceFailure> {
     let mut rows = Vec::new();
     let mut unasked: BTreeMap<Unasked, u64> = BTreeMap::new();
-    for (number, object) in plan.objects.iter().enumerate().filter(|(_, object)| object.outcome.is_written()) {
+    let written = plan.objects.iter().enumerate().filter(|(_, object)| object.outcome.is_written());
+    for (number, object) in written.filter(|(_, object)| !nobody_judges(object, view)) {
         match obstacle(&object.reference, view) {
             None => rows.push(number),
             Some(obstacle) => *unasked.entry(obstacle).or_default() += 1,
@@ -63,6 +65,17 @@ pub(super) async fn ask(
         }
     }
     Ok(unasked.into_iter().map(|(why, count)| why.finding(count)).collect())
+}
+
+/// Whether an object is plain data that nobody but the server itself looks at: what it says is known, for it said yes
+/// to the very same before, and quotas are reckoned by the rules. These are most of what a cluster has.
+fn nobody_judges(object: &ObjectOutcome, view: &View) -> bool {
+    let gvk = &object.reference.gvk;
+    let plain = gvk.group.is_empty() && matches!(gvk.kind.as_str(), "ConfigMap" | "Secret");
+    let Some(kind) = view.discovery.kind(gvk).filter(|_| plain && object.outcome == Outcome::Create) else {
+        return false;
+    };
+    view.judged.as_ref().is_some_and(|rules| !rules.iter().any(|rule| concerns(rule, "CREATE", kind)))
 }
 
 /// Why the server is not asked about an object.

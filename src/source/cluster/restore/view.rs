@@ -33,6 +33,8 @@ pub struct View {
     pub forbidden: BTreeSet<Right>,
     /// Versions of groups that another server answers for, as `group/version`. None where that may not be seen.
     pub aggregated: Option<BTreeSet<String>>,
+    /// What webhooks and policies are asked about. None where they may not be seen.
+    pub judged: Option<Vec<WebhookRule>>,
 }
 
 /// To do something with the objects of one kind, in one namespace or in the whole cluster.
@@ -101,6 +103,7 @@ impl View {
             owners: BTreeMap::new(),
             forbidden: BTreeSet::new(),
             aggregated: None,
+            judged: None,
         }
     }
 
