@@ -159,7 +159,7 @@ async fn against_a_version_of_kubernetes() {
     assert!(said.out.contains("Kubernetes v1.33, as published"), "{}", said.out);
     let said = plan("v1.22.4");
     assert_eq!(said.code, 5, "{}\n{}", said.out, said.err);
-    let words = "the target serves HorizontalPodAutoscaler in autoscaling/v1, not in autoscaling/v2; Kubernetes serves it from 1.23 on";
+    let words = "autoscaling/v2beta2, not in autoscaling/v2; Kubernetes serves it from 1.23 on";
     assert!(said.out.contains(words), "{}", said.out);
     for version in ["1.21", "1.99", "2.0"] {
         let said = plan(version);

@@ -87,7 +87,7 @@ async fn busy(server: &Kubernetes) {
     server.create(&format!("{flow}/prioritylevelconfigurations"), &level).await;
     let everything =
         json!([{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"], "namespaces": ["*"], "clusterScope": true}]);
-    let schema = json!({"metadata": {"name": "narrow"}, "spec": {"matchingPrecedence": 1, "priorityLevelConfiguration": {"name": "narrow"},
+    let schema = json!({"metadata": {"name": "narrow"}, "spec": {"matchingPrecedence": 2, "priorityLevelConfiguration": {"name": "narrow"},
         "rules": [{"subjects": [{"kind": "ServiceAccount", "serviceAccount": {"namespace": here, "name": "default"}}], "resourceRules": everything}]}});
     server.create(&format!("{flow}/flowschemas"), &schema).await;
     let theirs = api_as(server, &here, "default").await;

@@ -108,7 +108,7 @@ impl Platform {
         kubernetes.create(&quotas, &chosen).await;
         let range = json!({"metadata": {"name": "claims"}, "spec": {"limits": [
             {"type": "PersistentVolumeClaim", "min": {"storage": "100Mi"}, "max": {"storage": "2Gi"}},
-            {"type": "Pod", "max": {"cpu": "8", "memory": "4Gi"}}]}});
+            {"type": "Pod", "max": {"cpu": "8"}}]}});
         kubernetes.create(&self.inside("v1", "limitranges"), &range).await;
         let admission = "/apis/admissionregistration.k8s.io/v1";
         let rules =

@@ -30,7 +30,7 @@ async fn a_bad_edit_is_left_alone_and_then_undone() {
     edit(
         "Deployment",
         "web",
-        json!({"spec": {"replicas": 7, "template": {"spec": {"containers": [
+        json!({"spec": {"template": {"spec": {"containers": [
         {"name": "main", "image": "evil.example/web:2"}]}}}}),
     )
     .await;

@@ -48,6 +48,8 @@ impl Authority {
             "-CAkey",
             "ca.key",
             "-CAcreateserial",
+            "-extfile",
+            "names",
             "-days",
             &days,
             "-out",
