@@ -8,8 +8,8 @@ use crate::cli::text::Text;
 use crate::cli::{human, output};
 use crate::context::Context;
 use crate::job::types::{
-    BackupRef, Change, DiffReport, DiffRequest, DiffSide, Difference, ObjectDiff, ObjectsDiff, PartDiff, SourceDiff,
-    Standing, StreamDiff,
+    BackupRef, Change, DiffReport, DiffRequest, DiffSide, Difference, ObjectDiff, ObjectsDiff, PartDiff, RecordDiff,
+    RecordsDiff, SourceDiff, Standing, StreamDiff,
 };
 use crate::job::{self, Exit, JobError};
 use crate::model::Name;
@@ -17,7 +17,7 @@ use crate::model::Name;
 /// What changed between two backups, or since one
 ///
 /// Streams and tables by size, rows and hash; a cluster's objects field by field, without what the server writes for
-/// itself, and of Secrets only hashes. Needs an identity, and pins (-f or --trust).
+/// itself, and of Secrets only hashes; records of what is outside field by field. Needs an identity, and pins (-f or --trust).
 #[derive(Debug, Args)]
 #[command(after_help = after_help(
     "lifeboat diff latest live -f policy.yaml --identity id.txt --source objects",
@@ -26,7 +26,7 @@ use crate::model::Name;
 pub struct Diff {
     /// The older one: run id, the beginning of one, latest, latest-verified or before:TIME
     before: BackupRef,
-    /// The newer one, or `live`: what the policy's cluster holds now
+    /// The newer one, or `live`: what the policy's cluster holds and what is outside now
     #[arg(value_parser = side)]
     after: DiffSide,
     /// Only this source
@@ -63,11 +63,12 @@ fn text(report: &DiffReport) -> String {
 }
 
 fn source_text(text: &mut Text, source: &SourceDiff) {
-    let SourceDiff { name, kind, what, streams, objects } = source;
+    let SourceDiff { name, kind, what, streams, objects, records } = source;
     text.blank().line(format!("{name} ({kind}): {}", standing(*what)));
-    match objects {
-        Some(objects) => objects_text(text, objects),
-        None => streams.iter().for_each(|stream| stream_text(text, stream)),
+    match (objects, records) {
+        (Some(objects), _) => objects_text(text, objects),
+        (_, Some(records)) => records_text(text, records),
+        _ => streams.iter().for_each(|stream| stream_text(text, stream)),
     }
 }
 
@@ -105,20 +106,37 @@ fn objects_text(text: &mut Text, objects: &ObjectsDiff) {
         text.line(format!("  {} deleted and made again under the same name", human::count(*made_again, "object")));
     }
     for ObjectDiff { object, what, fields } in objects {
-        let mark = match what {
-            Difference::Added => '+',
-            Difference::Removed => '-',
-            Difference::Changed => '~',
-        };
-        text.line(format!("  {mark} {object}"));
-        for Change { path, before, after } in fields {
-            let value = |value: &Option<serde_json::Value>| value.as_ref().map_or("nothing".to_owned(), short);
-            text.line(format!("      {path}: {} -> {}", value(before), value(after)));
-        }
+        one_text(text, *what, &object.to_string(), fields);
     }
-    let named = objects.len() as u64;
-    if named < added + removed + changed {
-        text.line(format!("  and {} more", added + removed + changed - named));
+    more_text(text, objects.len(), added + removed + changed);
+}
+
+fn records_text(text: &mut Text, records: &RecordsDiff) {
+    let RecordsDiff { same, added, removed, changed, records } = records;
+    text.line(format!("  {added} added, {removed} removed, {changed} changed, {same} the same"));
+    for RecordDiff { stream, kind, name, what, fields } in records {
+        one_text(text, *what, &format!("{stream}: {kind} {name}"), fields);
+    }
+    more_text(text, records.len(), added + removed + changed);
+}
+
+fn one_text(text: &mut Text, what: Difference, name: &str, fields: &[Change]) {
+    let mark = match what {
+        Difference::Added => '+',
+        Difference::Removed => '-',
+        Difference::Changed => '~',
+    };
+    text.line(format!("  {mark} {name}"));
+    for Change { path, before, after } in fields {
+        let value = |value: &Option<serde_json::Value>| value.as_ref().map_or("nothing".to_owned(), short);
+        text.line(format!("      {path}: {} -> {}", value(before), value(after)));
+    }
+}
+
+fn more_text(text: &mut Text, named: usize, all: u64) {
+    let named = named as u64;
+    if named < all {
+        text.line(format!("  and {} more", all - named));
     }
 }
 

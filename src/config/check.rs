@@ -125,21 +125,23 @@ impl Checker<'_> {
                 self.wrong(&source.name, format!("source `{}` is there twice", source.name.value), None);
             }
             names.push(source.name.value.clone());
-            let kind = match (source.postgres, source.cluster) {
-                (Some(postgres), None) => SourceKind::Postgres(self.postgres(postgres)),
-                (None, Some(cluster)) => SourceKind::Cluster(self.cluster(cluster)),
-                (Some(_), Some(_)) => {
+            let SourceField { name, postgres, cluster, outside } = source;
+            let mut kinds: Vec<SourceKind> = Vec::new();
+            kinds.extend(postgres.map(|field| SourceKind::Postgres(self.postgres(field))));
+            kinds.extend(cluster.map(|field| SourceKind::Cluster(self.cluster(field))));
+            kinds.extend(outside.map(|field| SourceKind::Outside(self.outside(&name, field))));
+            match (kinds.pop(), kinds.is_empty()) {
+                (Some(kind), true) => sources.push(Source { name: name.value, kind }),
+                (Some(_), false) => {
                     let cure = "give each a source of its own";
-                    self.wrong(&source.name, format!("source `{}` is of two kinds", source.name.value), Some(cure));
-                    continue;
+                    self.wrong(&name, format!("source `{}` is of two kinds", name.value), Some(cure));
                 }
-                (None, None) => {
-                    let message = format!("source `{}` does not say of which kind it is", source.name.value);
-                    self.wrong(&source.name, message, Some("write `postgres: {...}` or `cluster: {}` beside its name"));
-                    continue;
+                (None, _) => {
+                    let message = format!("source `{}` does not say of which kind it is", name.value);
+                    let cure = "write `postgres: {...}`, `cluster: {}` or `outside: {...}` beside its name";
+                    self.wrong(&name, message, Some(cure));
                 }
-            };
-            sources.push(Source { name: source.name.value, kind });
+            }
         }
         sources
     }

@@ -3,14 +3,13 @@
 use serde_saphyr::Error;
 
 /// Fields and kinds that exist in the design, and come with a later version.
-const LATER: [&str; 18] = [
+const LATER: [&str; 17] = [
     "Schedule",
     "Playbook",
     "mongo",
     "velero",
     "vault",
     "files",
-    "outside",
     "quiesce",
     "credentials",
     "lock",

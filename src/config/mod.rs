@@ -7,6 +7,7 @@ mod cluster;
 mod fields;
 mod hints;
 mod load;
+mod outside;
 mod period;
 mod policy;
 mod problem;
@@ -20,6 +21,7 @@ mod yaml;
 
 pub use fields::check_recipient;
 pub use load::{Loaded, Recipients, load, load_policy, load_trust};
+pub use outside::{Keyset, KeysetAt, Outside};
 pub use period::{Period, PeriodError};
 pub use policy::{
     Cluster, ClusterScoped, Credentials, Databases, Keys, Lock, Objectives, Policy, Postgres, Repository,

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::config::{Period, Retention};
+use crate::config::{Outside, Period, Retention};
 use crate::model::{Level, LockMode, Name, PublicKey, RepositoryId, StoreUrl, Trust};
 use crate::secret::SecretRef;
 
@@ -115,6 +115,7 @@ pub struct Source {
 pub enum SourceKind {
     Postgres(Postgres),
     Cluster(Cluster),
+    Outside(Outside),
 }
 
 /// The objects of a Kubernetes cluster.

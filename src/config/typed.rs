@@ -8,6 +8,7 @@ use serde_saphyr::Spanned;
 
 use crate::config::cluster::ClusterField;
 use crate::config::fields::{DatabasesField, Recipient, SecretField};
+use crate::config::outside::OutsideField;
 use crate::config::period::Period;
 use crate::model::{Digest, Name, PublicKey, RepositoryId, StoreUrl};
 
@@ -233,6 +234,10 @@ pub struct SourceField {
     #[serde(default)]
     #[schemars(with = "ClusterField")]
     pub cluster: Option<ClusterField>,
+    /// What the platform hangs on and does not own: recorded, not copied.
+    #[serde(default)]
+    #[schemars(with = "OutsideField")]
+    pub outside: Option<OutsideField>,
 }
 
 /// A Postgres server, 12 or newer.

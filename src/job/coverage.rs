@@ -68,7 +68,7 @@ pub(in crate::job) fn unopened(catalog: &Catalog, identities: &Identities) -> Op
 fn clusters(policy: &Policy) -> impl Iterator<Item = &Cluster> {
     policy.sources.iter().filter_map(|source| match &source.kind {
         config::SourceKind::Cluster(cluster) => Some(cluster),
-        config::SourceKind::Postgres(_) => None,
+        config::SourceKind::Postgres(_) | config::SourceKind::Outside(_) => None,
     })
 }
 
@@ -92,7 +92,7 @@ fn readers(policy: &Policy) -> Vec<Reader> {
             kind: "postgres".to_owned(),
             host: Some(postgres.host.clone()),
         }),
-        config::SourceKind::Cluster(_) => None,
+        config::SourceKind::Cluster(_) | config::SourceKind::Outside(_) => None,
     };
     policy.sources.iter().filter_map(reader).collect()
 }

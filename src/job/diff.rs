@@ -8,10 +8,11 @@ use crate::job::acting::Acting;
 use crate::job::nearest::unknown_source;
 use crate::job::open::{catalog, from_repository, open_pinned, policy, required_identities, select};
 use crate::job::types::{DiffReport, DiffRequest, DiffSide, PartDiff, SourceDiff, Standing, StreamDiff};
-use crate::job::{JobError, objects, sources};
+use crate::job::{JobError, objects, outside, sources};
 use crate::model::{Finding, Name, PartDetail, StreamDetail};
 use crate::repository::{Backup, CaptureReader};
 use crate::source::cluster::diff::{ObjectsDiff, diff};
+use crate::source::outside as records;
 
 pub async fn run(request: DiffRequest, cx: &Context) -> Result<DiffReport, JobError> {
     tokio::select! {
@@ -65,7 +66,7 @@ async fn compare(request: &DiffRequest, cx: &Context) -> Result<DiffReport, JobE
     }
     if report.sources.is_empty() {
         return Err(JobError::usage("there is nothing that could be compared")
-            .hint("only sources of kind `cluster` are compared with what is live; any source with another backup"));
+            .hint("only sources of kind `cluster` and `outside` are compared with what is live; any source with another backup"));
     }
     Ok(report)
 }
@@ -89,7 +90,14 @@ type Side = Option<(String, CaptureReader)>;
 
 async fn of_backups(name: &Name, before: Side, after: Side) -> Result<SourceDiff, JobError> {
     let kind = before.as_ref().or(after.as_ref()).map(|(kind, _)| kind.clone()).unwrap_or_default();
-    let whole = |what| SourceDiff { name: name.clone(), kind: kind.clone(), what, streams: Vec::new(), objects: None };
+    let whole = |what| SourceDiff {
+        name: name.clone(),
+        kind: kind.clone(),
+        what,
+        streams: Vec::new(),
+        objects: None,
+        records: None,
+    };
     let (before, after) = match (before, after) {
         (Some((_, before)), Some((_, after))) => (before, after),
         (None, _) => return Ok(whole(Standing::Added)),
@@ -100,8 +108,12 @@ async fn of_backups(name: &Name, before: Side, after: Side) -> Result<SourceDiff
         (Some(old), Some(new)) => Some(diff(old, new).await?),
         _ => None,
     };
+    let records = match (outside::stored(&before), outside::stored(&after)) {
+        (Some(old), Some(new)) => Some(records::diff::diff(old, new).await?),
+        _ => None,
+    };
     let what = if streams.is_empty() { Standing::Same } else { Standing::Changed };
-    Ok(SourceDiff { streams, objects, ..whole(what) })
+    Ok(SourceDiff { streams, objects, records, ..whole(what) })
 }
 
 /// A finding where the kind of source cannot be read without making a backup of it.
@@ -116,18 +128,39 @@ async fn of_live(
         let finding = Finding::warning(format!("source {name}"), "is not compared: the policy has no such source");
         return Ok(Err(finding));
     };
-    let (SourceKind::Cluster(cluster), Some(old)) = (&configured.kind, objects::stored(&before)) else {
-        let message = format!("is not compared: of kind `{kind}` only backups are");
-        return Ok(Err(Finding::warning(format!("source {name}"), message)));
+    let whole = |is_same: bool| SourceDiff {
+        name: name.clone(),
+        kind: kind.clone(),
+        what: if is_same { Standing::Same } else { Standing::Changed },
+        streams: Vec::new(),
+        objects: None,
+        records: None,
     };
-    let objects = objects::live(&sources::cluster(cluster), cx, async |new| diff(old, new).await).await?;
-    let what = standing(&objects);
-    Ok(Ok(SourceDiff { name: name.clone(), kind, what, streams: Vec::new(), objects: Some(objects) }))
+    match &configured.kind {
+        SourceKind::Cluster(cluster) => {
+            if let Some(old) = objects::stored(&before) {
+                let objects = objects::live(&sources::cluster(cluster), cx, async |new| diff(old, new).await).await?;
+                return Ok(Ok(SourceDiff { objects: Some(objects.clone()), ..whole(is_same(&objects)) }));
+            }
+        }
+        SourceKind::Outside(named) => {
+            if let Some(old) = outside::stored(&before) {
+                let (new, findings) = records::live(&outside::source(named), cx).await?;
+                for finding in findings {
+                    cx.found(finding);
+                }
+                let records = records::diff::diff(old, new).await?;
+                return Ok(Ok(SourceDiff { records: Some(records.clone()), ..whole(records.is_same()) }));
+            }
+        }
+        SourceKind::Postgres(_) => {}
+    }
+    let message = format!("is not compared: of kind `{kind}` only backups are");
+    Ok(Err(Finding::warning(format!("source {name}"), message)))
 }
 
-fn standing(objects: &ObjectsDiff) -> Standing {
-    let none = objects.added + objects.removed + objects.changed == 0;
-    if none { Standing::Same } else { Standing::Changed }
+fn is_same(objects: &ObjectsDiff) -> bool {
+    objects.added + objects.removed + objects.changed == 0
 }
 
 fn streams(before: &[StreamDetail], after: &[StreamDetail]) -> Vec<StreamDiff> {

@@ -20,6 +20,7 @@ pub mod list;
 mod nearest;
 mod objects;
 mod open;
+mod outside;
 mod permissions;
 pub mod plan;
 pub mod proof;

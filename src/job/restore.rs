@@ -16,6 +16,7 @@ use crate::job::{Exit, JobError};
 use crate::model::{ByteStream, Finding, Level, Name, SourceEntry, StoreUrl, Timestamp};
 use crate::repository::{Backup, CaptureReader};
 use crate::source::cluster::restore::Outcome;
+use crate::source::outside;
 use crate::source::{Preflight, StreamReader, Target};
 use crate::verify::CaptureStreams;
 
@@ -94,6 +95,7 @@ async fn prepare(request: &RestoreRequest, cx: &Context) -> Result<Prepared, Job
     let mut refused = Vec::new();
     loop {
         let found = nearest(&wanted, refused, cx).await?;
+        is_a_copy(request, &found)?;
         let chosen = choose(request, cx).await?;
         fits(request, &found, &chosen)?;
         match look(request, &found, &chosen, cx).await {
@@ -106,6 +108,18 @@ async fn prepare(request: &RestoreRequest, cx: &Context) -> Result<Prepared, Job
             Err(error) => return Err(error),
         }
     }
+}
+
+/// Before the target is asked: of a record nothing can be brought back, wherever to.
+fn is_a_copy(request: &RestoreRequest, found: &Nearest) -> Result<(), JobError> {
+    let (source, backup) = (&request.source, &request.backup);
+    if found.entry.kind != outside::KIND {
+        return Ok(());
+    }
+    let message = format!("source {source} was recorded, not copied: there is nothing in it that could be restored");
+    Err(JobError::usage(message).hint(format!(
+        "lifeboat diff {backup} live --source {source} says what differs; lifeboat cat {backup} {source} STREAM shows it"
+    )))
 }
 
 fn fits(request: &RestoreRequest, found: &Nearest, chosen: &Chosen) -> Result<(), JobError> {

@@ -26,6 +26,7 @@ pub(in crate::job) fn source(source: &config::Source, restrict_key: Option<Strin
             Box::new(source)
         }
         config::SourceKind::Cluster(cluster) => Box::new(self::cluster(cluster)),
+        config::SourceKind::Outside(outside) => Box::new(crate::job::outside::source(outside)),
     }
 }
 

@@ -65,7 +65,7 @@ fn postgres(request: &RestoreRequest, cx: &Context) -> Result<Chosen, JobError> 
     let tools = request.place.policy.iter().flat_map(|policy| &policy.sources).filter(|s| s.name == request.source);
     let tools = tools.flat_map(|source| match &source.kind {
         config::SourceKind::Postgres(postgres) => postgres.tools.clone(),
-        config::SourceKind::Cluster(_) => Vec::new(),
+        config::SourceKind::Cluster(_) | config::SourceKind::Outside(_) => Vec::new(),
     });
     let target = PostgresTarget {
         settings: url.settings,

@@ -124,7 +124,7 @@ fn tools(place: &Place) -> BTreeMap<Name, Vec<PathBuf>> {
     let sources = place.policy.iter().flat_map(|policy| &policy.sources);
     let tools = sources.filter_map(|source| match &source.kind {
         config::SourceKind::Postgres(postgres) => Some((source.name.clone(), postgres.tools.clone())),
-        config::SourceKind::Cluster(_) => None,
+        config::SourceKind::Cluster(_) | config::SourceKind::Outside(_) => None,
     });
     tools.collect()
 }

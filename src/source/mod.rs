@@ -1,6 +1,8 @@
 //! What can be captured, and its inverse. A source without a tested inverse does not ship.
 
+pub mod changes;
 pub mod cluster;
+pub mod outside;
 pub mod postgres;
 
 use async_trait::async_trait;
@@ -111,6 +113,7 @@ pub fn split(name: &str, media: &str, bytes: ByteStream) -> BoxStream<'static, R
         cluster::MEDIA_OBJECTS => cluster::split_objects(name.to_owned(), bytes),
         cluster::MEDIA_DISCOVERY => cluster::split_document(name.to_owned(), cluster::Document::Discovery, bytes),
         cluster::MEDIA_INVENTORY => cluster::split_document(name.to_owned(), cluster::Document::Inventory, bytes),
+        outside::MEDIA_RECORDS => outside::split(name.to_owned(), bytes),
         _ => Box::pin(bytes.map_ok(StreamItem::Bytes)),
     }
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use crate::context::Context;
 use crate::model::{FailureClass, Finding, Level, Name, SourceEntry, SourceFailure, StepTime};
 use crate::sandbox::{self, Compared, Rehearsed, Sandbox};
+use crate::source;
 use crate::verify::opened::open;
 use crate::verify::{CaptureStreams, Checked, Problem, ProblemKind, Request};
 
@@ -25,6 +26,10 @@ pub(in crate::verify) async fn check(
     let Some(rehearsal) = &request.rehearsal else {
         return vec![unchecked("no sandbox was made to load into", None)];
     };
+    if entry.kind == source::outside::KIND {
+        let message = "a record of what is outside: nothing of it is ever loaded, so there is nothing to rehearse";
+        return vec![unchecked(message, Some("--level opened, and lifeboat diff BACKUP live".into()))];
+    }
     if entry.kind != "postgres" {
         let message = format!("a capture of kind {} cannot be rehearsed by this version", entry.kind);
         return vec![unchecked(message, Some("--level opened".into()))];

@@ -39,6 +39,7 @@ mod many_backups;
 mod minio_tls;
 mod models;
 mod old_repository;
+mod outside;
 mod policy_errors;
 mod postgres_archive;
 mod postgres_backup_errors;

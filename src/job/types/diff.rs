@@ -6,7 +6,9 @@ use crate::job::Exit;
 use crate::job::types::{BackupRef, Place};
 use crate::model::{Finding, Name, RunId, StoreUrl};
 
-pub use crate::source::cluster::diff::{Change, Difference, ObjectDiff, ObjectsDiff};
+pub use crate::source::changes::{Change, Difference};
+pub use crate::source::cluster::diff::{ObjectDiff, ObjectsDiff};
+pub use crate::source::outside::diff::{RecordDiff, RecordsDiff};
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct DiffRequest {
@@ -46,6 +48,8 @@ pub struct SourceDiff {
     pub streams: Vec<StreamDiff>,
     /// Of a cluster's objects, one by one.
     pub objects: Option<ObjectsDiff>,
+    /// Of what is outside, one by one.
+    pub records: Option<RecordsDiff>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -32,8 +32,8 @@ pub use cat::{CatRequest, CatStream, Export, ObjectName};
 pub use check::{CheckReport, CheckRequest, CheckedStore, FindingGroup};
 pub use copy::{CopiesIn, CopyFailure, CopyHeld, CopyReceiver, CopyReport, CopyRequest, CopyRow};
 pub use diff::{
-    Change, DiffReport, DiffRequest, DiffSide, Difference, ObjectDiff, ObjectsDiff, PartDiff, SourceDiff, Standing,
-    StreamDiff,
+    Change, DiffReport, DiffRequest, DiffSide, Difference, ObjectDiff, ObjectsDiff, PartDiff, RecordDiff, RecordsDiff,
+    SourceDiff, Standing, StreamDiff,
 };
 pub use hold::{HoldAddRequest, HoldListReport, HoldRemoveRequest, HoldReport, HoldRow};
 pub use init::{InitFile, InitKeys, InitReport, InitRequest};

@@ -13,7 +13,8 @@ use crate::source::cluster::lines::{Items, Line, Lines};
 use crate::source::cluster::restore::rules::Object;
 
 use autoscaled::Autoscaled;
-pub use fields::Change;
+
+pub use crate::source::changes::{Change, Difference};
 
 /// Objects that are named of each kind of difference; more are only counted.
 const NAMED: usize = 10_000;
@@ -39,14 +40,6 @@ pub struct ObjectDiff {
     pub what: Difference,
     /// Of a changed one.
     pub fields: Vec<Change>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Difference {
-    Added,
-    Removed,
-    Changed,
 }
 
 /// Both are read once, side by side.

@@ -1,0 +1,57 @@
+//! A source of kind `outside`: as it is typed, and checked. One file for each sort of thing.
+
+mod keysets;
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_saphyr::Spanned;
+
+use crate::config::check::Checker;
+use crate::model::Name;
+
+pub use keysets::{Keyset, KeysetAt};
+
+/// What the platform hangs on and does not own. Recorded and compared, never copied or restored.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct OutsideField {
+    /// For what is looked up in a cluster: a context of the kubeconfig. Left out: its current one.
+    #[serde(default)]
+    pub context: Option<String>,
+    /// For what is looked up in a cluster. Left out: KUBECONFIG, else ~/.kube/config, else the account of the pod that
+    /// lifeboat runs in. A relative path counts from the folder of this file.
+    #[serde(default)]
+    pub kubeconfig: Option<PathBuf>,
+    /// Values that data is encrypted or signed with: SHA-256 and length of each, never the value.
+    #[serde(default)]
+    #[schemars(with = "Vec<keysets::KeysetField>")]
+    pub keysets: Vec<Spanned<keysets::KeysetField>>,
+}
+
+/// What is outside, checked. At least one of the lists holds something.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Outside {
+    /// None: the kubeconfig's current one.
+    pub context: Option<String>,
+    /// None: as kubectl finds it, else the pod's own account.
+    pub kubeconfig: Option<PathBuf>,
+    pub keysets: Vec<Keyset>,
+}
+
+impl Checker<'_> {
+    pub(in crate::config) fn outside(&mut self, source: &Spanned<Name>, field: OutsideField) -> Outside {
+        let outside = Outside {
+            context: field.context,
+            kubeconfig: field.kubeconfig.map(|path| self.absolute(&path)),
+            keysets: self.keysets(field.keysets),
+        };
+        let Outside { context: _, kubeconfig: _, keysets } = &outside;
+        if keysets.is_empty() {
+            let message = format!("source `{}` names nothing outside that would be recorded", source.value);
+            self.wrong(source, message, Some("name at least one of `keysets`"));
+        }
+        outside
+    }
+}

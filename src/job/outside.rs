@@ -1,0 +1,39 @@
+//! From what a policy names outside to what is looked at, and the records that a backup holds of it.
+
+use std::collections::BTreeMap;
+
+use crate::cluster_client::Settings;
+use crate::config;
+use crate::repository::CaptureReader;
+use crate::source::outside::keysets::{Keyset, KeysetAt, Keysets};
+use crate::source::outside::{Items, Look, MEDIA_RECORDS, OutsideSource, split};
+
+/// One look for each sort of thing that is named.
+pub(in crate::job) fn source(outside: &config::Outside) -> OutsideSource {
+    let cluster = Settings { kubeconfig: outside.kubeconfig.clone(), context: outside.context.clone() };
+    let mut looks: Vec<Box<dyn Look>> = Vec::new();
+    if !outside.keysets.is_empty() {
+        looks.push(Box::new(Keysets { cluster, keysets: outside.keysets.iter().map(keyset).collect() }));
+    }
+    OutsideSource { looks }
+}
+
+fn keyset(keyset: &config::Keyset) -> Keyset {
+    let at = match keyset.at.clone() {
+        config::KeysetAt::Here(reference) => KeysetAt::Here(reference),
+        config::KeysetAt::Secret { namespace, name, key } => KeysetAt::Secret { namespace, name, key },
+        config::KeysetAt::Deployment { namespace, name, container, env } => {
+            KeysetAt::Deployment { namespace, name, container, env }
+        }
+    };
+    Keyset { name: keyset.name.clone(), at }
+}
+
+/// By stream. None: the capture is of something else.
+pub(in crate::job) fn stored(reader: &CaptureReader) -> Option<BTreeMap<String, Items>> {
+    let streams = &reader.detail().streams;
+    let of_records = streams.iter().filter(|stream| stream.media == MEDIA_RECORDS);
+    let items = of_records.map(|stream| (stream.name.clone(), split(stream.name.clone(), reader.read(stream.n))));
+    let stored: BTreeMap<String, Items> = items.collect();
+    (!stored.is_empty()).then_some(stored)
+}
