@@ -26,7 +26,7 @@ use crate::source::cluster::restore::options::Options;
 use crate::source::cluster::restore::outcome::{ObjectOutcome, Outcome};
 use crate::source::cluster::restore::planning::{Plan, Row};
 use crate::source::cluster::restore::rules::{Prepared, Rules, Tier, prepare};
-use crate::source::cluster::restore::set::{Set, When};
+use crate::source::cluster::restore::set::{Set, When, is_namespace};
 use crate::source::cluster::restore::view::View;
 
 /// Writes at the same time.
@@ -43,6 +43,8 @@ pub(super) struct Loader<'a> {
     pub cx: &'a Context,
     /// Entries that the plan writes.
     written: HashSet<usize>,
+    /// Namespaces that the plan sets back. Admission learns of their labels a moment later.
+    set_back: HashSet<String>,
     /// UIDs in the target, by entry.
     uids: Mutex<HashMap<usize, String>>,
     /// Rows whose object waits for its release.
@@ -100,6 +102,8 @@ impl<'a> Loader<'a> {
         let known = known.filter_map(|(row, object)| Some((row.entry, object.uid.clone()?)));
         let uids = Mutex::new(known.collect());
         let written = plan.rows.iter().filter(|row| row.outcome.is_written()).map(|row| row.entry).collect();
+        let namespaces = objects.iter().filter(|object| object.outcome == Outcome::Patch);
+        let namespaces = namespaces.filter(|object| is_namespace(&object.reference));
         Self {
             api,
             set,
@@ -110,6 +114,7 @@ impl<'a> Loader<'a> {
             source,
             cx,
             written,
+            set_back: namespaces.map(|object| object.reference.name.clone()).collect(),
             uids,
             held_back: Mutex::default(),
             ended: Mutex::default(),

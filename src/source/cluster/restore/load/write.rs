@@ -4,7 +4,6 @@ use serde_json::Value;
 
 use crate::cluster_client::{Answer, Call, ClusterError, Method};
 use crate::model::SourceFailure;
-use crate::source::cluster::failed;
 use crate::source::cluster::restore::client::{get, message, patience, reason};
 use crate::source::cluster::restore::load::{Job, Loader, Written, locked, patch};
 use crate::source::cluster::restore::options::Mode;
@@ -14,6 +13,7 @@ use crate::source::cluster::restore::plan::{
 };
 use crate::source::cluster::restore::rules::{Prepared, Release, differences};
 use crate::source::cluster::restore::verdict::misses;
+use crate::source::cluster::{ObjectRef, failed};
 
 /// As whom the server knows our writes.
 pub(super) const MANAGER: &str = "fieldManager=lifeboat";
@@ -127,10 +127,12 @@ impl Job<'_> {
         Ok(Written::failed(format!("tried {TRIES} times: {trouble}")).cure("run the same command once more"))
     }
 
-    /// The kind is new, or the object refers to something that may be.
+    /// The kind is new, its namespace was just set back, or the object refers to something that may be new.
     fn comes_too_early(&self, answer: &Answer) -> bool {
-        let new_kind = || self.loader.view.discovery.kind(&self.prepared.reference.gvk).is_none();
-        answer.status == 404 && new_kind() || answer.status == 403 && misses(&message(answer))
+        let ObjectRef { gvk, namespace, .. } = &self.prepared.reference;
+        let new_kind = || self.loader.view.discovery.kind(gvk).is_none();
+        let set_back = || namespace.as_ref().is_some_and(|namespace| self.loader.set_back.contains(namespace));
+        answer.status == 404 && new_kind() || answer.status == 403 && (set_back() || misses(&message(answer)))
     }
 
     /// It is there, although the plan said that it is not: we made it ourselves, or somebody else did meanwhile.
