@@ -133,6 +133,51 @@ printf '    the Job took %s s\n' "$(since "$start")" >&2
 kubectl -n lifeboat logs job/first
 kubectl -n lifeboat get job first -o json | jq -e '.status.succeeded == 1' >/dev/null || die 'the Job did not succeed'
 
+say 'quiesced: an application at rest while it is captured; and its pod is lost in the middle'
+kubectl -n shop apply -f "$root_dir/deploy/rbac-quiesce.yaml" >/dev/null
+kubectl -n lifeboat apply -f "$root_dir/deploy/rbac-quiesce.yaml" >/dev/null
+kubectl -n shop create rolebinding lifeboat-cronjob --role=lifeboat-quiesce --serviceaccount=lifeboat:lifeboat >/dev/null
+kubectl -n lifeboat create rolebinding lifeboat-cronjob --role=lifeboat-quiesce-watch --serviceaccount=lifeboat:lifeboat >/dev/null
+kubectl apply -f - >/dev/null <<END
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, namespace: shop, labels: {layer: application}}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      terminationGracePeriodSeconds: 1
+      containers: [{name: web, image: lifeboat.test/postgres:15, args: [-c, exec sleep infinity]}]
+END
+policy /etc/lifeboat/keys /etc/lifeboat/keys >policy.yaml
+printf '  quiesce: {scale: layer=application, max: 10m}\n' >>policy.yaml
+kubectl -n lifeboat create configmap lifeboat --from-file=policy.yaml --dry-run=client -o yaml | kubectl -n lifeboat replace -f - >/dev/null
+replicas() { [ "$(kubectl -n shop get deployment web -o json | jq -r '[.spec.replicas, .status.readyReplicas // 0] | @csv')" = "$1,$1" ]; }
+until_so replicas 2
+# What holds the dump up for as long as it takes.
+kubectl -n shop exec postgres-0 -- psql -h /data -U postgres -qc 'BEGIN; LOCK TABLE orders; SELECT pg_sleep(300)' >/dev/null 2>&1 8>&- &
+holder=$!
+until_so sh -c "./kubectl -n shop exec postgres-0 -- psql -h /data -U postgres -Atqc \"SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted\" | grep -q '[1-9]'"
+kubectl -n lifeboat create job --from=cronjob/lifeboat lost >/dev/null
+kubectl -n lifeboat patch job lost -p '{"spec": {"backoffLimit": 0}}' >/dev/null # nobody but the watchdog is to help
+until_so replicas 0
+pod=$(kubectl -n lifeboat get pods -l job-name=lost -o name)
+container=$(kubectl -n lifeboat get "$pod" -o jsonpath='{.status.containerStatuses[0].containerID}')
+start=$(now)
+ctr -a "$work/containerd.sock" -n k8s.io tasks kill --signal SIGKILL --all "${container#containerd://}"
+until_so replicas 2
+printf '    back at 2 replicas %s s after the pod was lost\n' "$(since "$start")" >&2
+kubectl -n lifeboat logs "$(kubectl -n lifeboat get jobs -o name | grep quiesce)"
+kill "$holder" 2>/dev/null || true
+orders "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'" >/dev/null
+kubectl -n lifeboat create job --from=cronjob/lifeboat quiet >/dev/null
+until_so ended quiet
+kubectl -n lifeboat logs job/quiet
+kubectl -n lifeboat get job quiet -o json | jq -e '.status.succeeded == 1' >/dev/null || die 'the quiesced backup did not succeed'
+until_so replicas 2
+
 say 'proved here, by who holds the keys'
 policy "$work/keys" "$work" >keys/own.yaml
 printf '%s' owner >keys/access-key
