@@ -174,7 +174,7 @@ impl State {
         let Some(held) = &mut self.held else { return Ok(()) };
         // Before the first write: from here on somebody scales back, whatever becomes of us.
         held.guards.start(meant, &api, (run, until), &kinds, cx).await?;
-        told(format!("setting {} workloads to 0", chosen.len()));
+        told(format!("workloads that are set to 0: {}", chosen.len()));
         let record = Record { policy: meant.policy.name.clone(), run, replicas: 0, until, path: None };
         let each = chosen.iter().map(|chosen| quiesce::down(api.as_ref(), &chosen.workload, &record, cx));
         let each: Vec<_> = each.collect();
@@ -208,7 +208,7 @@ impl State {
         if let Some(report) = &mut self.report {
             report.from = Some(cx.clock.now());
         }
-        told(format!("{} workloads are at 0", chosen.len()));
+        told(format!("workloads at 0, without pods: {}", chosen.len()));
         Ok(())
     }
 
