@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::cluster_client::Settings;
 use crate::config;
 use crate::repository::CaptureReader;
+use crate::source::outside::dns::{Dns, ZoneNames};
 use crate::source::outside::keysets::{Keyset, KeysetAt, Keysets};
 use crate::source::outside::{Items, Look, MEDIA_RECORDS, OutsideSource, split};
 
@@ -12,10 +13,18 @@ use crate::source::outside::{Items, Look, MEDIA_RECORDS, OutsideSource, split};
 pub(in crate::job) fn source(outside: &config::Outside) -> OutsideSource {
     let cluster = Settings { kubeconfig: outside.kubeconfig.clone(), context: outside.context.clone() };
     let mut looks: Vec<Box<dyn Look>> = Vec::new();
+    if !outside.dns.is_empty() {
+        looks.push(Box::new(Dns { zones: outside.dns.iter().map(zone).collect() }));
+    }
     if !outside.keysets.is_empty() {
         looks.push(Box::new(Keysets { cluster, keysets: outside.keysets.iter().map(keyset).collect() }));
     }
     OutsideSource { looks }
+}
+
+fn zone(zone: &config::DnsZone) -> ZoneNames {
+    let config::DnsZone { zone, names, types, servers, resolver } = zone.clone();
+    ZoneNames { zone, names, types, servers, resolver }
 }
 
 fn keyset(keyset: &config::Keyset) -> Keyset {

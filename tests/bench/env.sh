@@ -9,4 +9,4 @@ for version in "${older_versions[@]}"; do
 done
 printf 'export LIFEBOAT_TEST_%s=%q\n' MINIO "$minio" MINIO_ADMIN "$minio_admin" GCS "$gcs" \
   KB "$kb" KB_LB "$kb_lb" \
-  WEED "$weed" MOTO "$moto" TINYPROXY "$(command -v tinyproxy || echo /usr/bin/tinyproxy)"
+  NAMED "$named" WEED "$weed" MOTO "$moto" TINYPROXY "$(command -v tinyproxy || echo /usr/bin/tinyproxy)"

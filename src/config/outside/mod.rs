@@ -1,5 +1,6 @@
 //! A source of kind `outside`: as it is typed, and checked. One file for each sort of thing.
 
+mod dns;
 mod keysets;
 
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use serde_saphyr::Spanned;
 use crate::config::check::Checker;
 use crate::model::Name;
 
+pub use dns::DnsZone;
 pub use keysets::{Keyset, KeysetAt};
 
 /// What the platform hangs on and does not own. Recorded and compared, never copied or restored.
@@ -24,6 +26,9 @@ pub struct OutsideField {
     /// lifeboat runs in. A relative path counts from the folder of this file.
     #[serde(default)]
     pub kubeconfig: Option<PathBuf>,
+    /// Names of DNS, as the servers of their zones have them: records, TTL, and where aliases lead.
+    #[serde(default)]
+    pub dns: Vec<dns::ZoneField>,
     /// Values that data is encrypted or signed with: SHA-256 and length of each, never the value.
     #[serde(default)]
     #[schemars(with = "Vec<keysets::KeysetField>")]
@@ -37,6 +42,7 @@ pub struct Outside {
     pub context: Option<String>,
     /// None: as kubectl finds it, else the pod's own account.
     pub kubeconfig: Option<PathBuf>,
+    pub dns: Vec<DnsZone>,
     pub keysets: Vec<Keyset>,
 }
 
@@ -45,12 +51,13 @@ impl Checker<'_> {
         let outside = Outside {
             context: field.context,
             kubeconfig: field.kubeconfig.map(|path| self.absolute(&path)),
+            dns: self.dns(field.dns),
             keysets: self.keysets(field.keysets),
         };
-        let Outside { context: _, kubeconfig: _, keysets } = &outside;
-        if keysets.is_empty() {
+        let Outside { context: _, kubeconfig: _, dns, keysets } = &outside;
+        if dns.is_empty() && keysets.is_empty() {
             let message = format!("source `{}` names nothing outside that would be recorded", source.value);
-            self.wrong(source, message, Some("name at least one of `keysets`"));
+            self.wrong(source, message, Some("name at least one of `dns`, `keysets`"));
         }
         outside
     }

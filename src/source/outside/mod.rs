@@ -3,6 +3,7 @@
 
 mod capture;
 pub mod diff;
+pub mod dns;
 mod failures;
 pub mod keysets;
 mod record;
