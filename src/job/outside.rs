@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::cluster_client::Settings;
 use crate::config;
 use crate::repository::CaptureReader;
+use crate::source::outside::certificates::{Certificate, CertificateAt, Certificates};
 use crate::source::outside::dns::{Dns, ZoneNames};
 use crate::source::outside::keysets::{Keyset, KeysetAt, Keysets};
 use crate::source::outside::{Items, Look, MEDIA_RECORDS, OutsideSource, split};
@@ -16,6 +17,9 @@ pub(in crate::job) fn source(outside: &config::Outside) -> OutsideSource {
     if !outside.dns.is_empty() {
         looks.push(Box::new(Dns { zones: outside.dns.iter().map(zone).collect() }));
     }
+    if !outside.certificates.is_empty() {
+        looks.push(Box::new(Certificates { certificates: outside.certificates.iter().map(certificate).collect() }));
+    }
     if !outside.keysets.is_empty() {
         looks.push(Box::new(Keysets { cluster, keysets: outside.keysets.iter().map(keyset).collect() }));
     }
@@ -25,6 +29,14 @@ pub(in crate::job) fn source(outside: &config::Outside) -> OutsideSource {
 fn zone(zone: &config::DnsZone) -> ZoneNames {
     let config::DnsZone { zone, names, types, servers, resolver } = zone.clone();
     ZoneNames { zone, names, types, servers, resolver }
+}
+
+fn certificate(certificate: &config::Certificate) -> Certificate {
+    let at = match certificate.at.clone() {
+        config::CertificateAt::Served { host, port, name } => CertificateAt::Served { host, port, name },
+        config::CertificateAt::File(path) => CertificateAt::File(path),
+    };
+    Certificate { at, ca: certificate.ca.clone() }
 }
 
 fn keyset(keyset: &config::Keyset) -> Keyset {

@@ -1,5 +1,6 @@
 //! A source of kind `outside`: as it is typed, and checked. One file for each sort of thing.
 
+mod certificates;
 mod dns;
 mod keysets;
 
@@ -12,6 +13,7 @@ use serde_saphyr::Spanned;
 use crate::config::check::Checker;
 use crate::model::Name;
 
+pub use certificates::{Certificate, CertificateAt};
 pub use dns::DnsZone;
 pub use keysets::{Keyset, KeysetAt};
 
@@ -29,6 +31,10 @@ pub struct OutsideField {
     /// Names of DNS, as the servers of their zones have them: records, TTL, and where aliases lead.
     #[serde(default)]
     pub dns: Vec<dns::ZoneField>,
+    /// Certificates with their chains, of servers and in files; warned of 30 days before they expire.
+    #[serde(default)]
+    #[schemars(with = "Vec<certificates::CertificateField>")]
+    pub certificates: Vec<Spanned<certificates::CertificateField>>,
     /// Values that data is encrypted or signed with: SHA-256 and length of each, never the value.
     #[serde(default)]
     #[schemars(with = "Vec<keysets::KeysetField>")]
@@ -43,6 +49,7 @@ pub struct Outside {
     /// None: as kubectl finds it, else the pod's own account.
     pub kubeconfig: Option<PathBuf>,
     pub dns: Vec<DnsZone>,
+    pub certificates: Vec<Certificate>,
     pub keysets: Vec<Keyset>,
 }
 
@@ -52,12 +59,13 @@ impl Checker<'_> {
             context: field.context,
             kubeconfig: field.kubeconfig.map(|path| self.absolute(&path)),
             dns: self.dns(field.dns),
+            certificates: self.certificates(field.certificates),
             keysets: self.keysets(field.keysets),
         };
-        let Outside { context: _, kubeconfig: _, dns, keysets } = &outside;
-        if dns.is_empty() && keysets.is_empty() {
+        let Outside { context: _, kubeconfig: _, dns, certificates, keysets } = &outside;
+        if dns.is_empty() && certificates.is_empty() && keysets.is_empty() {
             let message = format!("source `{}` names nothing outside that would be recorded", source.value);
-            self.wrong(source, message, Some("name at least one of `dns`, `keysets`"));
+            self.wrong(source, message, Some("name at least one of `dns`, `certificates`, `keysets`"));
         }
         outside
     }

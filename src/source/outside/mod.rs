@@ -2,6 +2,7 @@
 //! ever restored from here; `diff` against what is live is what a record is for.
 
 mod capture;
+pub mod certificates;
 pub mod diff;
 pub mod dns;
 mod failures;
