@@ -16,6 +16,9 @@ soak: ## 10,000 trials of what can go wrong, counted by kind; TRIALS=n, LIFEBOAT
 simulate: ## everybody at once on the real code, by seed, and three plans for a whole year; TRIALS=n (a quarter of an hour)
 	@tests/bench/simulate.sh
 
+node: ## lifeboat as a CronJob on a real Kubernetes node of this machine, backed up and proved; needs root (two minutes)
+	@tests/bench/node.sh
+
 check: ## formatting, lints, documentation, scripts, dependency rules
 	@tests/bench/check.sh
 
@@ -25,7 +28,7 @@ bench: bench-tools ## speed and memory against restic and against bare zstd | sh
 bench-stores: ## the same into a MinIO server, near and 50 ms away, beside a directory, restic and the server's own client
 	@tests/bench/speed_stores.sh
 
-bench-cluster: ## objects of a real API server, backed up and restored, beside the barest clients; RUNS=3, SIZES='2000 20000'
+bench-cluster: ## objects of a real API server, backed up and restored, beside the barest clients and Velero; RUNS=3, SIZES='2000 20000'
 	@tests/bench/speed_cluster.sh
 
 bench-prune: ## time and memory of planning a prune over 100 backups of a terabyte
@@ -37,4 +40,4 @@ bench-tools: ## build and install what `make bench` needs
 clean: ## remove build results; downloads stay cached
 	@. tests/bench/lib.sh && cargo clean
 
-.PHONY: help demo test soak simulate check bench bench-stores bench-cluster bench-prune bench-tools clean
+.PHONY: help demo test soak simulate node check bench bench-stores bench-cluster bench-prune bench-tools clean

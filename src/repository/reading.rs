@@ -20,7 +20,7 @@ use crate::work::{self, Task};
 /// Objects on the way at once, so that a store far away is not waited for once per chunk.
 const FETCH_AHEAD: usize = 32;
 /// Memory for them, whatever their number.
-const FETCH_AHEAD_BYTES: u64 = 16 << 20;
+const FETCH_AHEAD_BYTES: u64 = 24 << 20;
 /// One is hashed and delivered while the others are opened.
 const OPEN_AHEAD: usize = 2;
 

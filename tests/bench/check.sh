@@ -8,7 +8,7 @@ start=$(now)
 skipped=()
 
 say "shell scripts"
-scripts=(.ci/run tests/bench/*.sh)
+scripts=(.ci/run tests/bench/*.sh tests/bench/node/*.sh)
 for script in "${scripts[@]}"; do bash -n "$script"; done
 command -v shellcheck >/dev/null || tests/bench/install.sh check || say "shellcheck could not be installed"
 if command -v shellcheck >/dev/null; then shellcheck -x -P SCRIPTDIR "${scripts[@]}"; else skipped+=(shellcheck); fi

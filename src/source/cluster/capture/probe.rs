@@ -33,15 +33,10 @@ pub(super) async fn probe(source: &ClusterSource, api: Arc<dyn Api>, cx: &Contex
     for name in &source.scope.namespaces {
         namespace_is_there(api.as_ref(), name, cx).await?;
     }
-    let of_cluster = [None];
-    let each: Vec<Option<String>> = source.scope.namespaces.iter().cloned().map(Some).collect();
-    let mut asked = Vec::new();
-    for kind in &kinds {
-        let places = if kind.namespaced && !each.is_empty() { each.as_slice() } else { &of_cluster };
-        asked.extend(places.iter().map(|namespace| look(api.clone(), kind.clone(), namespace.clone())));
-    }
-    let total = asked.len();
-    let looks: Vec<Look> = stream::iter(asked).buffered(AT_A_TIME).try_collect().await?;
+    let namespaces = &source.scope.namespaces;
+    let asked: Vec<_> = kinds.iter().map(|kind| looks(api.clone(), kind.clone(), namespaces)).collect();
+    let looks: Vec<Look> = stream::iter(asked).buffered(AT_A_TIME).try_concat().await?;
+    let total = looks.len();
     let mut estimate_bytes = 0;
     let mut forbidden = Vec::new();
     for look in looks {
@@ -66,6 +61,18 @@ pub(super) async fn probe(source: &ClusterSource, api: Arc<dyn Api>, cx: &Contex
         streams: ["objects", "discovery", "inventory"].map(str::to_owned).to_vec(),
         findings,
     })
+}
+
+/// Who may list a kind everywhere may list it in each namespace: one question instead of one for each.
+async fn looks(api: Arc<dyn Api>, kind: Kind, namespaces: &[String]) -> Result<Vec<Look>, SourceFailure> {
+    let each = if kind.namespaced { namespaces } else { &[] };
+    if each.len() != 1 {
+        let everywhere = look(api.clone(), kind.clone(), None).await?;
+        if each.is_empty() || matches!(everywhere, Look::Bytes(_)) {
+            return Ok(vec![everywhere]);
+        }
+    }
+    stream::iter(each).then(|namespace| look(api.clone(), kind.clone(), Some(namespace.clone()))).try_collect().await
 }
 
 async fn look(api: Arc<dyn Api>, kind: Kind, namespace: Option<String>) -> Result<Look, SourceFailure> {
