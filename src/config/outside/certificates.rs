@@ -67,7 +67,11 @@ impl Checker<'_> {
                 },
                 (None, Some(file)) if server_name.is_none() => CertificateAt::File(self.absolute(file)),
                 (None, Some(_)) => {
-                    self.wrong(&field, "`serverName` is for `connect`", Some("leave it out of a certificate in a file"));
+                    self.wrong(
+                        &field,
+                        "`serverName` is for `connect`",
+                        Some("leave it out of a certificate in a file"),
+                    );
                     continue;
                 }
                 _ => {

@@ -154,7 +154,8 @@ fn expiry(subject: &str, chain: &[Parsed], now: i64) -> Vec<Finding> {
             left if left < SOON => format!("{whose} expires in {} days", left / 86400),
             _ => continue,
         };
-        findings.push(Finding::warning(subject, message).cure("renew it, and see that whoever serves it took the new one"));
+        findings
+            .push(Finding::warning(subject, message).cure("renew it, and see that whoever serves it took the new one"));
     }
     findings
 }

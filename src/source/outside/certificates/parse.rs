@@ -71,7 +71,9 @@ fn general(name: &GeneralName) -> Value {
             let v6 = || <[u8; 16]>::try_from(bytes).map(|bytes| Ipv6Addr::from(bytes).to_string());
             json!(v4.or_else(|_| v6()).unwrap_or_else(|_| "an address of odd length".into()))
         }
-        GeneralName::OtherName(_) | GeneralName::EdiPartyName(_) | GeneralName::RegisteredId(_) => json!("another kind"),
+        GeneralName::OtherName(_) | GeneralName::EdiPartyName(_) | GeneralName::RegisteredId(_) => {
+            json!("another kind")
+        }
     }
 }
 

@@ -66,7 +66,9 @@ impl Trust<'_> {
         let name = self.name.map_or("that name".into(), ServerName::to_str);
         let Error::InvalidCertificate(error) = error else { return format!("cannot be judged: {error}") };
         match error {
-            CertificateError::Expired | CertificateError::ExpiredContext { .. } => "has expired, or one of its chain".into(),
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+                "has expired, or one of its chain".into()
+            }
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => "is not valid yet".into(),
             CertificateError::UnknownIssuer => "is signed by nobody who is believed here".into(),
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
@@ -74,7 +76,9 @@ impl Trust<'_> {
             }
             CertificateError::BadSignature => "has a signature that is wrong".into(),
             CertificateError::BadEncoding => "is not written as a certificate is".into(),
-            CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => "is not for servers".into(),
+            CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+                "is not for servers".into()
+            }
             CertificateError::Revoked => "was revoked".into(),
             other => format!("is refused: {other}"),
         }
