@@ -1,8 +1,10 @@
 //! A source of kind `outside`: as it is typed, and checked. One file for each sort of thing.
 
+mod buckets;
 mod certificates;
 mod dns;
 mod keysets;
+mod nomad;
 
 use std::path::PathBuf;
 
@@ -13,9 +15,11 @@ use serde_saphyr::Spanned;
 use crate::config::check::Checker;
 use crate::model::Name;
 
+pub use buckets::WatchedBucket;
 pub use certificates::{Certificate, CertificateAt};
 pub use dns::DnsZone;
 pub use keysets::{Keyset, KeysetAt};
+pub use nomad::NomadCluster;
 
 /// What the platform hangs on and does not own. Recorded and compared, never copied or restored.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -39,6 +43,13 @@ pub struct OutsideField {
     #[serde(default)]
     #[schemars(with = "Vec<keysets::KeysetField>")]
     pub keysets: Vec<Spanned<keysets::KeysetField>>,
+    /// A Nomad cluster: servers, nodes, jobs, and the servers that its clients know.
+    #[serde(default)]
+    #[schemars(with = "Option<nomad::NomadField>")]
+    pub nomad: Option<Spanned<nomad::NomadField>>,
+    /// Buckets that the platform keeps something in.
+    #[serde(default)]
+    pub buckets: Vec<buckets::BucketField>,
 }
 
 /// What is outside, checked. At least one of the lists holds something.
@@ -51,6 +62,8 @@ pub struct Outside {
     pub dns: Vec<DnsZone>,
     pub certificates: Vec<Certificate>,
     pub keysets: Vec<Keyset>,
+    pub nomad: Option<NomadCluster>,
+    pub buckets: Vec<WatchedBucket>,
 }
 
 impl Checker<'_> {
@@ -61,11 +74,15 @@ impl Checker<'_> {
             dns: self.dns(field.dns),
             certificates: self.certificates(field.certificates),
             keysets: self.keysets(field.keysets),
+            nomad: field.nomad.map(|nomad| self.nomad(nomad)),
+            buckets: self.buckets(field.buckets),
         };
-        let Outside { context: _, kubeconfig: _, dns, certificates, keysets } = &outside;
-        if dns.is_empty() && certificates.is_empty() && keysets.is_empty() {
+        let Outside { context: _, kubeconfig: _, dns, certificates, keysets, nomad, buckets } = &outside;
+        let lists = [dns.is_empty(), certificates.is_empty(), keysets.is_empty(), nomad.is_none(), buckets.is_empty()];
+        if lists.iter().all(|is_empty| *is_empty) {
             let message = format!("source `{}` names nothing outside that would be recorded", source.value);
-            self.wrong(source, message, Some("name at least one of `dns`, `certificates`, `keysets`"));
+            let cure = "name at least one of `dns`, `certificates`, `keysets`, `nomad`, `buckets`";
+            self.wrong(source, message, Some(cure));
         }
         outside
     }

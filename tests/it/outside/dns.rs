@@ -33,7 +33,7 @@ async fn names_are_recorded_as_their_authorities_have_them_and_a_changed_ttl_is_
         "      dns:\n      - {{zone: shop.test, servers: ['{shop}'],\n         names: ['@', www, _sip._tcp, '*.apps', x.apps, long, gone, mail]}}\n\
          \x20     - {{zone: other.test, servers: ['{other}'], names: [lb], types: [A]}}\n"
     ));
-    local.run(&["check"]).exits(0).says("gone.shop.test").says("does not exist").says("2 streams");
+    local.run(&["check"]).exits(0).says("gone.shop.test").says("does not exist").says("recorded, not copied");
     local.run(&["plan", "backup"]).exits(0).says("streams: dns");
     let run = local.backup_on(&local.repo());
     local.run(&["list"]).exits(0).says(&run[..10]);
@@ -132,7 +132,11 @@ async fn whoever_does_not_answer_as_an_authority_is_named_with_the_cure() {
         (names("other.test", &["lb"], &[gone]), "cannot be reached", "see that it runs"),
         (names("unknown.test", &["lb"], &[own]), "answers REFUSED", "allow-query"),
         (names("lb.other.test", &["@"], &[own]), "it belongs to other.test.", "write `zone: other.test`"),
-        (names("loop.test", &["a"], &[own]), "a.loop.test -> b.loop.test -> c.loop.test -> a.loop.test", "mend the CNAME"),
+        (
+            names("loop.test", &["a"], &[own]),
+            "a.loop.test -> b.loop.test -> c.loop.test -> a.loop.test",
+            "mend the CNAME",
+        ),
         (names("loop.test", &["n0"], &[own]), "over more than 10 steps", "mend the CNAME"),
     ] {
         let failure = look(vec![asked]).await.unwrap_err();
@@ -180,9 +184,9 @@ async fn authorities_are_found_by_their_ns_records() {
         sub.ip()
     );
     let of = |server: std::net::SocketAddr, more: &str| zone(1, &format!("@ NS ns1\nns1 A {}\n{more}", server.ip()));
-    let _shop = NameServer::authority(shop, &[("shop.test", &zone(1, &text))]).await;
-    let _other = NameServer::authority(other, &[("other.test", &of(other, "lb 30 A 198.51.100.1\n"))]).await;
-    let _sub = NameServer::authority(sub, &[("sub.shop.test", &of(sub, "app 40 A 198.51.100.7\n"))]).await;
+    let _shop = NameServer::behind(shop, &[("shop.test", &zone(1, &text))]).await;
+    let _other = NameServer::behind(other, &[("other.test", &of(other, "lb 30 A 198.51.100.1\n"))]).await;
+    let _sub = NameServer::behind(sub, &[("sub.shop.test", &of(sub, "app 40 A 198.51.100.7\n"))]).await;
     let address = place();
     // Its one server is nowhere, but the resolver has it from somewhere else.
     let hidden = place_of_hidden(&of(dead, "x 50 A 198.51.100.9\n")).await;
@@ -209,7 +213,7 @@ async fn authorities_are_found_by_their_ns_records() {
 /// An authority that its own NS records do not name.
 async fn place_of_hidden(text: &str) -> Option<(NameServer, std::net::SocketAddr)> {
     let address = well_known(5)?;
-    Some((NameServer::authority(address, &[("unreachable.test", text)]).await, address))
+    Some((NameServer::behind(address, &[("unreachable.test", text)]).await, address))
 }
 
 /// Somebody who answers faster than the server, with another number or to another question, is not heard; whoever says
@@ -258,7 +262,7 @@ fn what_is_no_zone_or_name_is_refused() {
         ("{zone: shop.test, names: [a], types: [SOA]}", "is no type of records"),
         ("{zone: shop.test, names: [a], servers: [ns1.shop.test]}", "is no address of a server"),
         ("{zone: shop.test, names: [a]}, {zone: shop.test., names: [b]}", "is there twice"),
-        ("{zone: shop.test}", "missing field `names`"),
+        ("{zone: shop.test}", "field `names` is missing"),
     ] {
         local(&format!("      dns: [{text}]\n")).run(&["check"]).exits(2).says(words);
     }

@@ -151,7 +151,7 @@ fn expiry(subject: &str, chain: &[Parsed], now: i64) -> Vec<Finding> {
             // What cannot be read has no end.
             _ if parsed.subject.is_none() => format!("{whose} ({})", parsed.sha256),
             left if left < 0 => format!("{whose} expired {} days ago", -left / 86400),
-            left if left < SOON => format!("{whose} expires in {} days", left / 86400),
+            left if left <= SOON => format!("{whose} expires in {} days", left / 86400),
             _ => continue,
         };
         findings

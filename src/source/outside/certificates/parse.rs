@@ -52,7 +52,7 @@ pub fn parse(der: &CertificateDer<'_>) -> Parsed {
         ("notAfter", json!(moment(not_after))),
         ("names", names.iter().map(general).collect()),
         ("authority", json!(is_authority)),
-        ("key", json!(key(&certificate.subject_public_key_info))),
+        ("publicKey", json!(key(&certificate.subject_public_key_info))),
     ] {
         fields.insert(field.to_owned(), value);
     }

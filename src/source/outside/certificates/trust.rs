@@ -74,7 +74,9 @@ impl Trust<'_> {
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                 format!("is not for {name}")
             }
-            CertificateError::BadSignature => "has a signature that is wrong".into(),
+            CertificateError::BadSignature => {
+                "is not signed by the authority of that name that is believed here".into()
+            }
             CertificateError::BadEncoding => "is not written as a certificate is".into(),
             CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
                 "is not for servers".into()
