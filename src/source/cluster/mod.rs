@@ -11,6 +11,7 @@ pub mod inventory;
 mod line;
 mod lines;
 mod object;
+pub mod quiesce;
 pub mod restore;
 mod sealed;
 mod split;

@@ -14,13 +14,13 @@ mod noise;
 mod object;
 mod options;
 mod prepare;
-mod selector;
 mod skip;
 #[cfg(test)]
 mod tests;
 mod tier;
 mod volume;
 
+pub use crate::model::{LabelSelector, SelectorError};
 pub use difference::differences;
 pub use draft::{Note, Weight};
 pub use export::clean_for_export;
@@ -29,6 +29,5 @@ pub use index::Index;
 pub use object::{Malformed, Object, Owner};
 pub use options::{ObjectSelector, Patch, Rules};
 pub use prepare::{Prepared, Release, prepare};
-pub use selector::{LabelSelector, SelectorError};
 pub use skip::{Skip, skip};
 pub use tier::{Tier, UnknownTier, tier};
