@@ -47,9 +47,9 @@ pub struct RestoreWhat {
     /// Where to, as `lifeboat restore` takes it
     #[arg(long, value_name = "TARGET", required_unless_present = "against", conflicts_with = "against")]
     to: Option<String>,
-    /// Objects of a cluster: plan without one, against what a server serves as a file (the stream `discovery`) or another
-    /// backup says
-    #[arg(long, value_name = "FILE|BACKUP")]
+    /// Objects of a cluster: plan without one, against a version of Kubernetes (`1.33`), or what a server serves as a file
+    /// (the stream `discovery`) or another backup says
+    #[arg(long, value_name = "VERSION|FILE|BACKUP")]
     against: Option<String>,
     #[command(flatten)]
     how: restore::How,
@@ -62,14 +62,24 @@ impl RestoreWhat {
     }
 }
 
-/// A file if there is one of that name, else a backup.
+/// A file if there is one of that name, else a version, else a backup.
 fn against(text: String) -> Result<Against, JobError> {
     let path = PathBuf::from(&text);
     if path.exists() {
         return Ok(Against::File(path));
     }
+    if is_version(&text) {
+        return Ok(Against::Version(text));
+    }
     let backup = text.parse().map(Against::Backup);
     backup.map_err(|error| JobError::usage(format!("--against {text}: there is no such file")).because(error))
+}
+
+/// `1.33`, `v1.33`, `1.33.4`: no run has such an id. Which of them are known is not decided here.
+fn is_version(text: &str) -> bool {
+    let parts: Vec<&str> = text.strip_prefix('v').unwrap_or(text).split('.').collect();
+    let number = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    matches!(parts.len(), 2 | 3) && parts.iter().all(number)
 }
 
 impl Plan {
@@ -80,14 +90,16 @@ impl Plan {
                 output::report(global.json, &report, backup_text)?;
                 Ok(report.exit())
             }
-            Plan::Restore(what) => {
-                let plan = job::plan::restore(&what.request(global)?, cx).await?;
-                output::report(global.json, &plan, restore_text)?;
-                Ok(plan.exit())
-            }
+            Plan::Restore(what) => restore(&what.request(global)?, global, cx).await,
             Plan::Prune(what) => what.run(global, cx).await,
         }
     }
+}
+
+pub async fn restore(request: &RestoreRequest, global: &Global, cx: &Context) -> Result<Exit, JobError> {
+    let plan = job::plan::restore(request, cx).await?;
+    output::report(global.json, &plan, restore_text)?;
+    Ok(plan.exit())
 }
 
 fn backup_text(report: &PlanBackupReport) -> String {

@@ -63,6 +63,13 @@ pub(super) fn credentials(error: &kube::client::AuthError) -> ClusterError {
         AuthError::AuthExecParse(_) | AuthError::ParseTokenKey(_) => {
             configuration("the credential plugin of the kubeconfig printed something else than credentials", cure)
         }
+        AuthError::ReadTokenFile(error, path) => configuration(
+            format!("the token file {} cannot be read: {error}", path.display()),
+            match path.starts_with("/var/run/secrets/kubernetes.io/serviceaccount") {
+                true => "let the pod have its token: automountServiceAccountToken: true",
+                false => "see whether the file is there, and whose it is",
+            },
+        ),
         error => configuration(format!("the kubeconfig's credentials cannot be used: {error}"), cure),
     }
 }

@@ -11,6 +11,7 @@ use crate::job::nearest::{Nearest, Wanted, nearest};
 use crate::job::types::{Against, ObjectsAsked, RestoreMode, RestoreRequest};
 use crate::model::{BackupRef, FailureClass, SourceFailure};
 use crate::source::Target;
+use crate::source::cluster::kubernetes::{self, UnknownVersion};
 use crate::source::cluster::restore::rules::{LabelSelector, Patch, Rules, Tier};
 use crate::source::cluster::restore::{self as objects, ClusterTarget, Options};
 use crate::source::cluster::{Discovery, MEDIA_DISCOVERY, failed};
@@ -48,7 +49,7 @@ fn postgres(request: &RestoreRequest, cx: &Context) -> Result<Chosen, JobError> 
             TargetUrlError::PasswordInUrl => "`--to`".to_owned(),
             _ => format!("`--to {}`", request.target),
         };
-        JobError::usage(what).because(error).hint(cure)
+        JobError::usage(what).because(error).hint(format!("{cure}; objects of a cluster: cluster:CONTEXT/NAMESPACE"))
     })?;
     if let (None, Some(stream)) = (&url.database, &request.stream) {
         return Err(JobError::usage(format!("`--stream {stream}` names one database, and `--to` the whole server"))
@@ -220,6 +221,14 @@ fn read_patches(path: &Path) -> Result<Vec<Patch>, JobError> {
 /// The discovery that a plan is made against.
 async fn saved(request: &RestoreRequest, against: &Against, cx: &Context) -> Result<Discovery, JobError> {
     let (text, name) = match against {
+        Against::Version(version) => {
+            let version = version.parse().map_err(|error: UnknownVersion| {
+                JobError::usage(format!("--against {version}")).because(error).hint(
+                    "a saved discovery of such a server does as well: lifeboat cat BACKUP SOURCE discovery > FILE",
+                )
+            })?;
+            return Ok(kubernetes::discovery(version));
+        }
         Against::File(path) => {
             let wrong = |error| JobError::usage(format!("--against {}", path.display())).because(error);
             (std::fs::read(path).map_err(wrong)?, path.display().to_string())

@@ -71,6 +71,8 @@ pub enum Against {
     File(PathBuf),
     /// The same in a backup of this repository.
     Backup(BackupRef),
+    /// What a version of Kubernetes serves as it is published: `1.33`.
+    Version(String),
 }
 
 impl ObjectsAsked {

@@ -8,6 +8,7 @@ mod discovery;
 pub mod export;
 mod failure;
 pub mod inventory;
+pub mod kubernetes;
 mod line;
 mod lines;
 mod object;

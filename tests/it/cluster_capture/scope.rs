@@ -45,9 +45,15 @@ async fn a_namespace_brings_along_what_it_needs_of_the_whole_cluster_and_no_more
     server
         .create(
             &format!("/apis/{group}/v1/namespaces/{name}/neededs"),
-            &json!({"apiVersion": format!("{group}/v1"), "kind": "Needed", "metadata": {"name": "n"}}),
+            &json!({"apiVersion": format!("{group}/v1"), "kind": "Needed", "metadata": {"name": "n"},
+                "spec": {"issuerRef": {"kind": "WideIssuer", "name": "named"}}}),
         )
         .await;
+    let issuers = definition(server, "wideissuers", "WideIssuer", false).await;
+    for issuer in ["named", "unnamed"] {
+        let object = json!({"apiVersion": format!("{issuers}/v1"), "kind": "WideIssuer", "metadata": {"name": issuer}});
+        server.create(&format!("/apis/{issuers}/v1/wideissuers"), &object).await;
+    }
     for class in [named("fast"), named("slow")] {
         let object = json!({"metadata": {"name": class}, "provisioner": "example.com/disk"});
         server.create("/apis/storage.k8s.io/v1/storageclasses", &object).await;
@@ -86,9 +92,11 @@ async fn a_namespace_brings_along_what_it_needs_of_the_whole_cluster_and_no_more
         format!("PersistentVolume /{}", named("pv")),
         format!("ValidatingWebhookConfiguration /{}", named("hook")),
         format!("CustomResourceDefinition /neededs.{group}"),
+        format!("CustomResourceDefinition /wideissuers.{issuers}"),
         format!("ClusterRole /{}", named("bound")),
         format!("ClusterRoleBinding /{}", named("bound")),
         format!("StorageClass /{}", named("slow")),
+        "WideIssuer /named".to_owned(),
     ];
     assert_eq!(outside, wanted);
     assert_eq!(captured.discovery.kinds.iter().find(|kind| kind.gvk.kind == "ClusterRole").unwrap().objects, 1);

@@ -83,7 +83,11 @@ impl Backup {
         let target = target(api, rules, options);
         let planned = self.plan(&target).await.unwrap();
         let loaded = self.load(&target).await.unwrap();
-        assert_eq!(outcomes(&planned.objects), outcomes(&loaded.objects), "the plan predicts what becomes of each");
+        let pairs = planned.objects.iter().zip(&loaded.objects);
+        let other = pairs.filter(|(planned, loaded)| planned.outcome != loaded.outcome);
+        let other: Vec<_> = other.map(|(planned, loaded)| (planned.outcome, loaded)).collect();
+        assert!(other.is_empty(), "the plan predicts what becomes of each, but of these: {other:#?}");
+        assert_eq!(outcomes(&planned.objects), outcomes(&loaded.objects));
         for object in &loaded.objects {
             let is_there = matches!(object.outcome, Outcome::Create | Outcome::Same | Outcome::Patch);
             assert_eq!(is_there, object.uid.is_some() && object.outcome != Outcome::Conflict, "{object:?}");

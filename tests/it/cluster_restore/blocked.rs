@@ -14,11 +14,11 @@ use crate::support::servers::kubernetes::{self, Kubernetes};
 use crate::support::servers::s3::fresh;
 
 /// Plans and tries it all the same: exactly the named objects are blocked, and nothing is written.
-async fn blocked(server: &Kubernetes, backup: &Backup, options: &Options) -> Vec<ObjectOutcome> {
+pub async fn blocked(server: &Kubernetes, backup: &Backup, options: &Options) -> Vec<ObjectOutcome> {
     blocked_for(&api(server).await, backup, options).await
 }
 
-async fn blocked_for(api: &Arc<dyn Api>, backup: &Backup, options: &Options) -> Vec<ObjectOutcome> {
+pub async fn blocked_for(api: &Arc<dyn Api>, backup: &Backup, options: &Options) -> Vec<ObjectOutcome> {
     let counted = Faulty::new(api, Fault::None);
     let api: Arc<dyn Api> = counted.clone();
     let target = target(&api, &Rules::default(), options);
@@ -33,12 +33,12 @@ async fn blocked_for(api: &Arc<dyn Api>, backup: &Backup, options: &Options) -> 
 }
 
 #[track_caller]
-fn one<'a>(blocked: &'a [ObjectOutcome], name: &str) -> &'a str {
+pub fn one<'a>(blocked: &'a [ObjectOutcome], name: &str) -> &'a str {
     assert_eq!(blocked.iter().map(|object| object.reference.name.as_str()).collect::<Vec<_>>(), [name], "{blocked:#?}");
     blocked[0].reason.as_deref().unwrap()
 }
 
-fn object(api: &str, kind: &str, namespace: &str, name: &str, more: Value) -> Value {
+pub fn object(api: &str, kind: &str, namespace: &str, name: &str, more: Value) -> Value {
     let mut object = json!({"apiVersion": api, "kind": kind, "metadata": {"name": name, "namespace": namespace, "uid": format!("uid-{kind}-{name}")}});
     for (key, value) in more.as_object().unwrap() {
         object[key] = value.clone();
@@ -46,7 +46,7 @@ fn object(api: &str, kind: &str, namespace: &str, name: &str, more: Value) -> Va
     object
 }
 
-fn map(namespace: &str, name: &str) -> Value {
+pub fn map(namespace: &str, name: &str) -> Value {
     object("v1", "ConfigMap", namespace, name, json!({"data": {"a": "1"}}))
 }
 

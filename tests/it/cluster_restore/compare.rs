@@ -27,6 +27,13 @@ pub fn essence(mut object: Value) -> Value {
     match kind.as_str() {
         "Service" => service(&mut object),
         "Job" => job(&mut object),
+        // Whom it is bound to under which UID.
+        "PersistentVolume" => {
+            let claim = object.pointer_mut("/spec/claimRef").and_then(Value::as_object_mut);
+            claim
+                .into_iter()
+                .for_each(|claim| ["uid", "resourceVersion"].iter().for_each(|key| drop(claim.remove(*key))));
+        }
         "ServiceAccount" => drop(object.as_object_mut().unwrap().remove("secrets")),
         _ => {}
     }

@@ -28,15 +28,27 @@ pub struct Faulty {
     writes: AtomicUsize,
     /// Method and path of each write that reached the server.
     done: Mutex<Vec<String>>,
+    dry: AtomicUsize,
 }
 
 impl Faulty {
     pub fn new(api: &Arc<dyn Api>, fault: Fault) -> Arc<Self> {
-        Arc::new(Self { api: api.clone(), fault, writes: AtomicUsize::new(0), done: Mutex::default() })
+        Arc::new(Self {
+            api: api.clone(),
+            fault,
+            writes: AtomicUsize::new(0),
+            done: Mutex::default(),
+            dry: AtomicUsize::new(0),
+        })
     }
 
     pub fn done(&self) -> Vec<String> {
         self.done.lock().unwrap().clone()
+    }
+
+    /// So many writes were only tried.
+    pub fn dry(&self) -> usize {
+        self.dry.load(Ordering::SeqCst)
     }
 
     fn lost(&self) -> ClusterError {
@@ -47,13 +59,16 @@ impl Faulty {
         if writes(&call) {
             self.done.lock().unwrap().push(format!("{:?} {}", call.method, call.path));
         }
+        if call.path.contains("dryRun=All") {
+            self.dry.fetch_add(1, Ordering::SeqCst);
+        }
         self.api.call(call).await
     }
 }
 
-/// A question about rights has a body, and changes nothing.
+/// A question about rights has a body, and changes nothing; no more does a dry run.
 fn writes(call: &Call) -> bool {
-    call.method != Method::Get && !call.path.ends_with("/selfsubjectaccessreviews")
+    call.method != Method::Get && !call.path.ends_with("/selfsubjectaccessreviews") && !call.path.contains("dryRun=All")
 }
 
 fn answer(status: u16) -> Answer {

@@ -40,14 +40,18 @@ impl Program {
         self.folder.path().join(name)
     }
 
-    pub fn say(&self, args: &[&str]) -> Said {
+    pub fn command(&self, args: &[&str]) -> Command {
         let mut program = Command::new(env!("CARGO_BIN_EXE_lifeboat"));
         program.args(args).current_dir(self.folder.path()).stdin(Stdio::null()).env("KUBECONFIG", &self.kubeconfig);
         if self.path("keys/policy.yaml").exists() {
             program.env("LIFEBOAT_POLICY", self.path("keys/policy.yaml"));
             program.env("LIFEBOAT_IDENTITY", self.path("keys/identity.txt"));
         }
-        let Output { status, stdout, stderr } = program.output().unwrap();
+        program
+    }
+
+    pub fn say(&self, args: &[&str]) -> Said {
+        let Output { status, stdout, stderr } = self.command(args).output().unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         Said { code: status.code().unwrap(), out: text(stdout), err: text(stderr) }
     }

@@ -30,7 +30,7 @@ async fn a_bad_edit_is_left_alone_and_then_undone() {
     edit(
         "Deployment",
         "web",
-        json!({"spec": {"replicas": 7, "template": {"spec": {"containers": [
+        json!({"spec": {"template": {"spec": {"containers": [
         {"name": "main", "image": "evil.example/web:2"}]}}}}),
     )
     .await;
@@ -143,4 +143,64 @@ async fn the_account_that_a_namespace_gets_by_itself_is_added_to() {
     );
     let again = backup.restore(&api, &Rules::default(), &Options::default()).await;
     assert_eq!(count(&again, Outcome::Same), 2, "{again:#?}");
+}
+
+#[tokio::test]
+async fn how_many_an_autoscaler_runs_is_its_own_business() {
+    let server = kubernetes::shared().await;
+    let (api, here) = (api(server).await, server.namespace("scaled").await);
+    let workload = |name: &str, replicas: u32| {
+        json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name, "namespace": here, "uid": name},
+            "spec": {"replicas": replicas, "selector": {"matchLabels": {"a": name}}, "template": {"metadata": {"labels": {"a": name}},
+            "spec": {"containers": [{"name": "a", "image": "registry.example/a:1"}]}}}})
+    };
+    let scaler = |name: &str| {
+        json!({"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": name, "namespace": here, "uid": format!("h{name}")},
+            "spec": {"minReplicas": 1, "maxReplicas": 9, "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name}}})
+    };
+    let backup =
+        Backup::of([workload("alone", 2), workload("web", 2), workload("off", 2), scaler("web"), scaler("off")]);
+    let (rules, options) = (Rules::default(), Options::default());
+    backup.restore(&api, &rules, &options).await;
+    let path = |name: &str| format!("/apis/apps/v1/namespaces/{here}/deployments/{name}");
+    // Created with as many as there were.
+    assert_eq!(server.get(&path("web")).await["spec"]["replicas"], 2);
+    for (name, replicas) in [("alone", 5), ("web", 5), ("off", 0)] {
+        server.patch(&path(name), &json!({"spec": {"replicas": replicas}})).await;
+    }
+    let left = backup.restore(&api, &rules, &options).await;
+    assert_eq!(of(&left, Outcome::Conflict), ["alone", "off"]);
+    // Another difference is set back, and the number is left to the autoscaler.
+    let image =
+        json!({"spec": {"template": {"spec": {"containers": [{"name": "a", "image": "registry.example/a:2"}]}}}});
+    server.patch(&path("web"), &image).await;
+    let update = Options { mode: Mode::Update, ..Options::default() };
+    let undone = backup.restore(&api, &rules, &update).await;
+    assert_eq!(of(&undone, Outcome::Patch), ["alone", "off", "web"]);
+    let live = async |name: &str| server.get(&path(name)).await["spec"]["replicas"].clone();
+    assert_eq!([live("alone").await, live("off").await, live("web").await], [2, 2, 5]);
+    assert_eq!(
+        server.get(&path("web")).await["spec"]["template"]["spec"]["containers"][0]["image"],
+        "registry.example/a:1"
+    );
+}
+
+#[tokio::test]
+async fn of_a_pod_that_is_there_the_image_is_set_back() {
+    let server = kubernetes::shared().await;
+    let (api, here) = (api(server).await, server.namespace("pods").await);
+    let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "bare", "namespace": here, "uid": "p"},
+        "spec": {"containers": [{"name": "a", "image": "registry.example/a:1"}]}});
+    let backup = Backup::of([pod]);
+    backup.restore(&api, &Rules::default(), &Options::default()).await;
+    let path = format!("/api/v1/namespaces/{here}/pods/bare");
+    // Admission has put volumes into it, which a restored list of containers must not lose.
+    let mut containers = server.get(&path).await["spec"]["containers"].clone();
+    assert!(containers[0]["volumeMounts"].is_array());
+    containers[0]["image"] = "registry.example/a:2".into();
+    server.patch(&path, &json!({"spec": {"containers": containers}})).await;
+    let update = Options { mode: Mode::Update, ..Options::default() };
+    let undone = backup.restore(&api, &Rules::default(), &update).await;
+    assert_eq!(of(&undone, Outcome::Patch), ["bare"]);
+    assert_eq!(server.get(&path).await["spec"]["containers"][0]["image"], "registry.example/a:1");
 }

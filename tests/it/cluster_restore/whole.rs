@@ -17,6 +17,7 @@ async fn a_platform_comes_back_and_again_nothing_changes() {
     let server = kubernetes::shared().await;
     let api = api(server).await;
     let platform = Platform::build(server).await;
+    platform.rarer(server).await;
     let backup = capture(server, &api, &[&platform.namespace]).await;
     destroy(server, &api, &backup).await;
 
@@ -34,7 +35,7 @@ async fn a_platform_comes_back_and_again_nothing_changes() {
         !skipped.contains(&name)
     };
     let compared = assert_restored(server, &api, &backup, restored).await;
-    assert!(compared >= 40, "{compared} objects were compared");
+    assert!(compared >= 65, "{compared} objects were compared");
 
     let counted = Faulty::new(&api, Fault::None);
     let quiet: Arc<dyn Api> = counted.clone();

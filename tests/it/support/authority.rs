@@ -2,6 +2,10 @@
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
+
+/// Files of one name are made one after the other.
+static ALONE: Mutex<()> = Mutex::new(());
 
 pub struct Authority {
     folder: tempfile::TempDir,
@@ -21,6 +25,55 @@ impl Authority {
             assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         }
         Self { folder }
+    }
+
+    /// Certificate and key of somebody, as `/O=group/CN=name`, for so many days.
+    pub fn person(&self, subject: &str, days: u32) -> (String, String) {
+        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let days = days.to_string();
+        self.openssl(&[
+            "req",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-subj",
+            subject,
+            "-keyout",
+            "person.key",
+            "-out",
+            "person.csr",
+        ]);
+        self.openssl(&[
+            "x509",
+            "-req",
+            "-in",
+            "person.csr",
+            "-CA",
+            "ca.pem",
+            "-CAkey",
+            "ca.key",
+            "-CAcreateserial",
+            "-extfile",
+            "names",
+            "-days",
+            &days,
+            "-out",
+            "person.pem",
+        ]);
+        (self.read("person.pem"), self.read("person.key"))
+    }
+
+    /// A signature as tokens have it: by the server's own key, RS256.
+    pub fn signed(&self, text: &str) -> Vec<u8> {
+        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        std::fs::write(self.folder.path().join("text"), text).unwrap();
+        self.openssl(&["dgst", "-sha256", "-sign", "key.pem", "-out", "signature", "text"]);
+        std::fs::read(self.folder.path().join("signature")).unwrap()
+    }
+
+    fn openssl(&self, args: &[&str]) {
+        let made = Command::new("openssl").args(args).current_dir(self.folder.path()).output().unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     }
 
     /// A certificate for that name, as a server or a client shows it, and its key: both as files.

@@ -10,7 +10,7 @@ use crate::context::Context;
 use crate::model::{FailureClass, Finding, SourceFailure, Timestamp};
 use crate::source::cluster::capture::ClusterSource;
 use crate::source::cluster::capture::list::{Listed, Lister, blocking};
-use crate::source::cluster::capture::referenced::{self, Needs};
+use crate::source::cluster::capture::referenced::Needs;
 use crate::source::cluster::capture::scope::{self, ClusterScoped};
 use crate::source::cluster::capture::spool::Room;
 use crate::source::cluster::inventory::Collector;
@@ -153,7 +153,7 @@ impl Gathered {
         (self.held, needs) = seen.await?;
         let mut judged: Vec<(usize, Kind)> = Vec::new();
         for kind in outside {
-            match referenced::turn(&kind) {
+            match needs.turn(&kind) {
                 Some(turn) => judged.push((turn, kind)),
                 None => self.note(&kind.gvk, "the policy takes of the whole cluster only what its namespaces need"),
             }

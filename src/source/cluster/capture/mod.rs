@@ -5,6 +5,7 @@ mod list;
 mod page;
 mod probe;
 mod referenced;
+mod references;
 mod scope;
 mod spool;
 mod streams;

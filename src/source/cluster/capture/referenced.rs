@@ -4,11 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use crate::source::cluster::capture::references::{self, Reference};
 use crate::source::cluster::{Gvk, Kind};
 
 /// Names of objects that belong to no namespace, by what they are.
 #[derive(Debug, Default)]
 pub(super) struct Needs {
+    /// What custom objects and annotations name by kind and name.
+    references: BTreeSet<Reference>,
     namespaces: BTreeSet<String>,
     names: BTreeMap<(&'static str, &'static str), BTreeSet<String>>,
 }
@@ -44,16 +47,22 @@ const JUDGED: [(&str, &str); 13] = [
     VALIDATING,
 ];
 
-/// When a kind of the whole cluster is judged; none: nothing of it is taken.
-pub(super) fn turn(kind: &Kind) -> Option<usize> {
-    JUDGED.iter().position(|(group, name)| kind.gvk.group == *group && kind.gvk.kind == *name)
-}
-
 impl Needs {
     pub fn new(namespaces: &[String]) -> Self {
         let mut needs = Self::default();
         namespaces.iter().for_each(|name| needs.namespace(name));
         needs
+    }
+
+    /// When a kind of the whole cluster is judged; none: nothing of it is taken. Of a custom kind that something names,
+    /// the definition is needed from then on.
+    pub fn turn(&mut self, kind: &Kind) -> Option<usize> {
+        let turn = JUDGED.iter().position(|(group, name)| kind.gvk.group == *group && kind.gvk.kind == *name);
+        if turn.is_some() || !references::to_kind(&self.references, &kind.gvk) {
+            return turn;
+        }
+        self.name(DEFINITION, Some(&format!("{}.{}", kind.resource, kind.gvk.group)));
+        Some(JUDGED.len())
     }
 
     fn namespace(&mut self, name: &str) {
@@ -75,6 +84,7 @@ impl Needs {
         if let Some(namespace) = value["metadata"]["namespace"].as_str() {
             self.namespace(namespace);
         }
+        references::collect(&value, &mut self.references);
         let spec = &value["spec"];
         match kind.gvk.kind.as_str() {
             "PersistentVolumeClaim" => {
@@ -135,7 +145,7 @@ impl Needs {
             MUTATING | VALIDATING => {
                 value["webhooks"].as_array().into_iter().flatten().any(|hook| inside(&hook["clientConfig"]["service"]))
             }
-            _ => named,
+            _ => named || references::to_object(&self.references, gvk, name),
         }
     }
 
@@ -212,6 +222,24 @@ mod tests {
             wants(&mut needs, "v1", "Namespace", &named("shop"))
                 && !wants(&mut needs, "v1", "Namespace", &named("other"))
         );
+    }
+
+    #[test]
+    fn what_custom_objects_name_comes_along_with_its_definition() {
+        let mut needs = Needs::new(&["shop".to_owned()]);
+        let certificate =
+            json!({"metadata": {"namespace": "shop"}, "spec": {"issuerRef": {"name": "ca", "kind": "ClusterIssuer"}}});
+        needs.see(&kind("example.com/v1", "Certificate", "certificates"), certificate.to_string().as_bytes());
+        let issuers = Kind { namespaced: false, ..kind("example.com/v1", "ClusterIssuer", "clusterissuers") };
+        let others = Kind { namespaced: false, ..kind("example.com/v1", "ClusterOther", "clusterothers") };
+        assert_eq!((needs.turn(&issuers), needs.turn(&others)), (Some(JUDGED.len()), None));
+        let named = |name: &str| json!({"metadata": {"name": name}});
+        let crd = |needs: &mut Needs, name: &str| {
+            wants(needs, "apiextensions.k8s.io/v1", "CustomResourceDefinition", &named(name))
+        };
+        assert!(crd(&mut needs, "clusterissuers.example.com") && !crd(&mut needs, "clusterothers.example.com"));
+        assert!(wants(&mut needs, "example.com/v1", "ClusterIssuer", &named("ca")));
+        assert!(!wants(&mut needs, "example.com/v1", "ClusterIssuer", &named("other")));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What became of the objects between two captures, or since one.
 
+mod autoscaled;
 mod fields;
 
 use std::cmp::Ordering;
@@ -10,6 +11,8 @@ use crate::model::SourceFailure;
 use crate::source::cluster::ObjectRef;
 use crate::source::cluster::lines::{Items, Line, Lines};
 use crate::source::cluster::restore::rules::Object;
+
+use autoscaled::Autoscaled;
 
 pub use crate::source::changes::{Change, Difference};
 
@@ -41,23 +44,30 @@ pub struct ObjectDiff {
 
 /// Both are read once, side by side.
 pub async fn diff(before: Items, after: Items) -> Result<ObjectsDiff, SourceFailure> {
+    let mut autoscaled = Autoscaled::default();
     let (mut before, mut after) = (Lines::of(before), Lines::of(after));
     let mut diff = ObjectsDiff::default();
     let (mut left, mut right) = (before.next().await?, after.next().await?);
     loop {
         let order = match (&left, &right) {
-            (None, None) => return Ok(diff),
+            (None, None) => {
+                autoscaled.settle(&mut diff);
+                return Ok(diff);
+            }
             (Some(_), None) => Ordering::Less,
             (None, Some(_)) => Ordering::Greater,
             (Some(left), Some(right)) => left.object.reference.cmp(&right.object.reference),
         };
+        for line in [&left, &right].into_iter().flatten() {
+            autoscaled.see(&line.object);
+        }
         match (order, &left, &right) {
             (Ordering::Less, Some(line), _) | (_, _, Some(line)) if is_made_of_another(&line.object) => {
                 diff.left_out += 1
             }
             (Ordering::Less, Some(gone), _) => diff.tell(&gone.object, Difference::Removed, Vec::new()),
             (Ordering::Greater, _, Some(new)) => diff.tell(&new.object, Difference::Added, Vec::new()),
-            (_, Some(left), Some(right)) => diff.compare(left, right),
+            (_, Some(left), Some(right)) => diff.compare(left, right, &mut autoscaled),
             _ => {}
         }
         if order != Ordering::Greater {
@@ -79,7 +89,7 @@ fn is_made_of_another(object: &Object) -> bool {
 }
 
 impl ObjectsDiff {
-    fn compare(&mut self, before: &Line, after: &Line) {
+    fn compare(&mut self, before: &Line, after: &Line, autoscaled: &mut Autoscaled) {
         self.made_again += u64::from(before.object.uid != after.object.uid);
         if before.bytes == after.bytes {
             self.same += 1;
@@ -88,12 +98,18 @@ impl ObjectsDiff {
         let fields = fields::changes(&after.object.reference.gvk, &before.object.value, &after.object.value);
         if fields.is_empty() {
             self.same += 1;
+        } else if autoscaled.may_be(&fields, before, after) {
+            autoscaled.wait(&after.object, fields);
         } else {
             self.tell(&after.object, Difference::Changed, fields);
         }
     }
 
     fn tell(&mut self, object: &Object, what: Difference, fields: Vec<Change>) {
+        self.tell_of(&object.reference, what, fields);
+    }
+
+    fn tell_of(&mut self, object: &ObjectRef, what: Difference, fields: Vec<Change>) {
         let counter = match what {
             Difference::Added => &mut self.added,
             Difference::Removed => &mut self.removed,
@@ -101,7 +117,7 @@ impl ObjectsDiff {
         };
         *counter += 1;
         if *counter <= NAMED as u64 {
-            self.objects.push(ObjectDiff { object: object.reference.clone(), what, fields });
+            self.objects.push(ObjectDiff { object: object.clone(), what, fields });
         }
     }
 }
@@ -136,6 +152,38 @@ mod tests {
             diff.objects.iter().map(|one| (one.object.name.as_str(), one.what, one.fields.len())).collect();
         assert_eq!(told, [("a", Difference::Removed, 0), ("b", Difference::Changed, 1), ("c", Difference::Added, 0)]);
         assert_eq!((diff.same, diff.added, diff.removed, diff.changed, diff.made_again), (2, 1, 1, 1, 1));
+    }
+
+    #[tokio::test]
+    async fn what_an_autoscaler_does_is_no_difference() {
+        let workload = |name: &str, replicas: u32, image: &str| {
+            format!(
+                r#"{{"apiVersion":"apps/v1","kind":"Deployment","metadata":{{"name":"{name}","namespace":"shop","uid":"{name}"}},"spec":{{"replicas":{replicas},"image":"{image}"}}}}"#
+            )
+        };
+        let autoscaler = |name: &str| {
+            format!(
+                r#"{{"apiVersion":"autoscaling/v2","kind":"HorizontalPodAutoscaler","metadata":{{"name":"{name}","namespace":"shop","uid":"h{name}"}},"spec":{{"scaleTargetRef":{{"apiVersion":"apps/v1","kind":"Deployment","name":"{name}"}}}}}}"#
+            )
+        };
+        let state = |replicas: u32, image: &str, off: u32| {
+            let lines = [
+                workload("alone", replicas, "a"),
+                workload("both", replicas, image),
+                workload("off", off, "a"),
+                workload("web", replicas, "a"),
+                autoscaler("both"),
+                autoscaler("off"),
+                autoscaler("web"),
+            ];
+            items(&lines.iter().map(String::as_str).collect::<Vec<_>>())
+        };
+        let diff = diff(state(2, "a", 2), state(5, "b", 0)).await.unwrap();
+        let told: Vec<_> =
+            diff.objects.iter().map(|one| (one.object.name.as_str(), one.fields[0].path.as_str())).collect();
+        assert_eq!(told, [("alone", "/spec/replicas"), ("both", "/spec/image"), ("off", "/spec/replicas")]);
+        assert_eq!((diff.same, diff.changed), (4, 3));
+        assert!(diff.objects.iter().all(|one| one.fields.len() == 1));
     }
 
     #[tokio::test]

@@ -70,21 +70,25 @@ async fn problem(may: &mut Permitted<'_>, service: &(String, String)) -> Result<
 }
 
 fn described(subject: String, problem: String, webhook: &Value) -> Webhook {
-    let texts = |list: &Value| {
-        let list = list.as_array().into_iter().flatten();
-        list.filter_map(Value::as_str).map(str::to_owned).collect::<Vec<_>>()
-    };
-    let rule = |rule: &Value| WebhookRule {
-        groups: texts(&rule["apiGroups"]),
-        resources: texts(&rule["resources"]),
-        operations: texts(&rule["operations"]),
-        scope: rule["scope"].as_str().unwrap_or("*").to_owned(),
-    };
     Webhook {
         subject,
         problem,
         rules: webhook["rules"].as_array().into_iter().flatten().map(rule).collect(),
         namespace_selector: webhook["namespaceSelector"].clone(),
         object_selector: webhook["objectSelector"].clone(),
+    }
+}
+
+/// One of the rules of a webhook or a policy.
+pub(super) fn rule(rule: &Value) -> WebhookRule {
+    let texts = |list: &Value| {
+        let list = list.as_array().into_iter().flatten();
+        list.filter_map(Value::as_str).map(str::to_owned).collect::<Vec<_>>()
+    };
+    WebhookRule {
+        groups: texts(&rule["apiGroups"]),
+        resources: texts(&rule["resources"]),
+        operations: texts(&rule["operations"]),
+        scope: rule["scope"].as_str().unwrap_or("*").to_owned(),
     }
 }

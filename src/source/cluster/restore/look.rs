@@ -9,12 +9,13 @@ use crate::cluster_client::Api;
 use crate::model::{FailureClass, Finding, SourceFailure};
 use crate::source::cluster::restore::client::{Pages, all, get};
 use crate::source::cluster::restore::dead_webhooks;
+use crate::source::cluster::restore::judged;
 use crate::source::cluster::restore::labels;
 use crate::source::cluster::restore::plan::Live;
 use crate::source::cluster::restore::rules::{Rules, prepare, skip};
 use crate::source::cluster::restore::set::{Entry, Set, is_namespace};
 use crate::source::cluster::restore::view::{Namespace, Quota, View};
-use crate::source::cluster::{Discovery, Gvk, Kind, ObjectRef};
+use crate::source::cluster::{Discovery, Gvk, Kind, ObjectRef, kubernetes};
 
 /// Small questions at the same time.
 const GETS: usize = 16;
@@ -48,6 +49,8 @@ pub(super) async fn view(
     }
     view.dead_webhooks = dead_webhooks::find(&mut may).await?;
     node_ports(&mut may, set, &mut view).await?;
+    view.judged = judged::rules(api).await?;
+    view.aggregated = aggregated(&mut may, set).await?;
     view.owners = owners(api, set, &view).await?;
     Ok(view)
 }
@@ -148,6 +151,20 @@ async fn node_ports(may: &mut Permitted<'_>, set: &Set, view: &mut View) -> Resu
         }
     }
     Ok(())
+}
+
+/// Asked only where a kind is restored that the API server may not serve itself.
+async fn aggregated(may: &mut Permitted<'_>, set: &Set) -> Result<Option<BTreeSet<String>>, SourceFailure> {
+    if looked_at(set).all(|(_, entry)| kubernetes::is_own_group(&entry.target().gvk.group)) {
+        return Ok(Some(BTreeSet::new()));
+    }
+    let services = may.ask("/apis/apiregistration.k8s.io/v1/apiservices").await?;
+    let by_another = |service: &Value| {
+        let spec = &service["spec"];
+        let api = || Some(format!("{}/{}", spec["group"].as_str()?, spec["version"].as_str()?));
+        if spec["service"].is_object() { api() } else { None }
+    };
+    Ok(services.map(|services| services.iter().filter_map(by_another).collect()))
 }
 
 /// Owners in the backup that are not restored now, but may be there.

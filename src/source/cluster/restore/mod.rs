@@ -1,10 +1,11 @@
 //! The way back: from the objects of a backup to the objects of a cluster.
 //!
 //! `target` reads the backup (`set`, over a `spool`), looks at the cluster (`look`: a `view`), lets `plan` judge every
-//! object, and hands what a person agreed to over to `load`. What is sent, and what counts as equal, is in `rules`.
+//! object and then the server itself (`trial`), and hands what a person agreed to over to `load`. What is sent, and what counts as equal, is in `rules`.
 
 pub(in crate::source::cluster) mod client;
 mod dead_webhooks;
+mod judged;
 mod labels;
 mod load;
 mod look;
@@ -18,6 +19,8 @@ pub mod rules;
 mod set;
 mod spool;
 mod target;
+mod trial;
+mod verdict;
 mod view;
 
 pub use options::{Mode, NotAnObjectName, ObjectName, Options};

@@ -10,7 +10,8 @@ pub(super) struct Step {
     /// Quotas come after what they count: a backup of a full namespace would not fit below its own quota. They are
     /// only behind everything but the webhooks.
     late: bool,
-    /// How many owners stand above it in its tier.
+    /// How many owners stand above it in its tier. Bindings come after the roles that they bind: who may not bind what
+    /// is unknown is asked whether he holds what the role grants.
     depth: u8,
 }
 
@@ -21,7 +22,9 @@ impl Step {
     pub fn of(set: &Set, entry: &Entry) -> Self {
         let quota = entry.target().gvk.group.is_empty() && entry.target().gvk.kind == "ResourceQuota";
         let tier = if quota { Tier::Custom } else { entry.tier };
-        Self { tier, late: quota, depth: depth(set, entry, DEEPEST) }
+        let gvk = &entry.target().gvk;
+        let binding = gvk.group == "rbac.authorization.k8s.io" && gvk.kind.ends_with("Binding");
+        Self { tier, late: quota, depth: depth(set, entry, DEEPEST).max(u8::from(binding)) }
     }
 }
 

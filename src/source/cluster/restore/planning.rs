@@ -29,6 +29,21 @@ pub(super) struct Row {
     pub entry: usize,
     pub step: Step,
     pub outcome: Outcome,
+    /// What the rules say of it, before the server was asked.
+    pub ruled: Outcome,
+}
+
+impl Plan {
+    /// The same rows were planned before, and the server was asked about them then.
+    pub fn take_over_what_was_said(&mut self, before: Plan) {
+        let rows = self.rows.iter_mut().zip(before.rows);
+        for ((row, was), (object, said)) in rows.zip(self.objects.iter_mut().zip(before.objects)) {
+            if was.outcome != was.ruled {
+                row.outcome = was.outcome;
+                (object.outcome, object.reason, object.cure) = (said.outcome, said.reason, said.cure);
+            }
+        }
+    }
 }
 
 /// What is known of a target.
@@ -113,7 +128,7 @@ pub(super) fn plan(set: &Set, rules: &Rules, options: &Options, look: &Look) -> 
         {
             kinds.entry(kind.gvk.clone()).or_insert_with(|| kind.clone());
         }
-        rows.push(Row { entry: number, step, outcome: planned.outcome });
+        rows.push(Row { entry: number, step, outcome: planned.outcome, ruled: planned.outcome });
         objects.push(planned);
     }
     Ok(Plan { rows, objects, kinds })

@@ -16,6 +16,7 @@ use crate::source::cluster::restore::outcome::{ObjectOutcome, Outcome};
 use crate::source::cluster::restore::planning::{Look, Plan, plan};
 use crate::source::cluster::restore::rules::Rules;
 use crate::source::cluster::restore::set::{Entry, Set};
+use crate::source::cluster::restore::trial;
 use crate::source::cluster::{Discovery, MEDIA_OBJECTS};
 use crate::source::{Loaded, Preflight, StreamReader, Target};
 
@@ -77,20 +78,27 @@ impl ClusterTarget {
     ) -> Result<Shown, SourceFailure> {
         let set = self.read(entry, detail, streams, cx).await?;
         self.anything_asked(&set)?;
-        let look = self.look(&set).await?;
-        let plan = plan(&set, &self.rules, &self.options, &look)?;
+        let mut look = self.look(&set).await?;
+        let mut plan = plan(&set, &self.rules, &self.options, &look)?;
+        if let Against::Cluster(api) = &self.against {
+            let asked = (&set, &self.rules, &self.options);
+            let found = trial::ask(api.as_ref(), asked, &mut plan, &look.view, &entry.name, cx).await?;
+            look.findings.extend(found);
+        }
         Ok(Shown { set, look, plan })
     }
 
-    /// Time has passed since it was shown. What is different now, a person has not seen.
+    /// Time has passed since it was shown. What is different now, a person has not seen. What the server said of each
+    /// object holds: to ask again would be as much work as to write, and the write itself asks.
     async fn look_again(&self, shown: Shown) -> Result<Shown, SourceFailure> {
         let Shown { set, look, plan } = shown;
         let now = self.look(&set).await?;
         if now.same(&look) {
             return Ok(Shown { set, look, plan });
         }
-        let again = self::plan(&set, &self.rules, &self.options, &now)?;
+        let mut again = self::plan(&set, &self.rules, &self.options, &now)?;
         unchanged(&plan, &again)?;
+        again.take_over_what_was_said(plan);
         Ok(Shown { set, look: now, plan: again })
     }
 
@@ -189,12 +197,22 @@ impl Target for ClusterTarget {
 
 /// A plan leaves no choices to its executor: what is different now, a person has not seen.
 fn unchanged(shown: &Plan, now: &Plan) -> Result<(), SourceFailure> {
-    let mut rows = shown.objects.iter().zip(&now.objects);
-    let Some((before, after)) = rows.find(|(shown, now)| shown.outcome != now.outcome) else { return Ok(()) };
-    let (reference, before, after) = (&before.reference, before.outcome, after.outcome);
+    let other = |subject: String, message: String| {
+        Err(SourceFailure::new(FailureClass::Configuration, subject, message)
+            .cure("somebody changes the cluster at the same time: look again, and restore once more"))
+    };
+    let entries = |plan: &Plan| plan.rows.iter().map(|row| row.entry).collect::<Vec<_>>();
+    if entries(shown) != entries(now) {
+        let message = "other objects are to be finished now than the plan said; nothing was changed";
+        return other("plan".into(), message.into());
+    }
+    let mut rows = shown.rows.iter().zip(&now.rows).zip(&now.objects);
+    let Some(((before, after), object)) = rows.find(|((shown, now), _)| shown.ruled != now.ruled) else {
+        return Ok(());
+    };
+    let (before, after) = (before.ruled, after.ruled);
     let message = format!("the plan said {before}, and now it would be {after}; nothing was changed");
-    Err(SourceFailure::new(FailureClass::Configuration, reference.to_string(), message)
-        .cure("somebody changes the cluster at the same time: look again, and restore once more"))
+    other(object.reference.to_string(), message)
 }
 
 /// Objects of one outcome, those with one reason together.

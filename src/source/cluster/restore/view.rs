@@ -31,6 +31,10 @@ pub struct View {
     pub owners: BTreeMap<ObjectRef, String>,
     /// What the account of the restore may not do, of what it would have to.
     pub forbidden: BTreeSet<Right>,
+    /// Versions of groups that another server answers for, as `group/version`. None where that may not be seen.
+    pub aggregated: Option<BTreeSet<String>>,
+    /// What webhooks and policies are asked about. None where they may not be seen.
+    pub judged: Option<Vec<WebhookRule>>,
 }
 
 /// To do something with the objects of one kind, in one namespace or in the whole cluster.
@@ -98,6 +102,8 @@ impl View {
             node_ports: BTreeMap::new(),
             owners: BTreeMap::new(),
             forbidden: BTreeSet::new(),
+            aggregated: None,
+            judged: None,
         }
     }
 

@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Mutex;
 
 use reqwest::{Certificate, Client, Method};
 use serde_json::{Value, json};
@@ -16,7 +17,10 @@ use crate::support::authority::Authority;
 /// The one that all tests share: each uses namespaces and names of its own.
 pub async fn shared() -> &'static Kubernetes {
     static SERVER: OnceCell<Kubernetes> = OnceCell::const_new();
-    SERVER.get_or_init(Kubernetes::start).await
+    // What is tried when it says 429 is said by tests that stand in front of it, or start their own.
+    let unlimited =
+        ["--enable-priority-and-fairness=false", "--max-requests-inflight=0", "--max-mutating-requests-inflight=0"];
+    SERVER.get_or_init(|| Kubernetes::start(&unlimited)).await
 }
 
 const ADMIN: &str = "token-of-admin";
@@ -31,7 +35,9 @@ pub struct Kubernetes {
     _etcd: Process,
     _controllers: Process,
     _balancers: Process,
-    _api: Process,
+    api: Mutex<Option<Process>>,
+    /// What the API server was started with.
+    options: Vec<String>,
 }
 
 /// One program that is many by the name it is called by.
@@ -41,8 +47,17 @@ fn command(dir: &Path, name: &str) -> Command {
     Command::new(path)
 }
 
+fn api_server(options: &[String]) -> Process {
+    Process::start("apiserver", |dir| {
+        let mut command = command(dir, "kube-apiserver");
+        command.args(options);
+        command
+    })
+}
+
 impl Kubernetes {
-    pub async fn start() -> Self {
+    /// With more options for the API server.
+    pub async fn start(options: &[&str]) -> Self {
         let authority = Authority::new();
         let folder = tempfile::tempdir().unwrap();
         let tokens = format!(
@@ -67,24 +82,28 @@ impl Kubernetes {
 
         let port = free_port(0);
         let file = |name: &str| folder.path().join(name).display().to_string();
-        let api = Process::start("apiserver", |dir| {
-            let mut command = command(dir, "kube-apiserver");
-            command.arg(format!("--etcd-servers={store}")).arg(format!("--secure-port={port}"));
-            command.args(["--bind-address=127.0.0.1", "--advertise-address=127.0.0.1"]);
+        let mut args = vec![
+            format!("--etcd-servers={store}"),
+            format!("--secure-port={port}"),
+            format!("--token-auth-file={}", file("tokens.csv")),
+            format!("--tls-cert-file={}", file("cert.pem")),
+            format!("--tls-private-key-file={}", file("key.pem")),
+            format!("--client-ca-file={}", file("ca.pem")),
+            format!("--service-account-key-file={}", file("key.pem")),
+            format!("--service-account-signing-key-file={}", file("key.pem")),
+        ];
+        let fixed = [
+            "--bind-address=127.0.0.1",
+            "--advertise-address=127.0.0.1",
             // A loopback address is no valid endpoint.
-            command.args(["--endpoint-reconciler-type=none", "--authorization-mode=RBAC", "--allow-privileged=true"]);
-            command.args(["--service-cluster-ip-range=10.96.0.0/16", "--service-account-issuer=https://test"]);
-            command.arg(format!("--token-auth-file={}", file("tokens.csv")));
-            command.arg(format!("--tls-cert-file={}", file("cert.pem")));
-            command.arg(format!("--tls-private-key-file={}", file("key.pem")));
-            command.arg(format!("--client-ca-file={}", file("ca.pem")));
-            command.arg(format!("--service-account-key-file={}", file("key.pem")));
-            command.arg(format!("--service-account-signing-key-file={}", file("key.pem")));
-            // What is tried when it says 429 is said by tests that stand in front of it.
-            command.args(["--enable-priority-and-fairness=false", "--max-requests-inflight=0"]);
-            command.arg("--max-mutating-requests-inflight=0");
-            command
-        });
+            "--endpoint-reconciler-type=none",
+            "--authorization-mode=RBAC",
+            "--allow-privileged=true",
+            "--service-cluster-ip-range=10.96.0.0/16",
+            "--service-account-issuer=https://test",
+        ];
+        args.extend(fixed.iter().chain(options).map(|option| (*option).to_owned()));
+        let api = api_server(&args);
         let url = format!("https://127.0.0.1:{port}");
         let ca = Certificate::from_pem(authority.ca().as_bytes()).unwrap();
         // Whoever was first may have done so.
@@ -129,13 +148,21 @@ impl Kubernetes {
             client,
             folder,
             _etcd: etcd,
-            _api: api,
+            api: Mutex::new(Some(api)),
+            options: args,
             _controllers: controllers,
             _balancers: balancers,
         };
         let account = "/api/v1/namespaces/default/serviceaccounts/default";
         this._controllers.until(|| async { this.try_get(account).await }).await;
         this
+    }
+
+    /// Kills the API server, and starts it again. Until it serves, nobody answers at its address.
+    pub fn restart(&self) {
+        let mut api = self.api.lock().unwrap();
+        drop(api.take());
+        *api = Some(api_server(&self.options));
     }
 
     /// The file of a person who may do everything. Its context is `test`.
@@ -223,6 +250,15 @@ impl Kubernetes {
         let status = answer.status().as_u16();
         assert!(status == 200 || status == 404, "{path}: {}", answer.text().await.unwrap());
         status == 200
+    }
+
+    /// What the server would say to a JSON merge patch.
+    pub async fn patch_dry(&self, path: &str, patch: &Value) -> (u16, Value) {
+        let request = self.client.patch(format!("{}{path}?dryRun=All", self.url)).bearer_auth(ADMIN);
+        let request = request.header("content-type", "application/merge-patch+json").body(patch.to_string());
+        let answer = request.send().await.unwrap();
+        let status = answer.status().as_u16();
+        (status, serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap_or(Value::Null))
     }
 
     pub async fn delete(&self, path: &str) {

@@ -5,8 +5,11 @@
 
 mod patch;
 mod ready;
+mod rehearse;
 mod release;
 mod write;
+
+pub(super) use rehearse::Said;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
@@ -23,11 +26,11 @@ use crate::source::cluster::restore::options::Options;
 use crate::source::cluster::restore::outcome::{ObjectOutcome, Outcome};
 use crate::source::cluster::restore::planning::{Plan, Row};
 use crate::source::cluster::restore::rules::{Prepared, Rules, Tier, prepare};
-use crate::source::cluster::restore::set::{Set, When};
+use crate::source::cluster::restore::set::{Set, When, is_namespace};
 use crate::source::cluster::restore::view::View;
 
 /// Writes at the same time.
-const WRITES: usize = 32;
+pub(super) const WRITES: usize = 32;
 
 pub(super) struct Loader<'a> {
     pub api: &'a dyn Api,
@@ -40,6 +43,8 @@ pub(super) struct Loader<'a> {
     pub cx: &'a Context,
     /// Entries that the plan writes.
     written: HashSet<usize>,
+    /// Namespaces that the plan sets back. Admission learns of their labels a moment later.
+    set_back: HashSet<String>,
     /// UIDs in the target, by entry.
     uids: Mutex<HashMap<usize, String>>,
     /// Rows whose object waits for its release.
@@ -97,6 +102,8 @@ impl<'a> Loader<'a> {
         let known = known.filter_map(|(row, object)| Some((row.entry, object.uid.clone()?)));
         let uids = Mutex::new(known.collect());
         let written = plan.rows.iter().filter(|row| row.outcome.is_written()).map(|row| row.entry).collect();
+        let namespaces = objects.iter().filter(|object| object.outcome == Outcome::Patch);
+        let namespaces = namespaces.filter(|object| is_namespace(&object.reference));
         Self {
             api,
             set,
@@ -107,6 +114,7 @@ impl<'a> Loader<'a> {
             source,
             cx,
             written,
+            set_back: namespaces.map(|object| object.reference.name.clone()).collect(),
             uids,
             held_back: Mutex::default(),
             ended: Mutex::default(),
@@ -220,6 +228,18 @@ impl<'a> Loader<'a> {
     }
 
     async fn write(&self, number: usize, row: &Row) -> Result<Written, SourceFailure> {
+        let job = self.job(number, row)?;
+        let written = match row.outcome {
+            Outcome::Create => job.create().await?,
+            _ => job.change().await?,
+        };
+        if let Some(uid) = &written.uid {
+            locked(&self.uids).insert(row.entry, uid.clone());
+        }
+        Ok(written)
+    }
+
+    fn job(&'a self, number: usize, row: &'a Row) -> Result<Job<'a>, SourceFailure> {
         if self.cx.cancel.is_cancelled() {
             return Err(SourceFailure::new(FailureClass::Cancelled, self.api.subject(), "interrupted"));
         }
@@ -229,15 +249,7 @@ impl<'a> Loader<'a> {
             let message = "it is written without a kind";
             return Err(SourceFailure::new(FailureClass::Internal, prepared.reference.to_string(), message));
         };
-        let job = Job { loader: self, number, row, kind, prepared };
-        let written = match row.outcome {
-            Outcome::Create => job.create().await?,
-            _ => job.change().await?,
-        };
-        if let Some(uid) = &written.uid {
-            locked(&self.uids).insert(row.entry, uid.clone());
-        }
-        Ok(written)
+        Ok(Job { loader: self, number, row, kind, prepared })
     }
 }
 

@@ -4,7 +4,6 @@ use serde_json::Value;
 
 use crate::cluster_client::{Answer, Call, ClusterError, Method};
 use crate::model::SourceFailure;
-use crate::source::cluster::failed;
 use crate::source::cluster::restore::client::{get, message, patience, reason};
 use crate::source::cluster::restore::load::{Job, Loader, Written, locked, patch};
 use crate::source::cluster::restore::options::Mode;
@@ -12,7 +11,9 @@ use crate::source::cluster::restore::outcome::Outcome;
 use crate::source::cluster::restore::plan::{
     Live, PENDING, PENDING_OWNERS, PENDING_SUSPENDED, REPLICAS, merges, wanted,
 };
-use crate::source::cluster::restore::rules::{Release, differences};
+use crate::source::cluster::restore::rules::{Prepared, Release, differences};
+use crate::source::cluster::restore::verdict::misses;
+use crate::source::cluster::{ObjectRef, failed};
 
 /// As whom the server knows our writes.
 pub(super) const MANAGER: &str = "fieldManager=lifeboat";
@@ -29,6 +30,14 @@ pub(super) enum Sent {
     Unknown(String),
     /// The server says no, and will again.
     Refused(Answer),
+}
+
+/// What a live object needs.
+pub(super) enum Change {
+    /// Nothing is sent: that is what became of it.
+    Is(Written),
+    /// A merge patch.
+    Send(Value),
 }
 
 impl Loader<'_> {
@@ -54,12 +63,12 @@ impl Loader<'_> {
 }
 
 impl Job<'_> {
-    fn path(&self) -> String {
+    pub(super) fn path(&self) -> String {
         self.kind.path(&self.prepared.reference)
     }
 
     /// What is sent to create it, with what it has to wait for written on it.
-    fn body(&self) -> (Value, bool) {
+    pub(super) fn body(&self) -> (Value, bool) {
         let mut body = self.prepared.value.clone();
         let owners = self.owners();
         if !owners.there.is_empty() {
@@ -104,8 +113,8 @@ impl Job<'_> {
                     lost = true;
                     trouble = what;
                 }
-                // What defines the kind was made a moment ago, and not every part of the server knows yet.
-                Sent::Refused(answer) if answer.status == 404 && self.is_new_kind() && n + 1 < TRIES => {
+                // What it needs was made a moment ago, and not every part of the server knows yet.
+                Sent::Refused(answer) if self.comes_too_early(&answer) && n + 1 < TRIES => {
                     trouble = message(&answer);
                     continue;
                 }
@@ -118,8 +127,12 @@ impl Job<'_> {
         Ok(Written::failed(format!("tried {TRIES} times: {trouble}")).cure("run the same command once more"))
     }
 
-    fn is_new_kind(&self) -> bool {
-        self.loader.view.discovery.kind(&self.prepared.reference.gvk).is_none()
+    /// The kind is new, its namespace was just set back, or the object refers to something that may be new.
+    fn comes_too_early(&self, answer: &Answer) -> bool {
+        let ObjectRef { gvk, namespace, .. } = &self.prepared.reference;
+        let new_kind = || self.loader.view.discovery.kind(gvk).is_none();
+        let set_back = || namespace.as_ref().is_some_and(|namespace| self.loader.set_back.contains(namespace));
+        answer.status == 404 && new_kind() || answer.status == 403 && (set_back() || misses(&message(answer)))
     }
 
     /// It is there, although the plan said that it is not: we made it ourselves, or somebody else did meanwhile.
@@ -153,38 +166,10 @@ impl Job<'_> {
                 trouble = "it is not there any more".into();
                 continue;
             };
-            let seen = Live::compare(&self.prepared, &live);
-            let owners = self.owners();
-            let lacking =
-                |owner: &&Value| owner["uid"].as_str().is_some_and(|uid| !seen.owners.iter().any(|o| o == uid));
-            let lacking: Vec<Value> = owners.there.iter().filter(lacking).cloned().collect();
-            if seen.pending.is_some() {
-                self.is_held_back();
-            }
-            let asked = self.loader.set.entries[self.row.entry].is_asked();
-            let finishes_only = seen.pending.is_some() && (self.loader.options.mode == Mode::Create || !asked);
-            if finishes_only && !merges(&self.prepared) {
-                return Ok(Written::new(Outcome::Patch, &live));
-            }
-            if seen.differences.is_empty() && lacking.is_empty() {
-                let outcome = if sent || seen.pending.is_some() { Outcome::Patch } else { Outcome::Same };
-                return Ok(Written::new(outcome, &live));
-            }
-            if !seen.immutable.is_empty() {
-                let reason = format!("it differs in {}, which no server changes in place", seen.immutable.join(", "));
-                return Ok(Written::new(Outcome::Conflict, &live)
-                    .because(reason)
-                    .cure("delete it by hand, then restore once more"));
-            }
-            let mut wanted = wanted(&self.prepared, seen.pending.as_deref());
-            if merges(&self.prepared) {
-                add_to_lists(&mut wanted, &live);
-            }
-            let mut patch = patch::merge(&wanted, &live, &seen.differences);
-            if !lacking.is_empty() {
-                let there = live["metadata"]["ownerReferences"].as_array().cloned().unwrap_or_default();
-                patch["metadata"]["ownerReferences"] = there.into_iter().chain(lacking).collect();
-            }
+            let patch = match self.toward(&live, sent) {
+                Change::Is(written) => return Ok(written),
+                Change::Send(patch) => patch,
+            };
             let call = Call::send(Method::MergePatch, format!("{}?{MANAGER}", self.path()), patch.to_string());
             match self.loader.send(call).await? {
                 Sent::Done(live) => return Ok(Written::new(Outcome::Patch, &live)),
@@ -197,6 +182,44 @@ impl Job<'_> {
             }
         }
         Ok(Written::failed(format!("tried {TRIES} times: {trouble}")).cure("run the same command once more"))
+    }
+
+    /// From what is live to what is wanted. `sent`: an earlier try may have done it.
+    pub(super) fn toward(&self, live: &Value, sent: bool) -> Change {
+        let seen = Live::compare(&self.prepared, live);
+        let owners = self.owners();
+        let lacking = |owner: &&Value| owner["uid"].as_str().is_some_and(|uid| !seen.owners.iter().any(|o| o == uid));
+        let lacking: Vec<Value> = owners.there.iter().filter(lacking).cloned().collect();
+        if seen.pending.is_some() {
+            self.is_held_back();
+        }
+        let asked = self.loader.set.entries[self.row.entry].is_asked();
+        let finishes_only = seen.pending.is_some() && (self.loader.options.mode == Mode::Create || !asked);
+        if finishes_only && !merges(&self.prepared) {
+            return Change::Is(Written::new(Outcome::Patch, live));
+        }
+        if seen.differences.is_empty() && lacking.is_empty() {
+            let outcome = if sent || seen.pending.is_some() { Outcome::Patch } else { Outcome::Same };
+            return Change::Is(Written::new(outcome, live));
+        }
+        if !seen.immutable.is_empty() {
+            let reason = format!("it differs in {}, which no server changes in place", seen.immutable.join(", "));
+            let written = Written::new(Outcome::Conflict, live).because(reason);
+            return Change::Is(written.cure("delete it by hand, then restore once more"));
+        }
+        let mut wanted = wanted(&self.prepared, seen.pending.as_deref());
+        if merges(&self.prepared) {
+            add_to_lists(&mut wanted, live);
+        }
+        if is_pod(&self.prepared) {
+            keep_what_was_added(&mut wanted, live);
+        }
+        let mut patch = patch::merge(&wanted, live, &seen.differences);
+        if !lacking.is_empty() {
+            let there = live["metadata"]["ownerReferences"].as_array().cloned().unwrap_or_default();
+            patch["metadata"]["ownerReferences"] = there.into_iter().chain(lacking).collect();
+        }
+        Change::Send(patch)
     }
 }
 
@@ -211,6 +234,31 @@ fn add_to_lists(wanted: &mut Value, live: &Value) {
         }));
         wanted[list] = Value::Array(all);
     }
+}
+
+fn is_pod(prepared: &Prepared) -> bool {
+    prepared.reference.gvk.group.is_empty() && prepared.reference.gvk.kind == "Pod"
+}
+
+/// Of a live pod only images change, and tolerations are added. Its containers hold what admission put there: without
+/// that the server refuses them.
+fn keep_what_was_added(wanted: &mut Value, live: &Value) {
+    for list in ["containers", "initContainers"] {
+        let Some(mut there) = live["spec"][list].as_array().cloned() else { continue };
+        for container in &mut there {
+            let ours = wanted["spec"][list].as_array().into_iter().flatten();
+            if let Some(ours) = ours.into_iter().find(|ours| ours["name"] == container["name"]) {
+                container["image"] = ours["image"].clone();
+            }
+        }
+        wanted["spec"][list] = Value::Array(there);
+    }
+    let Some(ours) = wanted["spec"]["tolerations"].as_array().cloned() else { return };
+    let mut all = live["spec"]["tolerations"].as_array().cloned().unwrap_or_default();
+    all.extend(
+        ours.into_iter().filter(|entry| !live["spec"]["tolerations"].as_array().is_some_and(|l| l.contains(entry))),
+    );
+    wanted["spec"]["tolerations"] = Value::Array(all);
 }
 
 fn refused(answer: &Answer) -> String {

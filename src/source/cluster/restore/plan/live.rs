@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::source::cluster::restore::rules::{Prepared, Release, differences, immutable};
+use crate::source::cluster::restore::rules::{Prepared, Release, differences, immutable, scales_both};
 
 /// On an object of ours that a restore has not finished: what is still to be done, as `PENDING_SUSPENDED` and
 /// `PENDING_OWNERS` separated by a comma. Whoever restores next finishes it.
@@ -37,7 +37,10 @@ impl Live {
         let pending = metadata["annotations"][PENDING].as_str().map(str::to_owned);
         let wanted = wanted(prepared, pending.as_deref());
         let gvk = &prepared.reference.gvk;
-        let differences = if merges(prepared) { missing(&wanted, live) } else { differences(&wanted, live, gvk) };
+        let mut differences = if merges(prepared) { missing(&wanted, live) } else { differences(&wanted, live, gvk) };
+        if prepared.scaled && scales_both(&wanted, live) {
+            differences.retain(|pointer| pointer != "/spec/replicas");
+        }
         let immutable = differences.iter().filter(|pointer| immutable(gvk, live, pointer)).cloned().collect();
         let owners = metadata["ownerReferences"].as_array().into_iter().flatten();
         Self {

@@ -26,6 +26,7 @@ pub(super) use live::{PENDING_OWNERS, PENDING_SUSPENDED, merges, wanted};
 use needs::Classes;
 use quotas::Ledger;
 use served::Served;
+pub(super) use webhooks::concerns;
 
 /// Judges one object after the other, in the order of the restore: quotas fill up on the way.
 pub(super) struct Planner<'a> {

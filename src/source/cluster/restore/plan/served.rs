@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::source::cluster::restore::view::View;
-use crate::source::cluster::{Gvk, Kind};
+use crate::source::cluster::{Gvk, Kind, kubernetes};
 
 /// Kinds of a target, those included that a restore defines.
 pub(super) struct Served<'a> {
@@ -37,10 +37,11 @@ impl<'a> Served<'a> {
         let mut versions: Vec<String> = all.clone().filter(same).map(|kind| kind.gvk.api_version()).collect();
         versions.sort();
         versions.dedup();
+        let lifetime = kubernetes::lifetime(gvk).map(|words| format!("; {words}")).unwrap_or_default();
         if !versions.is_empty() {
             let other = versions.join(", ");
             return NotServed {
-                reason: format!("the target serves {} in {other}, not in {}", gvk.kind, gvk.api_version()),
+                reason: format!("the target serves {} in {other}, not in {}{lifetime}", gvk.kind, gvk.api_version()),
                 cure: "restore it into a server that knows both versions, let that one convert it, and back it up \
                        again; or take it with `lifeboat cat --as yaml` and translate it by hand"
                     .into(),
@@ -49,9 +50,9 @@ impl<'a> Served<'a> {
         let known_group = all.into_iter().any(|kind| kind.gvk.group == gvk.group);
         // Groups of the server itself have no dot but in `k8s.io`; all others are defined or aggregated.
         let built_in = !gvk.group.contains('.') || gvk.group.ends_with(".k8s.io");
-        match built_in && (known_group || gvk.group.is_empty()) {
+        match built_in && (known_group || gvk.group.is_empty() || !lifetime.is_empty()) {
             true => NotServed {
-                reason: format!("the target does not serve {gvk}"),
+                reason: format!("the target does not serve {gvk}{lifetime}"),
                 cure: "it is another version of Kubernetes: leave the object out, or restore into one that serves it"
                     .into(),
             },

@@ -22,7 +22,7 @@ pub(super) fn first<'a>(
 
 /// The version does not count: the server translates for a webhook unless it says `matchPolicy: Exact`, and one that
 /// does is taken for one that does not. Subresources are never written here.
-fn concerns(rule: &WebhookRule, operation: &str, kind: &Kind) -> bool {
+pub(in crate::source::cluster::restore) fn concerns(rule: &WebhookRule, operation: &str, kind: &Kind) -> bool {
     let any = |list: &[String], name: &str| list.iter().any(|entry| entry == "*" || entry == name);
     let resource = any(&rule.resources, &kind.resource) || rule.resources.iter().any(|entry| entry == "*/*");
     let scope = match rule.scope.as_str() {

@@ -22,12 +22,15 @@ pub fn immutable(gvk: &Gvk, live: &Value, pointer: &str) -> bool {
         ("", "Service") => {
             let address = below(&["/spec/clusterIP", "/spec/clusterIPs", "/spec/ipFamilies"]);
             let class = below(&["/spec/loadBalancerClass"]) && is("/spec/type", "LoadBalancer");
-            address && !is("/spec/type", "ExternalName") || class
+            let probe = below(&["/spec/healthCheckNodePort"])
+                && is("/spec/type", "LoadBalancer")
+                && is("/spec/externalTrafficPolicy", "Local");
+            address && !is("/spec/type", "ExternalName") || class || probe
         }
         ("", "ConfigMap") => frozen(),
         ("", "Secret") => below(&["/type"]) || frozen(),
         ("", "Pod") => pod(pointer),
-        ("", "PersistentVolumeClaim") => spec_but(&["resources/requests", "volumeAttributesClassName"]),
+        ("", "PersistentVolumeClaim") => claim(live, pointer),
         ("", "PersistentVolume") => volume(live, pointer),
         ("", "ResourceQuota") => below(&["/spec/scopes"]),
         ("apps", "StatefulSet") => spec_but(&[
@@ -54,6 +57,8 @@ pub fn immutable(gvk: &Gvk, live: &Value, pointer: &str) -> bool {
         ("scheduling.k8s.io", "PriorityClass") => below(&["/value", "/preemptionPolicy"]),
         ("networking.k8s.io", "IngressClass") => below(&["/spec/controller"]),
         ("networking.k8s.io", "IPAddress") => below(&["/spec/parentRef"]),
+        // A second one may be added, which is a difference of the whole list.
+        ("networking.k8s.io", "ServiceCIDR") => pointer.starts_with("/spec/cidrs/"),
         ("node.k8s.io", "RuntimeClass") => below(&["/handler"]),
         ("discovery.k8s.io", "EndpointSlice") => below(&["/addressType"]),
         ("resource.k8s.io", "ResourceClaim" | "ResourceClaimTemplate") => below(&["/spec"]),
@@ -68,16 +73,21 @@ fn is_below(pointer: &str, path: &str) -> bool {
     pointer.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// Of a pod only these change: images, how long it may run or take to end, and tolerations that are added.
+/// Of a pod only these change: images, how long it may run, and tolerations that are added.
 fn pod(pointer: &str) -> bool {
     let Some(field) = pointer.strip_prefix("/spec/") else { return is_below(pointer, "/spec") };
     let parts: Vec<&str> = field.split('/').collect();
-    !matches!(
-        parts[..],
-        ["containers" | "initContainers", _, "image"]
-            | ["activeDeadlineSeconds" | "terminationGracePeriodSeconds", ..]
-            | ["tolerations", ..]
-    )
+    !matches!(parts[..], ["containers" | "initContainers", _, "image"] | ["activeDeadlineSeconds" | "tolerations", ..])
+}
+
+/// A claim asks for more, or for another class of service, once it is bound; until then it may be given a volume.
+fn claim(live: &Value, pointer: &str) -> bool {
+    let bound = live.pointer("/status/phase").and_then(Value::as_str) == Some("Bound");
+    let named = live.pointer("/spec/volumeName").and_then(Value::as_str).is_some_and(|name| !name.is_empty());
+    let below = |path: &str| is_below(pointer, path);
+    let open = bound && (below("/spec/resources/requests") || below("/spec/volumeAttributesClassName"))
+        || !named && below("/spec/volumeName");
+    below("/spec") && !open
 }
 
 /// Where the disk is never changes; how it is used does.
@@ -98,11 +108,10 @@ fn volume(live: &Value, pointer: &str) -> bool {
 }
 
 fn job(live: &Value, pointer: &str) -> bool {
-    const CLOSED: [&str; 7] = [
+    const CLOSED: [&str; 6] = [
         "/spec/backoffLimitPerIndex",
         "/spec/completionMode",
         "/spec/managedBy",
-        "/spec/manualSelector",
         "/spec/podFailurePolicy",
         "/spec/selector",
         "/spec/successPolicy",
@@ -139,7 +148,10 @@ mod tests {
     #[case("batch/v1", "Job", "/spec/parallelism", false)]
     #[case("batch/v1", "CronJob", "/spec/jobTemplate/spec/template", false)]
     #[case("v1", "PersistentVolumeClaim", "/spec/storageClassName", true)]
-    #[case("v1", "PersistentVolumeClaim", "/spec/resources/requests/storage", false)]
+    #[case("v1", "PersistentVolumeClaim", "/spec/resources/requests/storage", true)]
+    #[case("v1", "PersistentVolumeClaim", "/spec/volumeName", false)]
+    #[case("networking.k8s.io/v1", "ServiceCIDR", "/spec/cidrs/0", true)]
+    #[case("networking.k8s.io/v1", "ServiceCIDR", "/spec/cidrs", false)]
     #[case("v1", "PersistentVolume", "/spec/csi/volumeHandle", true)]
     #[case("v1", "PersistentVolume", "/spec/persistentVolumeReclaimPolicy", false)]
     #[case("storage.k8s.io/v1", "StorageClass", "/provisioner", true)]
@@ -177,6 +189,8 @@ mod tests {
     #[case("v1", "Service", json!({"spec": {"type": "ExternalName"}}), "/spec/clusterIP", false)]
     #[case("v1", "Service", json!({"spec": {"type": "LoadBalancer"}}), "/spec/loadBalancerClass", true)]
     #[case("v1", "Service", json!({"spec": {"type": "ClusterIP"}}), "/spec/loadBalancerClass", false)]
+    #[case("v1", "PersistentVolumeClaim", json!({"status": {"phase": "Bound"}}), "/spec/resources/requests/storage", false)]
+    #[case("v1", "PersistentVolumeClaim", json!({"spec": {"volumeName": "disk"}}), "/spec/volumeName", true)]
     #[case("batch/v1", "Job", json!({"spec": {"completionMode": "Indexed"}}), "/spec/completions", false)]
     #[case("batch/v1", "Job", json!({"spec": {"suspend": true}}), "/spec/template", false)]
     fn the_live_object_decides(

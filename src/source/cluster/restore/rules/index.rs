@@ -1,10 +1,11 @@
 //! What is known of every object of a backup without holding it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
 use super::object::{Object, Owner};
+use super::scaled::{Scaled, scale_target};
 use crate::source::cluster::ObjectRef;
 
 /// Every object that is in question, by UID and by reference, with the few facts that rules about *other* objects need.
@@ -13,6 +14,8 @@ pub struct Index {
     uids: HashMap<String, ObjectRef>,
     /// By group, kind, namespace and name. The version is no part: a kind is captured in one.
     facts: HashMap<Id, Facts>,
+    /// What autoscalers scale.
+    scaled: HashSet<Scaled>,
 }
 
 type Id = (String, String, Option<String>, String);
@@ -53,6 +56,16 @@ impl Index {
             reference.name.clone(),
         );
         self.facts.insert(id, facts(object));
+        self.scaled.extend(scale_target(object));
+    }
+
+    /// Whether an autoscaler in the set scales it.
+    pub fn is_scaled(&self, object: &Object) -> bool {
+        if self.scaled.is_empty() {
+            return false;
+        }
+        let ObjectRef { gvk, namespace, name } = &object.reference;
+        self.scaled.contains(&(gvk.group.clone(), gvk.kind.clone(), namespace.clone(), name.clone()))
     }
 
     /// How many.

@@ -14,6 +14,7 @@ mod noise;
 mod object;
 mod options;
 mod prepare;
+mod scaled;
 mod skip;
 #[cfg(test)]
 mod tests;
@@ -29,5 +30,6 @@ pub use index::Index;
 pub use object::{Malformed, Object, Owner};
 pub use options::{ObjectSelector, Patch, Rules};
 pub use prepare::{Prepared, Release, prepare};
+pub use scaled::{Scaled, scale_target, scales_both};
 pub use skip::{Skip, skip};
 pub use tier::{Tier, UnknownTier, tier};

@@ -37,6 +37,8 @@ pub struct Prepared {
     pub release: Option<Release>,
     /// Owners that are in the set, as captured: names not mapped, UIDs old. Some of them may be skipped themselves.
     pub owners: Vec<Owner>,
+    /// An autoscaler decides how many replicas it has, once it is there.
+    pub scaled: bool,
 }
 
 /// What holds an object back until the rest of the restore is done.
@@ -73,7 +75,8 @@ pub fn prepare(object: &Object, rules: &Rules, all: &Index) -> Prepared {
         draft.look("/metadata/ownerReferences", text);
     }
     patches::apply(&mut draft, object, &rules.patches);
-    Prepared { value: draft.value, reference, notes: draft.notes, release, owners }
+    let scaled = all.is_scaled(object);
+    Prepared { value: draft.value, reference, notes: draft.notes, release, owners, scaled }
 }
 
 /// What was quiesced while it was captured is to run again.
