@@ -335,10 +335,10 @@ fn an_unknown_rule_of_retention() {
     did you mean `daily`?
     ");
     insta::assert_snapshot!(said("    daily: 30", "    fortnightly: 30"), @r"
-    policy.yaml:181:5: spec.retention: unknown field `fortnightly`
+    policy.yaml:201:5: spec.retention: unknown field `fortnightly`
     known here: last, hourly, daily, weekly, monthly, yearly, within, tags, neverBelow, timeZone
     ");
-    insta::assert_snapshot!(said("    daily: 30", "    daily: -1"), @"policy.yaml:181:12: spec.retention.daily: this is not a whole number, 0 or more");
+    insta::assert_snapshot!(said("    daily: 30", "    daily: -1"), @"policy.yaml:201:12: spec.retention.daily: this is not a whole number, 0 or more");
 }
 
 #[test]
@@ -348,7 +348,7 @@ fn an_unknown_time_zone() {
     did you mean `Europe/Berlin`?
     ");
     insta::assert_snapshot!(said("timeZone: Europe/Berlin", "timeZone: Here"), @r"
-    policy.yaml:193:15: spec.retention.timeZone: unknown time zone `Here`
+    policy.yaml:213:15: spec.retention.timeZone: unknown time zone `Here`
     write a name of the tz database, such as Europe/Berlin, or UTC
     ");
 }
