@@ -1,9 +1,11 @@
 //! Objects of a Kubernetes cluster: from a backup back into a real API server. Needs the control plane of tests/bench.
 
+mod added;
 mod asked;
 mod bed;
 mod blocked;
 mod compare;
+mod edits;
 mod fault;
 mod hostile;
 mod immutable;

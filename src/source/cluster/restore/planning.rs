@@ -31,6 +31,8 @@ pub(super) struct Row {
     pub outcome: Outcome,
     /// What the rules say of it, before the server was asked.
     pub ruled: Outcome,
+    /// All that differs may be what the server fills in by itself.
+    pub perhaps_same: bool,
 }
 
 impl Plan {
@@ -128,7 +130,8 @@ pub(super) fn plan(set: &Set, rules: &Rules, options: &Options, look: &Look) -> 
         {
             kinds.entry(kind.gvk.clone()).or_insert_with(|| kind.clone());
         }
-        rows.push(Row { entry: number, step, outcome: planned.outcome, ruled: planned.outcome });
+        let perhaps_same = case.live.is_some_and(|live| live.perhaps_filled);
+        rows.push(Row { entry: number, step, outcome: planned.outcome, ruled: planned.outcome, perhaps_same });
         objects.push(planned);
     }
     Ok(Plan { rows, objects, kinds })

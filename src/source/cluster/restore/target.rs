@@ -98,6 +98,7 @@ impl ClusterTarget {
         }
         let mut again = self::plan(&set, &self.rules, &self.options, &now)?;
         unchanged(&plan, &again)?;
+        still_the_same(&plan, &look, &now)?;
         again.take_over_what_was_said(plan);
         Ok(Shown { set, look: now, plan: again })
     }
@@ -213,6 +214,18 @@ fn unchanged(shown: &Plan, now: &Plan) -> Result<(), SourceFailure> {
     let (before, after) = (before.ruled, after.ruled);
     let message = format!("the plan said {before}, and now it would be {after}; nothing was changed");
     other(object.reference.to_string(), message)
+}
+
+/// The server said that nothing is left to be done with an object. That holds for what was there then.
+fn still_the_same(shown: &Plan, before: &Look, now: &Look) -> Result<(), SourceFailure> {
+    let rows = shown.rows.iter().zip(&shown.objects);
+    let mut said = rows.filter(|(row, _)| row.outcome == Outcome::Same && row.ruled != Outcome::Same);
+    let Some((_, object)) = said.find(|(row, _)| before.lives.get(&row.entry) != now.lives.get(&row.entry)) else {
+        return Ok(());
+    };
+    let message = "the plan said same, and now it differs in other fields; nothing was changed";
+    Err(SourceFailure::new(FailureClass::Configuration, object.reference.to_string(), message)
+        .cure("somebody changes the cluster at the same time: look again, and restore once more"))
 }
 
 /// Objects of one outcome, those with one reason together.

@@ -137,8 +137,10 @@ impl Job<'_> {
 
     /// It is there, although the plan said that it is not: we made it ourselves, or somebody else did meanwhile.
     async fn found(&self, body: &Value, waits: bool, live: &Value, lost: bool) -> Result<Written, SourceFailure> {
-        let equal = differences(body, live, &self.prepared.reference.gvk).is_empty();
-        if lost && equal {
+        let differences = differences(body, live, &self.prepared.reference.gvk);
+        let equal = differences.is_empty();
+        // What it has besides, the server filled in.
+        if lost && differences.certain.is_empty() {
             if waits {
                 self.is_held_back();
             }
@@ -184,12 +186,16 @@ impl Job<'_> {
         Ok(Written::failed(format!("tried {TRIES} times: {trouble}")).cure("run the same command once more"))
     }
 
+    /// Owners that are there, and of which the live object does not know.
+    pub(super) fn lacking(&self, seen: &Live) -> Vec<Value> {
+        let lacking = |owner: &Value| owner["uid"].as_str().is_some_and(|uid| !seen.owners.iter().any(|o| o == uid));
+        self.owners().there.into_iter().filter(lacking).collect()
+    }
+
     /// From what is live to what is wanted. `sent`: an earlier try may have done it.
     pub(super) fn toward(&self, live: &Value, sent: bool) -> Change {
         let seen = Live::compare(&self.prepared, live);
-        let owners = self.owners();
-        let lacking = |owner: &&Value| owner["uid"].as_str().is_some_and(|uid| !seen.owners.iter().any(|o| o == uid));
-        let lacking: Vec<Value> = owners.there.iter().filter(lacking).cloned().collect();
+        let lacking = self.lacking(&seen);
         if seen.pending.is_some() {
             self.is_held_back();
         }
@@ -207,10 +213,16 @@ impl Job<'_> {
             let written = Written::new(Outcome::Conflict, live).because(reason);
             return Change::Is(written.cure("delete it by hand, then restore once more"));
         }
+        Change::Send(self.patch(&seen, live, lacking))
+    }
+
+    /// What sets it back, owners included.
+    pub(super) fn patch(&self, seen: &Live, live: &Value, lacking: Vec<Value>) -> Value {
         let mut wanted = wanted(&self.prepared, seen.pending.as_deref());
         if merges(&self.prepared) {
             add_to_lists(&mut wanted, live);
         }
+        patch::keep_authorities(&mut wanted, live);
         if is_pod(&self.prepared) {
             keep_what_was_added(&mut wanted, live);
         }
@@ -219,7 +231,7 @@ impl Job<'_> {
             let there = live["metadata"]["ownerReferences"].as_array().cloned().unwrap_or_default();
             patch["metadata"]["ownerReferences"] = there.into_iter().chain(lacking).collect();
         }
-        Change::Send(patch)
+        patch
     }
 }
 

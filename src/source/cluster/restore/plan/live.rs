@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::source::cluster::restore::rules::{Prepared, Release, differences, immutable, scales_both};
+use crate::source::cluster::restore::rules::{Differences, Prepared, Release, differences, immutable, scales_both};
 
 /// On an object of ours that a restore has not finished: what is still to be done, as `PENDING_SUSPENDED` and
 /// `PENDING_OWNERS` separated by a comma. Whoever restores next finishes it.
@@ -26,7 +26,9 @@ pub struct Live {
     pub owners: Vec<String>,
     /// JSON pointers of what is not as the backup says.
     pub differences: Vec<String>,
-    /// Those of them that can not be changed in place.
+    /// All of them may be what the server fills in by itself. It can be asked.
+    pub perhaps_filled: bool,
+    /// Those of them that can not be changed in place. Of what may be filled in the server says it.
     pub immutable: Vec<String>,
 }
 
@@ -37,18 +39,22 @@ impl Live {
         let pending = metadata["annotations"][PENDING].as_str().map(str::to_owned);
         let wanted = wanted(prepared, pending.as_deref());
         let gvk = &prepared.reference.gvk;
-        let mut differences = if merges(prepared) { missing(&wanted, live) } else { differences(&wanted, live, gvk) };
+        let mut differences = match merges(prepared) {
+            true => Differences { certain: missing(&wanted, live), ..Differences::default() },
+            false => differences(&wanted, live, gvk),
+        };
         if prepared.scaled && scales_both(&wanted, live) {
-            differences.retain(|pointer| pointer != "/spec/replicas");
+            differences.certain.retain(|pointer| pointer != "/spec/replicas");
         }
-        let immutable = differences.iter().filter(|pointer| immutable(gvk, live, pointer)).cloned().collect();
+        let immutable = differences.certain.iter().filter(|pointer| immutable(gvk, live, pointer)).cloned().collect();
         let owners = metadata["ownerReferences"].as_array().into_iter().flatten();
         Self {
             uid: metadata["uid"].as_str().unwrap_or_default().to_owned(),
             deleting: metadata["deletionTimestamp"].is_string(),
             pending,
             owners: owners.filter_map(|owner| owner["uid"].as_str().map(str::to_owned)).collect(),
-            differences,
+            perhaps_filled: differences.certain.is_empty() && !differences.perhaps.is_empty(),
+            differences: differences.all(),
             immutable,
         }
     }

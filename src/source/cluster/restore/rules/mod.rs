@@ -22,11 +22,12 @@ mod tests;
 mod tier;
 mod volume;
 
-pub use difference::differences;
+pub use difference::{Differences, differences};
 pub use draft::{Note, Weight};
 pub use export::clean_for_export;
 pub use immutable::immutable;
 pub use index::Index;
+pub use noise::injects_authority;
 pub use object::{Malformed, Object, Owner};
 pub use options::{ObjectSelector, Patch, Rules};
 pub use prepare::{Prepared, Release, prepare};

@@ -30,7 +30,7 @@ pub(super) fn is_all(annotations: &Value) -> bool {
 }
 
 /// Whether the field `caBundle` is not the object's own.
-pub(super) fn injects_authority(object: &Value) -> bool {
+pub fn injects_authority(object: &Value) -> bool {
     let annotations = object.pointer("/metadata/annotations");
     annotations.is_some_and(|annotations| INJECTED.iter().any(|key| annotations.get(key).is_some()))
 }

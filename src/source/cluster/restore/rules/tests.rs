@@ -302,7 +302,7 @@ proptest! {
     #[test]
     fn an_object_differs_from_itself_in_nothing(object in any_object()) {
         let gvk = &object.reference.gvk;
-        prop_assert_eq!(differences(&object.value, &object.value, gvk), Vec::<String>::new());
+        prop_assert_eq!(differences(&object.value, &object.value, gvk), Differences::default());
     }
 
     #[test]
