@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::job::Exit;
-use crate::job::types::{Place, VerifyBackup};
+use crate::job::types::{Place, QuiesceReport, Quiesced, VerifyBackup};
 use crate::model::{BackupStatus, Digest, FailureClass, Finding, Name, RunId, StoreUrl, Timestamp};
 
 #[derive(Debug, Clone, PartialEq)]
@@ -38,11 +38,15 @@ pub struct BackupReport {
     pub failed_sources: Vec<FailedSourceReport>,
     /// Not asked for.
     pub skipped_sources: Vec<Name>,
+    /// Null where the policy quiesces nothing.
+    pub quiesce: Option<QuiesceReport>,
     /// `verify.afterBackup`; null where the policy does not ask.
     pub verified: Option<VerifyBackup>,
     /// How it ended, if it could not even be begun to verify what the policy wants verified; the findings say why.
     #[serde(skip)]
     pub unverified: Option<Exit>,
+    /// What the sources lack although the policy asks for it: the account may not list it, or the server could not.
+    pub missing: Vec<Finding>,
     pub findings: Vec<Finding>,
     /// Commands to type next.
     pub next: Vec<String>,
@@ -62,6 +66,8 @@ pub struct BackupSource {
     pub seconds: f64,
     /// LSN, ...: where the source's own history stands.
     pub marker: Option<String>,
+    /// Null where the policy quiesces nothing.
+    pub quiesced: Option<Quiesced>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -75,7 +81,7 @@ pub struct FailedSourceReport {
 }
 
 impl BackupReport {
-    /// Some sources failed: 3. All failed: what they have in common, else 1.
+    /// Some sources failed, or lack something: 3. All failed: what they have in common, else 1.
     pub fn exit(&self) -> Exit {
         let mut classes = self.failed_sources.iter().map(|failed| Exit::from(failed.class));
         match (self.status, classes.next()) {
@@ -85,8 +91,10 @@ impl BackupReport {
             (Some(_), None) => match (self.unverified, &self.verified) {
                 (Some(exit @ (Exit::Damaged | Exit::Interrupted)), _) => exit,
                 (Some(_), _) => Exit::Problems,
-                (None, Some(verified)) => verified.outcome.exit(),
-                (None, None) => Exit::Ok,
+                (None, Some(verified)) if verified.outcome.exit() != Exit::Ok => verified.outcome.exit(),
+                _ if !self.missing.is_empty() => Exit::Problems,
+                _ if self.quiesce.as_ref().is_some_and(|quiesce| !quiesce.whole) => Exit::Problems,
+                (None, _) => Exit::Ok,
             },
         }
     }
@@ -118,8 +126,10 @@ mod tests {
                 })
                 .collect(),
             skipped_sources: Vec::new(),
+            quiesce: None,
             verified: None,
             unverified: None,
+            missing: Vec::new(),
             findings: Vec::new(),
             next: Vec::new(),
         }
@@ -134,5 +144,8 @@ mod tests {
         assert_eq!(report(None, &[Authentication]).exit(), Exit::Refused);
         assert_eq!(report(None, &[Authentication, Unreachable]).exit(), Exit::Failed);
         assert_eq!(report(None, &[]).exit(), Exit::Failed);
+        let quiesced = |whole| QuiesceReport { whole, from: None, to: None, workloads: Vec::new(), broken: None };
+        let backup = |whole| BackupReport { quiesce: Some(quiesced(whole)), ..report(partial, &[]) };
+        assert_eq!((backup(true).exit(), backup(false).exit()), (Exit::Ok, Exit::Problems));
     }
 }

@@ -64,7 +64,7 @@ spec:
     metadata: {labels: {app: c}}
     spec:
       automountServiceAccountToken: false
-      nodeSelector: {no: such}
+      nodeSelector: {none: such}
       containers: [{name: a, image: a, securityContext: {allowPrivilegeEscalation: false}}]
 "#;
 
@@ -121,7 +121,7 @@ spec:
   template:
     metadata: {labels: {app: c}}
     spec:
-      nodeSelector: {no: such}
+      nodeSelector: {none: such}
       containers: [{name: a, image: a}]
 "#;
 
@@ -178,7 +178,7 @@ metadata: {name: ondelete}
 spec:
   updateStrategy: {type: OnDelete}
   selector: {matchLabels: {app: ab}}
-  template: {metadata: {labels: {app: ab}}, spec: {nodeSelector: {no: such}, containers: [{name: a, image: a}]}}
+  template: {metadata: {labels: {app: ab}}, spec: {nodeSelector: {none: such}, containers: [{name: a, image: a}]}}
 ---
 apiVersion: apps/v1
 kind: StatefulSet
@@ -276,7 +276,7 @@ metadata: {name: ondelete}
 spec:
   updateStrategy: {type: RollingUpdate}
   selector: {matchLabels: {app: ab}}
-  template: {metadata: {labels: {app: ab}}, spec: {nodeSelector: {no: such}, containers: [{name: a, image: a}]}}
+  template: {metadata: {labels: {app: ab}}, spec: {nodeSelector: {none: such}, containers: [{name: a, image: a}]}}
 ---
 apiVersion: apps/v1
 kind: StatefulSet

@@ -3,7 +3,7 @@
 //! `target` reads the backup (`set`, over a `spool`), looks at the cluster (`look`: a `view`), lets `plan` judge every
 //! object and then the server itself (`trial`), and hands what a person agreed to over to `load`. What is sent, and what counts as equal, is in `rules`.
 
-mod client;
+pub(in crate::source::cluster) mod client;
 mod dead_webhooks;
 mod judged;
 mod labels;

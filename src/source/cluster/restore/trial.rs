@@ -65,9 +65,11 @@ pub(super) async fn ask(
                 row.outcome = Outcome::Same;
                 let kept = |reason: String| format!("{reason}, and the server would keep it so");
                 let reason = object.reason.take().filter(|_| !row.perhaps_same).map(kept);
-                // Nothing is done to it: there is nothing else to be known of it.
                 (object.outcome, object.reason, object.cure) = (Outcome::Same, reason, None);
-                object.notes.clear();
+                // Nothing is done to it: there is nothing else to be known of it, but how volumes and claims stand.
+                if !matches!(object.tier.as_str(), "volumes" | "claims") {
+                    object.notes.clear();
+                }
             }
             Verdict::Note(note) => object.notes.push(note),
             Verdict::Is { outcome, reason, cure } => {
