@@ -8,7 +8,7 @@ use lifeboat::source::cluster::restore::rules::Rules;
 use lifeboat::source::cluster::restore::{Mode, ObjectOutcome, Options, Outcome};
 use serde_json::{Value, json};
 
-use super::bed::{Backup, api, count};
+use super::bed::{Backup, api, api_as, count, target};
 use super::compare::essence;
 use super::edits;
 use super::fault::{Fault, Faulty};
@@ -147,6 +147,15 @@ async fn what_a_newer_server_fills_in_is_judged_by_itself() {
     assert_eq!(live["spec"]["template"]["spec"]["containers"][0]["image"], "registry.example/a:1");
     let (again, written) = bed.restore(Mode::Update).await;
     assert_eq!((count(&again, Outcome::Same), written.len()), (again.len(), 0));
+
+    // What is added after the server was asked, a person has not seen.
+    let update = Options { mode: Mode::Update, ..Options::default() };
+    let target = target(&bed.api, &Rules::default(), &update);
+    let planned = bed.backup().plan(&target).await.unwrap();
+    assert_eq!(count(&planned.objects, Outcome::Same), planned.objects.len());
+    assert!(bed.server.patch(&deployment, &json!({"spec": {"paused": true}})).await);
+    let refused = bed.backup().load(&target).await.err().unwrap();
+    assert!(refused.message.contains("the plan said same"), "{refused:?}");
 }
 
 /// The same API server, for somebody who may look and make things, and not change them.
@@ -162,7 +171,7 @@ async fn who_may_not_ask_sees_a_difference() {
         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "maker"},
         "subjects": [{"kind": "ServiceAccount", "name": "default", "namespace": bed.namespace}]});
     bed.server.create(&format!("{rbac}/rolebindings"), &binding).await;
-    bed.api = super::bed::api_as(bed.server, &bed.namespace, "default").await;
+    bed.api = api_as(bed.server, &bed.namespace, "default").await;
     let maps = format!("/api/v1/namespaces/{}/configmaps", bed.namespace);
     bed.server
         .until(|| async {
