@@ -1,5 +1,6 @@
 //! Objects of a Kubernetes cluster: from a backup back into a real API server. Needs the control plane of tests/bench.
 
+mod aim;
 mod asked;
 mod bed;
 mod blocked;
@@ -16,5 +17,6 @@ mod rarer;
 mod server_says;
 mod trouble;
 mod update;
+mod volumes;
 mod whole;
 mod world;

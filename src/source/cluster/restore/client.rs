@@ -86,9 +86,10 @@ impl<'a> Pages<'a> {
     /// again sees it as it is now.
     pub async fn next(&mut self) -> Result<Option<Vec<Box<RawValue>>>, SourceFailure> {
         while let Some(token) = &self.token {
+            let and = if self.collection.contains('?') { '&' } else { '?' };
             let path = match token.as_str() {
-                "" => format!("{}?limit={PAGE}", self.collection),
-                token => format!("{}?limit={PAGE}&continue={}", self.collection, encoded(token)),
+                "" => format!("{}{and}limit={PAGE}", self.collection),
+                token => format!("{}{and}limit={PAGE}&continue={}", self.collection, encoded(token)),
             };
             let answer = self.api.call(Call::get(path)).await.map_err(failed)?;
             match answer.status {

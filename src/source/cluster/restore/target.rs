@@ -65,7 +65,7 @@ impl ClusterTarget {
     async fn look(&self, set: &Set) -> Result<Look, SourceFailure> {
         match &self.against {
             Against::Cluster(api) => Look::at(api.as_ref(), set, &self.rules).await,
-            Against::Discovery(discovery) => Ok(Look::offline(discovery.as_ref().clone())),
+            Against::Discovery(discovery) => Ok(Look::offline(discovery.as_ref().clone(), &self.rules)),
         }
     }
 
@@ -79,9 +79,9 @@ impl ClusterTarget {
         let set = self.read(entry, detail, streams, cx).await?;
         self.anything_asked(&set)?;
         let mut look = self.look(&set).await?;
-        let mut plan = plan(&set, &self.rules, &self.options, &look)?;
+        let mut plan = plan(&set, &self.options, &look)?;
         if let Against::Cluster(api) = &self.against {
-            let asked = (&set, &self.rules, &self.options);
+            let asked = (&set, &look.rules, &self.options);
             let found = trial::ask(api.as_ref(), asked, &mut plan, &look.view, &entry.name, cx).await?;
             look.findings.extend(found);
         }
@@ -96,7 +96,7 @@ impl ClusterTarget {
         if now.same(&look) {
             return Ok(Shown { set, look, plan });
         }
-        let mut again = self::plan(&set, &self.rules, &self.options, &now)?;
+        let mut again = self::plan(&set, &self.options, &now)?;
         unchanged(&plan, &again)?;
         again.take_over_what_was_said(plan);
         Ok(Shown { set, look: now, plan: again })
@@ -137,7 +137,8 @@ impl Target for ClusterTarget {
         let Shown { set, look, plan } = self.see(entry, detail, streams, cx).await?;
         let bytes = detail.streams.iter().filter(|stream| stream.media == MEDIA_OBJECTS).map(|s| s.bytes).sum();
         let objects = plan.objects.clone();
-        let mut findings = look.findings.clone();
+        let mut findings = set.missed.clone();
+        findings.extend(look.findings.iter().chain(&plan.findings).cloned());
         findings.extend(together(&objects, Outcome::Blocked, Finding::problem));
         findings.extend(together(&objects, Outcome::Conflict, Finding::warning));
         let preflight = Preflight { steps: steps(&plan), findings, bytes, objects, not_asked: set.not_asked };
@@ -170,7 +171,7 @@ impl Target for ClusterTarget {
             return Err(SourceFailure { cure: blocked.cure.clone(), ..failure });
         }
         let objects = std::mem::take(&mut plan.objects);
-        let asked = (&set, &self.rules, &self.options);
+        let asked = (&set, &look.rules, &self.options);
         let loader = Loader::new(api.as_ref(), asked, (&plan, &objects, &look.view), &entry.name, cx);
         let done = loader.run(objects).await;
         let wrote = |object: &ObjectOutcome| object.outcome.is_written();

@@ -8,11 +8,10 @@ use crate::source::cluster::restore::client::{get, message, patience, reason};
 use crate::source::cluster::restore::load::{Job, Loader, Written, locked, patch};
 use crate::source::cluster::restore::options::Mode;
 use crate::source::cluster::restore::outcome::Outcome;
-use crate::source::cluster::restore::plan::{
-    Live, PENDING, PENDING_OWNERS, PENDING_SUSPENDED, REPLICAS, merges, wanted,
-};
-use crate::source::cluster::restore::rules::{Prepared, Release, differences};
+use crate::source::cluster::restore::plan::{Live, PENDING, PENDING_OWNERS, PENDING_SUSPENDED, merges, wanted};
+use crate::source::cluster::restore::rules::{Prepared, REPLICAS, Release, differences};
 use crate::source::cluster::restore::verdict::misses;
+use crate::source::cluster::restore::volumes;
 use crate::source::cluster::{ObjectRef, failed};
 
 /// As whom the server knows our writes.
@@ -198,7 +197,8 @@ impl Job<'_> {
         if finishes_only && !merges(&self.prepared) {
             return Change::Is(Written::new(Outcome::Patch, live));
         }
-        if seen.differences.is_empty() && lacking.is_empty() {
+        let frees = self.row.frees && volumes::waits_for_nobody(live);
+        if seen.differences.is_empty() && lacking.is_empty() && !frees {
             let outcome = if sent || seen.pending.is_some() { Outcome::Patch } else { Outcome::Same };
             return Change::Is(Written::new(outcome, live));
         }
@@ -219,7 +219,26 @@ impl Job<'_> {
             let there = live["metadata"]["ownerReferences"].as_array().cloned().unwrap_or_default();
             patch["metadata"]["ownerReferences"] = there.into_iter().chain(lacking).collect();
         }
+        if frees {
+            volumes::free(&mut patch);
+        }
+        if seen.differences.iter().any(|pointer| pointer == "/spec/replicas") {
+            self.count(&mut patch, live);
+        }
         Change::Send(patch)
+    }
+}
+
+impl Job<'_> {
+    /// A number that is set is the one to come back to, or there is none any more.
+    fn count(&self, patch: &mut Value, live: &Value) {
+        match self.prepared.release {
+            Some(Release::Replicas(count)) => patch["metadata"]["annotations"][REPLICAS] = count.to_string().into(),
+            _ if live["metadata"]["annotations"][REPLICAS].is_string() => {
+                patch["metadata"]["annotations"][REPLICAS] = Value::Null;
+            }
+            _ => {}
+        }
     }
 }
 

@@ -24,9 +24,10 @@ mod volume;
 
 pub use difference::differences;
 pub use draft::{Note, Weight};
-pub use export::clean_for_export;
+pub use export::{clean_for_export, clean_to_compare};
 pub use immutable::immutable;
 pub use index::Index;
+pub use noise::REPLICAS;
 pub use object::{Malformed, Object, Owner};
 pub use options::{ObjectSelector, Patch, Rules};
 pub use prepare::{Prepared, Release, prepare};
@@ -34,3 +35,4 @@ pub use scaled::{Scaled, scale_target, scales_both};
 pub use selector::{LabelSelector, SelectorError};
 pub use skip::{Skip, skip};
 pub use tier::{Tier, UnknownTier, tier};
+pub use volume::volume_and_claim;

@@ -18,8 +18,19 @@ use crate::source::cluster::Gvk;
 pub(super) struct Keep {
     /// Node ports that the old server chose, too.
     pub node_ports: bool,
-    /// The volume that a claim names: it is restored.
-    pub volume: bool,
+    pub volume: OfClaim,
+}
+
+/// What becomes of the volume that a claim names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum OfClaim {
+    /// The claim gets another one.
+    #[default]
+    New,
+    /// It is restored, or there.
+    Stays,
+    /// It is there, and another claim has it.
+    Taken,
 }
 
 /// Takes out of the object what only meant something where it was captured.
