@@ -16,7 +16,7 @@ use crate::model::Severity;
 /// Reachable? Permitted? What can each store do? Tools, keys, recipients? What is covered, and what is not? Nothing is
 /// changed; in a bucket, one line below audit/ says that it was tried.
 #[derive(Debug, Args)]
-#[command(after_help = after_help("lifeboat check -f policy.yaml", &[Exit::Blocked]))]
+#[command(after_help = after_help("lifeboat check -f policy.yaml", &[Exit::Problems, Exit::Blocked]))]
 pub struct Check {
     #[command(flatten)]
     single: SingleRecipient,
@@ -41,8 +41,11 @@ fn text(report: &CheckReport) -> String {
     let all = || report.groups.iter().flat_map(|group| &group.findings);
     let number = |severity| all().filter(|finding| finding.severity == severity).count();
     let (problems, warnings) = (number(Severity::Problem), number(Severity::Warning));
-    text.blank().line(match problems {
-        0 => format!("a backup can run; warnings: {warnings}"),
+    text.blank().line(match (problems, report.exit()) {
+        (0, _) => format!("a backup can run; warnings: {warnings}"),
+        (_, Exit::Problems) => {
+            format!("a backup can run, and something it cannot help is in danger; problems: {problems}, warnings: {warnings}")
+        }
         _ => format!("a backup would fail or be refused; problems: {problems}, warnings: {warnings}"),
     });
     text.finish()

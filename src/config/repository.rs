@@ -58,7 +58,11 @@ impl Checker<'_> {
         }
     }
 
-    fn credentials(&mut self, field: Spanned<CredentialsField>, url: &StoreUrl) -> Option<Credentials> {
+    pub(in crate::config) fn credentials(
+        &mut self,
+        field: Spanned<CredentialsField>,
+        url: &StoreUrl,
+    ) -> Option<Credentials> {
         let wanted = match url {
             StoreUrl::Local(_) => "not asked for: leave `credentials` out",
             StoreUrl::S3(_) => "`profile`, or `accessKey` and `secretKey`",

@@ -50,7 +50,7 @@ impl Acting {
     }
 }
 
-fn resolved(credentials: &config::Credentials) -> Result<Credentials, JobError> {
+pub(in crate::job) fn resolved(credentials: &config::Credentials) -> Result<Credentials, JobError> {
     Ok(match credentials {
         config::Credentials::Profile(name) => Credentials::Profile(name.clone()),
         config::Credentials::Keys { access_key, secret_key, session_token } => Credentials::Keys {
@@ -67,7 +67,7 @@ fn resolved(credentials: &config::Credentials) -> Result<Credentials, JobError> 
     })
 }
 
-fn resolve(reference: &SecretRef, what: &str) -> Result<Secret<String>, JobError> {
+pub(in crate::job) fn resolve(reference: &SecretRef, what: &str) -> Result<Secret<String>, JobError> {
     reference.resolve().map_err(|error| {
         JobError::refused(format!("cannot use {what}"))
             .because(error)

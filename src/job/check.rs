@@ -9,7 +9,7 @@ use crate::job::keys::expiry;
 use crate::job::open::{age, catalog, from_store, identities, now, open_pinned, policy, prover, writer};
 use crate::job::permissions::open_to_others;
 use crate::job::plan::finding;
-use crate::job::types::{CheckReport, CheckRequest, CheckedStore, FindingGroup, Place};
+use crate::job::types::{COVERAGE, CheckReport, CheckRequest, CheckedStore, FindingGroup, Place};
 use crate::job::{copies, coverage, list, sources};
 use crate::model::{Finding, Severity, Timestamp};
 use crate::repository::{Catalog, Repository};
@@ -54,7 +54,7 @@ pub async fn run(request: CheckRequest, cx: &Context) -> Result<CheckReport, Job
     if let (Some(listed), Some(identities)) = (&listed, identities(place)?) {
         covered.extend(coverage::unopened(listed, &identities));
     }
-    groups.push(group("coverage", covered));
+    groups.push(group(COVERAGE, covered));
     Ok(CheckReport { policy: policy.name.clone(), url: place.url.clone(), groups, stores })
 }
 
@@ -70,7 +70,18 @@ fn secrets_of(source: &config::Source) -> Vec<Finding> {
                 config::KeysetAt::Here(reference) => Some(("keyset", Some(reference.clone()))),
                 config::KeysetAt::Secret { .. } | config::KeysetAt::Deployment { .. } => None,
             });
-            std::iter::once(("kubeconfig", outside.kubeconfig.clone().map(SecretRef::File))).chain(here).collect()
+            let nomad = outside.nomad.iter().flat_map(|nomad| {
+                [("Nomad token", nomad.token.clone()), ("key of Nomad's client certificate", nomad.key.clone())]
+            });
+            let keys = outside.buckets.iter().flat_map(|bucket| match &bucket.credentials {
+                Some(config::Credentials::Keys { secret_key, session_token, .. }) => {
+                    vec![("bucket's secret key", Some(secret_key.clone())), ("session token", session_token.clone())]
+                }
+                Some(config::Credentials::ServiceAccount(key)) => vec![("service account's key", Some(key.clone()))],
+                Some(config::Credentials::Profile(_)) | None => Vec::new(),
+            });
+            let kubeconfig = ("kubeconfig", outside.kubeconfig.clone().map(SecretRef::File));
+            std::iter::once(kubeconfig).chain(here).chain(nomad).chain(keys).collect()
         }
     };
     files.into_iter().filter_map(|(what, reference)| open_to_others(what, &reference?)).collect()

@@ -6,11 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::config::{self, Cluster, Loaded, Policy, Recipients};
 use crate::context::Context;
 use crate::event::{Event, Monitor};
-use crate::job::{JobError, objects, sources};
+use crate::job::buckets::buckets;
+use crate::job::{JobError, objects, outside, sources};
 use crate::model::{Detail, Finding, SourceFailure};
 use crate::repository::{Backup, CaptureReader, Catalog, Identities};
-use crate::source::cluster::coverage::{LOOKED_AT, Platform, Reader};
+use crate::source::cluster::coverage::{LOOKED_AT, Platform, Reader, bucket};
 use crate::source::cluster::{ClusterScoped, Items, Lines, Scope};
+use crate::source::outside::buckets::{STREAM, stored as stored_records};
 
 /// Of every cluster that the policy names: all of it is looked at, also what the policy leaves out.
 pub(in crate::job) async fn live(policy: &Policy, cx: &Context) -> Vec<Finding> {
@@ -34,6 +36,28 @@ pub(in crate::job) async fn live(policy: &Policy, cx: &Context) -> Vec<Finding> 
             ),
         }
     }
+    findings.extend(live_buckets(policy, cx).await);
+    findings
+}
+
+/// Of every bucket that the policy watches.
+async fn live_buckets(policy: &Policy, cx: &Context) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for source in &policy.sources {
+        let config::SourceKind::Outside(outside) = &source.kind else { continue };
+        for (address, records) in buckets(outside).glance(cx).await {
+            match records {
+                Ok(records) => {
+                    findings.extend(records.iter().filter_map(|one| bucket(one.kind, &one.name, &one.fields)));
+                }
+                // The source itself says why, and what to do.
+                Err(failure) => findings.push(
+                    Finding::problem(format!("bucket {address}"), format!("cannot be looked at: {}", failure.message))
+                        .cure("see what the source says above"),
+                ),
+            }
+        }
+    }
     findings
 }
 
@@ -44,8 +68,14 @@ pub(in crate::job) async fn stored(backup: &Backup, readers: &[CaptureReader]) -
     let connected: Vec<Reader> = policy.iter().flat_map(self::readers).filter(|reader| whole(&reader.name)).collect();
     let mut findings = Vec::new();
     for reader in readers {
-        let Some(items) = objects::stored(reader) else { continue };
-        findings.extend(see(items).await?.findings(&connected, &[]));
+        if let Some(items) = objects::stored(reader) {
+            findings.extend(see(items).await?.findings(&connected, &[]));
+        }
+        let buckets = outside::stored(reader).and_then(|mut streams| streams.remove(STREAM));
+        if let Some(items) = buckets {
+            let records = stored_records(items).await?;
+            findings.extend(records.iter().filter_map(|one| bucket(&one.kind, &one.name, &one.fields)));
+        }
     }
     Ok(findings)
 }

@@ -4,6 +4,7 @@ pub mod access;
 mod acting;
 mod audit;
 pub mod backup;
+mod buckets;
 pub mod cat;
 pub mod check;
 mod copies;

@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 
 use crate::cluster_client::Settings;
 use crate::config;
+use crate::job::buckets::buckets;
 use crate::repository::CaptureReader;
+use crate::secret::SecretRef;
 use crate::source::outside::keysets::{Keyset, KeysetAt, Keysets};
+use crate::source::outside::nomad::{Nomad, NomadSettings};
 use crate::source::outside::{Items, Look, MEDIA_RECORDS, OutsideSource, split};
 
 /// One look for each sort of thing that is named.
@@ -15,7 +18,32 @@ pub(in crate::job) fn source(outside: &config::Outside) -> OutsideSource {
     if !outside.keysets.is_empty() {
         looks.push(Box::new(Keysets { cluster, keysets: outside.keysets.iter().map(keyset).collect() }));
     }
+    looks.extend(outside.nomad.iter().map(|cluster| Box::new(nomad(cluster)) as Box<dyn Look>));
+    if !outside.buckets.is_empty() {
+        looks.push(Box::new(buckets(outside)));
+    }
     OutsideSource { looks }
+}
+
+/// What the policy leaves out, the variables say that Nomad's own tools read.
+fn nomad(cluster: &config::NomadCluster) -> Nomad {
+    let said = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let file =
+        |given: &Option<SecretRef>, name: &str| given.clone().or_else(|| Some(SecretRef::File(said(name)?.into())));
+    // A certificate of the policy goes with the key of the policy.
+    let given = cluster.cert.is_some();
+    Nomad(NomadSettings {
+        address: cluster.address.clone().or_else(|| said("NOMAD_ADDR")),
+        token: cluster.token.clone().or_else(|| said("NOMAD_TOKEN").map(|_| SecretRef::Env("NOMAD_TOKEN".into()))),
+        region: cluster.region.clone().or_else(|| said("NOMAD_REGION")),
+        namespaces: cluster.namespaces.clone(),
+        ca: file(&cluster.ca, "NOMAD_CACERT"),
+        cert: if given { cluster.cert.clone() } else { file(&None, "NOMAD_CLIENT_CERT") },
+        key: if given { cluster.key.clone() } else { file(&None, "NOMAD_CLIENT_KEY") },
+        server_name: cluster.server_name.clone().or_else(|| said("NOMAD_TLS_SERVER_NAME")),
+        ask_clients: cluster.ask_clients,
+        clients: cluster.clients.clone(),
+    })
 }
 
 fn keyset(keyset: &config::Keyset) -> Keyset {

@@ -1,6 +1,7 @@
 //! Words: pure data that every room shares. No I/O, no clock.
 
 mod bounded;
+mod bucket_facts;
 mod bucket_url;
 mod capture;
 mod failure;
@@ -21,6 +22,10 @@ mod url;
 /// A moment on somebody's clock, in UTC. Which clock is said where it is used.
 pub use jiff::Timestamp;
 
+pub use bucket_facts::{
+    BucketFacts, BucketKeeping, BucketLocation, Canary, Content, LifecycleRule, ObjectCount, ReplicationRule, Said,
+    Versioning,
+};
 pub use bucket_url::{Addressing, BucketUrl};
 pub use capture::{
     ChunkLine, Chunking, Detail, FailureDetail, ListHeader, Part, PartDetail, Progress, RunNote, StreamDetail,

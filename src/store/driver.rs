@@ -12,6 +12,7 @@ use futures::stream::BoxStream;
 
 use crate::model::{Digest, Key, Lock, ObjectInfo, Prefix, Timestamp, Version};
 use crate::store::features::Nature;
+use crate::store::survey::Surveyed;
 
 /// What a driver must be able to do. No method can overwrite or append: objects are whole, and created once.
 ///
@@ -37,6 +38,10 @@ pub(in crate::store) trait Driver: Debug + Send + Sync + 'static {
     async fn barrier(&self) -> Result<(), DriverError>;
     /// The store's clock.
     async fn now(&self) -> Result<Timestamp, DriverError>;
+    /// The bucket that it lies in, to be looked at; none: it lies in no bucket.
+    fn surveyed(&self) -> Option<&dyn Surveyed> {
+        None
+    }
     /// What the store says of itself; changes nothing.
     async fn inspect(&self) -> Result<Nature, DriverError>;
     /// Whether objects carry the time of the machine that stored them, and no server's.

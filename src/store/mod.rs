@@ -34,6 +34,7 @@ mod s3_refusal;
 mod settings;
 #[cfg(any(feature = "s3", feature = "minio", feature = "gcs"))]
 mod silence;
+mod survey;
 mod trouble;
 
 use std::sync::Arc;

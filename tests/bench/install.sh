@@ -12,6 +12,7 @@
 #                     SeaweedFS and moto: the wheels, in a virtual environment beside Postgres 18.
 #   Kubernetes        etcd, the API server, the controllers and kubectl in one program, and a LoadBalancer controller: built from
 #                     source once, cached. The first takes about 14 minutes of one processor.
+#   Nomad             a stand-in of our own (tests/bench/nomad-standin), built once for each change of it.
 #   a node            containerd, runc and CNI plugins of Debian, and one image layer made by mmdebstrap; for `make node` only.
 #   Velero            built from source once, cached: 9 minutes of one processor; for `make bench-cluster` only.
 #   restic            built from source once, cached; for `make bench` only.
@@ -143,6 +144,8 @@ build_kubernetes() {
   build "$kb_lb" kubernetes/lbctl .
 }
 
+build_nomad() { build "$nomad_standin" nomad-standin .; }
+
 build_bare() { build "$kb_bare" kubernetes/bare .; }
 
 build_velero() {
@@ -180,7 +183,7 @@ python_stores() {
 
 case ${1:-} in
   demo) parts="debian sandbox_user" ;;
-  test) parts="debian sandbox_user postgres18 older_postgres proxy python_stores build_gcs build_minio build_kubernetes" ;;
+  test) parts="debian sandbox_user postgres18 older_postgres proxy python_stores build_nomad build_gcs build_minio build_kubernetes" ;;
   check) parts="shell_check" ;;
   bench) parts="debian sandbox_user gnu_time build_restic" ;;
   bench-stores) parts="gnu_time build_restic build_minio build_objects" ;;

@@ -37,6 +37,8 @@ kb=$cache/kb-all-$kubernetes_version
 kb_lb=$cache/kb-lb-$kubernetes_version
 # What `make bench-cluster` is held against. Its name holds what it is made of, so that a change of it is built.
 kb_bare=$cache/kb-bare-$(sha256sum "$bench_dir/kubernetes/bare/main.go" | cut -c-8)
+# Where Nomad would stand. Its name holds what it is made of, so that a change of it is built.
+nomad_standin=$cache/nomad-standin-$(cat "$bench_dir"/nomad-standin/* | sha256sum | cut -c-8)
 # Velero, which `make bench-cluster` measures too.
 velero_version=1.18.3
 velero=$cache/velero-$velero_version

@@ -40,6 +40,8 @@ mod minio_tls;
 mod models;
 mod old_repository;
 mod outside;
+mod outside_buckets;
+mod outside_nomad;
 mod policy_errors;
 mod postgres_archive;
 mod postgres_backup_errors;

@@ -1,6 +1,8 @@
 //! A source of kind `outside`: as it is typed, and checked. One file for each sort of thing.
 
+mod buckets;
 mod keysets;
+mod nomad;
 
 use std::path::PathBuf;
 
@@ -11,7 +13,9 @@ use serde_saphyr::Spanned;
 use crate::config::check::Checker;
 use crate::model::Name;
 
+pub use buckets::WatchedBucket;
 pub use keysets::{Keyset, KeysetAt};
+pub use nomad::NomadCluster;
 
 /// What the platform hangs on and does not own. Recorded and compared, never copied or restored.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -28,6 +32,13 @@ pub struct OutsideField {
     #[serde(default)]
     #[schemars(with = "Vec<keysets::KeysetField>")]
     pub keysets: Vec<Spanned<keysets::KeysetField>>,
+    /// A Nomad cluster: servers, nodes, jobs, and the servers that its clients know.
+    #[serde(default)]
+    #[schemars(with = "Option<nomad::NomadField>")]
+    pub nomad: Option<Spanned<nomad::NomadField>>,
+    /// Buckets that the platform keeps something in.
+    #[serde(default)]
+    pub buckets: Vec<buckets::BucketField>,
 }
 
 /// What is outside, checked. At least one of the lists holds something.
@@ -38,6 +49,8 @@ pub struct Outside {
     /// None: as kubectl finds it, else the pod's own account.
     pub kubeconfig: Option<PathBuf>,
     pub keysets: Vec<Keyset>,
+    pub nomad: Option<NomadCluster>,
+    pub buckets: Vec<WatchedBucket>,
 }
 
 impl Checker<'_> {
@@ -46,11 +59,13 @@ impl Checker<'_> {
             context: field.context,
             kubeconfig: field.kubeconfig.map(|path| self.absolute(&path)),
             keysets: self.keysets(field.keysets),
+            nomad: field.nomad.map(|nomad| self.nomad(nomad)),
+            buckets: self.buckets(field.buckets),
         };
-        let Outside { context: _, kubeconfig: _, keysets } = &outside;
-        if keysets.is_empty() {
+        let Outside { context: _, kubeconfig: _, keysets, nomad, buckets } = &outside;
+        if keysets.is_empty() && nomad.is_none() && buckets.is_empty() {
             let message = format!("source `{}` names nothing outside that would be recorded", source.value);
-            self.wrong(source, message, Some("name at least one of `keysets`"));
+            self.wrong(source, message, Some("name at least one of `keysets`, `nomad`, `buckets`"));
         }
         outside
     }

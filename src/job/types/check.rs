@@ -33,6 +33,9 @@ pub struct CheckedStore {
     pub features: Features,
 }
 
+/// The group that stops no backup.
+pub const COVERAGE: &str = "coverage";
+
 /// Findings about one thing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FindingGroup {
@@ -42,9 +45,15 @@ pub struct FindingGroup {
 }
 
 impl CheckReport {
-    /// A problem means that the backup would be refused or fail.
+    /// A problem means that the backup would be refused or fail; one of coverage, that something is in danger which the
+    /// backup cannot help.
     pub fn exit(&self) -> Exit {
-        let mut findings = self.groups.iter().flat_map(|group| &group.findings);
-        if findings.any(|finding| finding.severity == Severity::Problem) { Exit::Blocked } else { Exit::Ok }
+        let is_bad = |group: &&FindingGroup| group.findings.iter().any(|found| found.severity == Severity::Problem);
+        let bad: Vec<&FindingGroup> = self.groups.iter().filter(is_bad).collect();
+        match (bad.is_empty(), bad.iter().all(|group| group.about == COVERAGE)) {
+            (true, _) => Exit::Ok,
+            (_, true) => Exit::Problems,
+            (_, false) => Exit::Blocked,
+        }
     }
 }

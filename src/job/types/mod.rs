@@ -29,7 +29,7 @@ pub use crate::model::{BackupRef, BackupRefError};
 pub use access::{AccessDialect, AccessDocument, AccessReport, AccessRequest};
 pub use backup::{BackupReport, BackupRequest, BackupSource, FailedSourceReport};
 pub use cat::{CatRequest, CatStream, Export, ObjectName};
-pub use check::{CheckReport, CheckRequest, CheckedStore, FindingGroup};
+pub use check::{COVERAGE, CheckReport, CheckRequest, CheckedStore, FindingGroup};
 pub use copy::{CopiesIn, CopyFailure, CopyHeld, CopyReceiver, CopyReport, CopyRequest, CopyRow};
 pub use diff::{
     Change, DiffReport, DiffRequest, DiffSide, Difference, ObjectDiff, ObjectsDiff, PartDiff, RecordDiff, RecordsDiff,

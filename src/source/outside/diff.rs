@@ -4,10 +4,11 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::model::SourceFailure;
 use crate::source::changes::{Change, Difference, changes};
+use crate::source::outside::nomad;
 use crate::source::outside::record::Stored;
 use crate::source::outside::records::{Items, Records};
 
@@ -49,6 +50,15 @@ pub async fn diff(
     Ok(diff)
 }
 
+/// The fields of a record as a person may see them.
+fn told(record: &Stored) -> Map<String, Value> {
+    let mut fields = record.fields.clone();
+    if record.kind == nomad::JOB {
+        nomad::conceal(&mut fields);
+    }
+    fields
+}
+
 async fn next(records: &mut Option<Records>) -> Result<Option<Stored>, SourceFailure> {
     match records {
         Some(records) => records.next().await,
@@ -79,7 +89,7 @@ impl RecordsDiff {
                 (Ordering::Less, Some(gone), _) => self.tell(name, gone, Difference::Removed, Vec::new()),
                 (Ordering::Greater, _, Some(new)) => self.tell(name, new, Difference::Added, Vec::new()),
                 (_, Some(left), Some(right)) => {
-                    let [old, new] = [left, right].map(|record| Value::Object(record.fields.clone()));
+                    let [old, new] = [left, right].map(|record| Value::Object(told(record)));
                     let fields = changes(&old, &new);
                     if fields.is_empty() {
                         self.same += 1;

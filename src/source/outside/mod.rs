@@ -1,10 +1,12 @@
 //! What a platform hangs on and does not own: recorded day by day, and compared. Nothing of it is copied, so nothing is
 //! ever restored from here; `diff` against what is live is what a record is for.
 
+pub mod buckets;
 mod capture;
 pub mod diff;
 mod failures;
 pub mod keysets;
+pub mod nomad;
 mod record;
 mod records;
 mod split;
@@ -17,7 +19,7 @@ use crate::source::{Capture, Probe, Source};
 
 pub use capture::{LiveRecords, live};
 pub use failures::Failures;
-pub use record::Record;
+pub use record::{Record, Stored};
 pub use records::Items;
 pub use split::split;
 

@@ -6,6 +6,7 @@
 mod answer;
 mod credentials;
 mod lock;
+mod survey;
 #[cfg(test)]
 mod tests;
 
@@ -29,6 +30,7 @@ use crate::store::gcs::answer::{Asked, Bucket, Object, Page, accepted, odd, read
 use crate::store::gcs::credentials::Bearer;
 use crate::store::http;
 use crate::store::settings::StoreSettings;
+use crate::store::survey::Surveyed;
 
 const ROLES: &str = "by IAM: one service account for each role";
 const SERVICE: &str = "https://storage.googleapis.com";
@@ -210,6 +212,10 @@ impl Driver for Gcs {
             StatusCode::OK | StatusCode::NOT_FOUND | StatusCode::FORBIDDEN => answer::date(response.headers(), DATE),
             _ => Err(refusal(Asked::Read, response).await),
         }
+    }
+
+    fn surveyed(&self) -> Option<&dyn Surveyed> {
+        Some(self)
     }
 
     async fn inspect(&self) -> Result<Nature, DriverError> {

@@ -9,6 +9,7 @@ mod inspect;
 mod list;
 mod lock;
 mod sign;
+mod survey;
 #[cfg(test)]
 mod tests;
 
@@ -32,6 +33,7 @@ use crate::store::http;
 use crate::store::minio::answer::{accepted, refusal, text, time};
 use crate::store::minio::sign::{Signer, Unsigned};
 use crate::store::settings::StoreSettings;
+use crate::store::survey::Surveyed;
 
 const CHECKSUM: HeaderName = HeaderName::from_static("x-amz-checksum-sha256");
 const VERSION: &str = "x-amz-version-id";
@@ -181,6 +183,10 @@ impl Driver for Minio {
             StatusCode::OK | StatusCode::NOT_FOUND | StatusCode::FORBIDDEN => time(response.headers(), DATE.as_str()),
             _ => Err(refusal(Operation::Now, response).await),
         }
+    }
+
+    fn surveyed(&self) -> Option<&dyn Surveyed> {
+        Some(self)
     }
 
     async fn inspect(&self) -> Result<Nature, DriverError> {

@@ -72,7 +72,11 @@ impl S3 {
 }
 
 /// Where the list goes on. Believed, a page that does not say so would be a list with a gap.
-fn next<T: PartialEq>(truncated: Option<bool>, further: Option<T>, here: &Option<T>) -> Result<Option<T>, DriverError> {
+pub(super) fn next<T: PartialEq>(
+    truncated: Option<bool>,
+    further: Option<T>,
+    here: &Option<T>,
+) -> Result<Option<T>, DriverError> {
     match (truncated, further) {
         (Some(false), _) => Ok(None),
         (Some(true), further @ Some(_)) if further == *here => Err(odd("the next page of a list is the same again")),

@@ -7,6 +7,7 @@ mod connect;
 mod error;
 mod list;
 mod lock;
+mod survey;
 #[cfg(test)]
 mod tests;
 
@@ -37,6 +38,7 @@ use crate::store::driver::{Driver, DriverError, ErrorKind, Operation, Put};
 use crate::store::features::Nature;
 use crate::store::s3::error::failure;
 use crate::store::settings::StoreSettings;
+use crate::store::survey::Surveyed;
 use crate::store::trouble::Trouble;
 
 /// One bucket, and the prefix below which the repository lies in it.
@@ -157,6 +159,10 @@ impl Driver for S3 {
             }
             Err(error) => Err(error),
         }
+    }
+
+    fn surveyed(&self) -> Option<&dyn Surveyed> {
+        Some(self)
     }
 
     async fn inspect(&self) -> Result<Nature, DriverError> {

@@ -79,7 +79,7 @@ pub const CRATES: [(&str, &[&str]); 41] = [
     ("quick_xml", &["store/minio/"]),
     // In `load/spool.rs`: free space, and whose a left folder is.
     ("rustix", &["store/", "exec/", "sandbox/", "job/", "secret.rs", "source/postgres/load/spool.rs"]),
-    ("reqwest", &["store/http.rs", "store/minio/", "store/gcs/"]),
+    ("reqwest", &["store/http.rs", "store/minio/", "store/gcs/", "source/outside/nomad/"]),
     ("rustls", &["source/", "cluster_client/", "store/http.rs", "store/silence.rs", "store/s3/"]),
     // The crate `rust-s3` calls itself `s3`.
     ("rust_s3", &[]),

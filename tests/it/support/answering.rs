@@ -12,6 +12,11 @@ pub fn answering(status: &str, header: &str, body: &str) -> String {
 
 /// A server that asks what to answer each time: head and body, as they go over the line. It closes each connection.
 pub fn answering_with(answer: impl Fn() -> String + Send + 'static) -> String {
+    answering_by(move |_| answer())
+}
+
+/// The same, where the answer depends on the head of the request, which is given in lower case.
+pub fn answering_by(answer: impl Fn(&str) -> String + Send + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     std::thread::spawn(move || {
@@ -25,7 +30,7 @@ pub fn answering_with(answer: impl Fn() -> String + Send + 'static) -> String {
             let head = String::from_utf8_lossy(&head).to_ascii_lowercase();
             let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
             let _ = stream.read_exact(&mut vec![0; length.unwrap_or(0)]);
-            let _ = stream.write_all(answer().as_bytes());
+            let _ = stream.write_all(answer(&head).as_bytes());
         }
     });
     address

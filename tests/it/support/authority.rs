@@ -2,6 +2,10 @@
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
+
+/// Files of one name are made one after the other.
+static ALONE: Mutex<()> = Mutex::new(());
 
 pub struct Authority {
     folder: tempfile::TempDir,
@@ -25,6 +29,7 @@ impl Authority {
 
     /// Certificate and key of somebody, as `/O=group/CN=name`, for so many days.
     pub fn person(&self, subject: &str, days: u32) -> (String, String) {
+        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let days = days.to_string();
         self.openssl(&[
             "req",
@@ -60,6 +65,7 @@ impl Authority {
 
     /// A signature as tokens have it: by the server's own key, RS256.
     pub fn signed(&self, text: &str) -> Vec<u8> {
+        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         std::fs::write(self.folder.path().join("text"), text).unwrap();
         self.openssl(&["dgst", "-sha256", "-sign", "key.pem", "-out", "signature", "text"]);
         std::fs::read(self.folder.path().join("signature")).unwrap()
@@ -68,6 +74,22 @@ impl Authority {
     fn openssl(&self, args: &[&str]) {
         let made = Command::new("openssl").args(args).current_dir(self.folder.path()).output().unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    }
+
+    /// A certificate for that name, as a server or a client shows it, and its key: both as files.
+    pub fn issue(&self, name: &str) -> (PathBuf, PathBuf) {
+        let extensions = format!("subjectAltName=DNS:{name}\nbasicConstraints=CA:FALSE\n");
+        std::fs::write(self.folder.path().join(format!("{name}.names")), extensions).unwrap();
+        for line in [
+            format!("req -newkey rsa:2048 -nodes -subj /CN={name} -keyout {name}.key -out {name}.csr"),
+            format!(
+                "x509 -req -in {name}.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 30 -extfile {name}.names -out {name}.pem"
+            ),
+        ] {
+            let made = Command::new("openssl").args(line.split(' ')).current_dir(self.folder.path()).output().unwrap();
+            assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        }
+        (self.folder.path().join(format!("{name}.pem")), self.folder.path().join(format!("{name}.key")))
     }
 
     /// The file that names the authority.

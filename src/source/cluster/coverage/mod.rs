@@ -1,5 +1,6 @@
 //! What of a cluster is in no capture: volumes, databases that no source reads, namespaces that the policy leaves out.
 
+mod buckets;
 mod engine;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,6 +10,7 @@ use serde_json::Value;
 use crate::model::Finding;
 use crate::source::cluster::restore::rules::Object;
 
+pub use buckets::bucket;
 pub use engine::Engine;
 
 /// Kinds that must be looked at, as `kinds.include` takes them.

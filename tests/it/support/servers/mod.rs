@@ -4,6 +4,7 @@ pub mod gcs;
 pub mod kubernetes;
 pub mod minio;
 pub mod moto;
+pub mod nomad;
 pub mod place;
 pub mod process;
 pub mod s3;
