@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::cli::{
-    backup, cat, check, completion, copy, diff, hold, init, keys, list, plan, proof, prune, renew, restore, schema,
-    show, undelete, verify,
+    backup, cat, check, completion, copy, diff, hold, init, keys, list, plan, proof, prune, quiesce, renew, restore,
+    schema, show, undelete, verify,
 };
 
 /// Backs a whole self-hosted platform up, proves every copy, and brings it back.
@@ -82,6 +82,8 @@ pub enum Verb {
     Renew(renew::Renew),
     Prune(prune::Prune),
     Undelete(undelete::Undelete),
+    #[command(subcommand)]
+    Quiesce(quiesce::Quiesce),
     #[command(subcommand)]
     Hold(hold::Hold),
     #[command(subcommand)]

@@ -9,7 +9,7 @@ use crate::cli::exits::after_help;
 use crate::cli::text::{Text, join};
 use crate::cli::{human, output, verify};
 use crate::context::Context;
-use crate::job::types::{BackupReport, BackupRequest};
+use crate::job::types::{BackupReport, BackupRequest, QuiesceReport};
 use crate::job::{self, Exit, JobError};
 use crate::model::{BackupStatus, Name};
 
@@ -89,6 +89,20 @@ impl Backup {
     }
 }
 
+fn quiesced(text: &mut Text, quiesce: &QuiesceReport) {
+    let number = human::count(quiesce.workloads.len() as u64, "workload");
+    match (quiesce.whole, quiesce.from, quiesce.to) {
+        (true, Some(from), Some(to)) => {
+            let seconds = to.duration_since(from).as_secs().unsigned_abs();
+            text.line(format!("quiesced: {number} at 0 for {}, and back", human::whole_seconds(seconds)));
+        }
+        _ => {
+            let why = quiesce.broken.as_deref().unwrap_or("nobody knows why");
+            text.line(format!("NOT QUIESCED, or not all along: {why}"));
+        }
+    }
+}
+
 fn text(report: &BackupReport) -> String {
     let mut text = Text::new();
     for source in &report.sources {
@@ -102,6 +116,9 @@ fn text(report: &BackupReport) -> String {
             human::count(total, "chunk"),
             human::whole_seconds(source.seconds as u64),
         ));
+    }
+    if let Some(quiesce) = &report.quiesce {
+        quiesced(&mut text, quiesce);
     }
     for failed in &report.failed_sources {
         text.line(format!("{}: FAILED: {}: {}", failed.name, failed.subject, failed.message));

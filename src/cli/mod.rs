@@ -23,6 +23,7 @@ mod plan;
 mod progress;
 mod proof;
 mod prune;
+mod quiesce;
 mod reference;
 mod renew;
 mod restore;
@@ -81,7 +82,8 @@ fn run(cli: Cli) -> Result<Exit, JobError> {
             cli.verb,
             Verb::Check(_) | Verb::Plan(_) | Verb::List(_) | Verb::Show(_) | Verb::Diff(_) | Verb::Proof(_)
         ) || matches!(cli.verb, Verb::Keys(keys::Keys::List(_)))
-            || matches!(&cli.verb, Verb::Prune(prune) if prune.only_looks());
+            || matches!(&cli.verb, Verb::Prune(prune) if prune.only_looks())
+            || matches!(cli.verb, Verb::Quiesce(quiesce::Quiesce::Status));
         let outcome = tokio::select! {
             biased;
             // What only looks leaves nothing behind. The others tidy up and end by themselves.
@@ -119,6 +121,7 @@ async fn verb(verb: Verb, global: &Global, cx: &Context) -> Result<Exit, JobErro
         Verb::Renew(verb) => verb.run(global, cx).await,
         Verb::Prune(verb) => verb.run(global, cx).await,
         Verb::Undelete(verb) => verb.run(global, cx).await,
+        Verb::Quiesce(verb) => verb.run(global, cx).await,
         Verb::Hold(verb) => verb.run(global, cx).await,
         Verb::Proof(verb) => verb.run(global, cx).await,
         Verb::Keys(verb) => verb.run(global, cx).await,

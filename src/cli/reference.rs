@@ -42,7 +42,7 @@ pub fn reference() -> String {
 
 /// All but `help`, which says what this page says.
 fn verbs(command: &Command) -> impl Iterator<Item = &Command> {
-    command.get_subcommands().filter(|verb| verb.get_name() != "help")
+    command.get_subcommands().filter(|verb| verb.get_name() != "help" && !verb.is_hide_set())
 }
 
 fn section(text: &mut String, name: &str, command: &Command) {

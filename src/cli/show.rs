@@ -10,7 +10,7 @@ use crate::cli::list::{proved, status};
 use crate::cli::text::{Text, join};
 use crate::cli::{human, output, proof};
 use crate::context::Context;
-use crate::job::types::{BackupRef, ShowReport, ShowRequest, ShowSource, ShowStream};
+use crate::job::types::{BackupRef, Quiesced, ShowReport, ShowRequest, ShowSource, ShowStream};
 use crate::job::{self, Exit, JobError};
 
 /// One backup: sources, streams, parts, counts, markers, proofs
@@ -117,6 +117,9 @@ fn source_text(text: &mut Text, source: &ShowSource) {
             ),
         ],
     ];
+    if let Some(quiesced) = quiesced(source) {
+        rows.push(vec!["quiesced".to_owned(), quiesced]);
+    }
     if !source.base.is_empty() {
         rows.push(vec!["base".to_owned(), join(&source.base)]);
     }
@@ -130,6 +133,19 @@ fn source_text(text: &mut Text, source: &ShowSource) {
         });
         text.table(4, &parts.collect::<Vec<_>>());
     }
+}
+
+/// None: its policy quiesced nothing, or the detail is not opened.
+fn quiesced(source: &ShowSource) -> Option<String> {
+    let found = source.properties.as_ref()?.get("quiesced")?;
+    let quiesced: Quiesced = serde_json::from_value(found.clone()).ok()?;
+    Some(match (quiesced.broken, quiesced.from) {
+        (None, Some(from)) => {
+            let number = human::count(quiesced.workloads, "workload");
+            format!("{number} at 0, {from} to {}", quiesced.to)
+        }
+        (why, _) => format!("NO, or not all along: {}", why.unwrap_or_default()),
+    })
 }
 
 fn stream_row(stream: &ShowStream) -> Vec<String> {

@@ -45,6 +45,11 @@ pub(super) async fn find(settings: &Settings) -> Result<Found, ClusterError> {
     Ok(Found { config, name: format!("context {context}") })
 }
 
+/// Whether nothing but the account of the pod that we run in is left to be used.
+pub(super) fn is_pods_account(settings: &Settings) -> bool {
+    matches!(read(settings.kubeconfig.as_deref()), Ok(None)) && std::env::var_os("KUBERNETES_SERVICE_HOST").is_some()
+}
+
 /// Whether the cluster of that context says itself by which proxy it is reached, whatever the environment says.
 fn names_proxy(kubeconfig: &Kubeconfig, context: &str) -> bool {
     let context = kubeconfig.contexts.iter().find(|named| named.name == context);

@@ -34,6 +34,17 @@ pub async fn connect(settings: &Settings, cx: &Context) -> Result<Arc<dyn Api>, 
     Ok(Arc::new(client::KubeApi::connect(settings, cx).await?))
 }
 
+/// Whether that is the cluster that we run in ourselves, by the account of our own pod.
+pub fn is_own_cluster(settings: &Settings) -> bool {
+    #[cfg(feature = "kubernetes")]
+    return kubeconfig::is_pods_account(settings);
+    #[cfg(not(feature = "kubernetes"))]
+    return {
+        let _ = settings;
+        false
+    };
+}
+
 /// The program can be built without the client.
 #[cfg(not(feature = "kubernetes"))]
 #[expect(clippy::unused_async, reason = "the same call as with the client")]

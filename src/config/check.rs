@@ -24,6 +24,7 @@ pub fn policy(document: &Document, recipients: Recipients) -> Result<Policy, Vec
     let mut repositories = check.repositories(spec.repositories).into_iter();
     let keys = check.keys(spec.keys, recipients);
     let sources = check.sources(spec.sources);
+    let quiesce = spec.quiesce.and_then(|field| check.quiesce(field, &sources));
     let retention = spec.retention.map(|field| check.retention(field));
     let (None, Some(repository)) = (check.problems.first(), repositories.next()) else { return Err(check.problems) };
     Ok(Policy {
@@ -34,6 +35,7 @@ pub fn policy(document: &Document, recipients: Recipients) -> Result<Policy, Vec
         copies: repositories.collect(),
         keys,
         sources,
+        quiesce,
         retention,
         verify_after_backup: spec.verify.after_backup.map(|level| match level {
             AfterBackup::Present => Level::Present,

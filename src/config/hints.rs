@@ -3,14 +3,13 @@
 use serde_saphyr::Error;
 
 /// Fields and kinds that exist in the design, and come with a later version.
-const LATER: [&str; 17] = [
+const LATER: [&str; 16] = [
     "Schedule",
     "Playbook",
     "mongo",
     "velero",
     "vault",
     "files",
-    "quiesce",
     "credentials",
     "lock",
     "via",

@@ -11,6 +11,7 @@ mod outside;
 mod period;
 mod policy;
 mod problem;
+mod quiesce;
 mod repository;
 mod retention;
 mod schema;
@@ -24,8 +25,8 @@ pub use load::{Loaded, Recipients, load, load_policy, load_trust};
 pub use outside::{Keyset, KeysetAt, NomadCluster, Outside, WatchedBucket};
 pub use period::{Period, PeriodError};
 pub use policy::{
-    Cluster, ClusterScoped, Credentials, Databases, Keys, Lock, Objectives, Policy, Postgres, Repository,
-    RoleCredentials, Signing, Source, SourceKind, Tls, TlsMode, Trusted,
+    Cluster, ClusterScoped, Credentials, Databases, Keys, Lock, Objectives, Policy, Postgres, Quiesce, Repository,
+    RoleCredentials, Signing, Source, SourceKind, Tls, TlsMode, Trusted, Watchdog,
 };
 pub use problem::{ConfigError, Problem};
 pub use retention::{Retention, TagRule};

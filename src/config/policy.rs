@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::config::{Outside, Period, Retention};
-use crate::model::{Level, LockMode, Name, PublicKey, RepositoryId, StoreUrl, Trust};
+use crate::model::{LabelSelector, Level, LockMode, Name, PublicKey, RepositoryId, StoreUrl, Trust};
 use crate::secret::SecretRef;
 
 /// A policy whose every field was checked. Secrets are still references.
@@ -21,6 +21,8 @@ pub struct Policy {
     pub keys: Keys,
     /// At least one; names are unique.
     pub sources: Vec<Source>,
+    /// What is set to zero while they are captured; none: nothing.
+    pub quiesce: Option<Quiesce>,
     /// How long backups are kept; none: for ever.
     pub retention: Option<Retention>,
     /// What is proved right after a backup: `present` or `hashed`.
@@ -101,6 +103,25 @@ pub struct Trusted {
 pub struct Objectives {
     pub rpo: Option<Period>,
     pub rto: Option<Period>,
+}
+
+/// What is set to zero replicas while the sources are captured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quiesce {
+    pub selector: LabelSelector,
+    /// The longest that it may be at zero.
+    pub max: Period,
+    /// A source of kind `cluster`: its cluster and namespaces are meant.
+    pub cluster: Name,
+    pub watchdog: Option<Watchdog>,
+}
+
+/// The pod in the cluster that scales back when we are lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Watchdog {
+    pub namespace: String,
+    pub image: String,
+    pub service_account: String,
 }
 
 /// One thing to capture.

@@ -10,6 +10,7 @@ use crate::config::cluster::ClusterField;
 use crate::config::fields::{DatabasesField, Recipient, SecretField};
 use crate::config::outside::OutsideField;
 use crate::config::period::Period;
+use crate::config::quiesce::QuiesceField;
 use crate::model::{Digest, Name, PublicKey, RepositoryId, StoreUrl};
 
 /// The version of these files.
@@ -60,6 +61,9 @@ pub struct PolicySpec {
     /// What is captured; names are unique.
     #[schemars(with = "Vec<SourceField>", length(min = 1))]
     pub sources: Spanned<Vec<SourceField>>,
+    /// What is set to zero replicas while the sources are captured. Left out: nothing is.
+    #[serde(default)]
+    pub quiesce: Option<QuiesceField>,
     /// How long backups are kept. Left out: for ever.
     #[serde(default)]
     #[schemars(with = "Option<RetentionField>")]

@@ -5,6 +5,7 @@
 //! program exited with 0**: anything else (code, signal, stall, deadline, cancellation) ends the stream with an error.
 
 mod command;
+mod companion;
 mod error;
 mod run;
 mod stderr;
@@ -13,6 +14,7 @@ mod supervise;
 mod tests;
 
 pub use command::{Command, in_path, is_program};
+pub use companion::{Companion, DONE, READY, own_session, this_program};
 pub use error::ExecError;
 pub use run::{Finished, Running};
 pub use stderr::Stderr;

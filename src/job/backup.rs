@@ -12,7 +12,8 @@ use crate::job::JobError;
 use crate::job::acting::Acting;
 use crate::job::keys::expiry;
 use crate::job::open::{from_repository, open_pinned, policy, writer};
-use crate::job::types::{BackupReport, BackupRequest, BackupSource, FailedSourceReport, VerifyBackup};
+use crate::job::quiesce::{self, Quiet};
+use crate::job::types::{BackupReport, BackupRequest, BackupSource, FailedSourceReport, Quiesced, VerifyBackup};
 use crate::job::verify::after_backup;
 use crate::job::{signals, sources};
 use crate::model::{
@@ -23,14 +24,29 @@ use crate::source::Source;
 
 pub async fn run(request: BackupRequest, cx: &Context) -> Result<BackupReport, JobError> {
     // Dropping the work ends its tools and threads; what was stored stays invisible, and can be adopted.
-    tokio::select! {
+    let quiet = Quiet::default();
+    let mut report = tokio::select! {
         biased;
         () = cx.cancel.cancelled() => Err(JobError::interrupted()),
-        report = backup(&request, cx) => report,
+        report = backup(&request, &quiet, cx) => report,
+    };
+    match &mut report {
+        Ok(report) => {
+            let (quiesce, findings) = quiet.into_report();
+            report.quiesce = quiesce;
+            report.findings.extend(findings);
+        }
+        // Nothing stays at zero because of an error, nor because somebody has no patience.
+        Err(_) if cx.cancel.is_cancelled() => quiet.interrupted(cx).await,
+        Err(_) => {
+            quiet.end(cx).await;
+            quiet.into_report().1.into_iter().for_each(|finding| cx.found(finding));
+        }
     }
+    report
 }
 
-async fn backup(request: &BackupRequest, cx: &Context) -> Result<BackupReport, JobError> {
+async fn backup(request: &BackupRequest, quiet: &Quiet, cx: &Context) -> Result<BackupReport, JobError> {
     let began = Instant::now();
     let policy = policy(&request.place)?;
     let (asked, skipped) = choose(policy, &request.sources)?;
@@ -42,19 +58,25 @@ async fn backup(request: &BackupRequest, cx: &Context) -> Result<BackupReport, J
     let names: Vec<Name> = asked.iter().map(|source| source.name.clone()).collect();
     cx.event(Event::RunStarted { run: run.id, policy: policy.name.clone(), sources: names.clone() });
 
+    quiet.begin(policy, run.id, cx).await;
+    let mut quiesced = BTreeMap::new();
     let mut failures = Vec::new();
     let mut failed = Vec::new();
     for source in asked {
         let files = BTreeMap::from([("policy.yaml".to_owned(), policy.text.clone())]);
-        let worker = Worker { repository: &repository, run: &run, writer: &writer, name: &source.name, files, cx };
+        let worker =
+            Worker { repository: &repository, run: &run, writer: &writer, name: &source.name, files, quiet, cx };
         let word = writer.word(sources::RESTRICT, &repository, &policy.name, &source.name);
-        if let Err((row, failure)) = worker.capture(&*sources::source(source, Some(word))).await {
+        let captured = worker.capture(&*sources::source(source, Some(word)), &mut quiesced).await;
+        if let Err((row, failure)) = captured {
             let (class, message, cure) = (failure.class, failure.to_string(), failure.cure.clone());
             cx.event(Event::SourceFailed { source: source.name.clone(), class, message, cure });
             failures.push(failure_report(&source.name, failure));
             failed.push(row);
         }
     }
+    // Right after the last capture: storing and proving need nobody's rest.
+    quiet.end(cx).await;
     let commit = CommitRequest { asked: names, failed, skipped: skipped.clone(), tags: request.tags.clone(), started };
     let committed = match repository.commit(&run, commit, &writer, cx).await {
         Ok(committed) => Some(committed),
@@ -89,9 +111,12 @@ async fn backup(request: &BackupRequest, cx: &Context) -> Result<BackupReport, J
         started,
         finished: cx.clock.now(),
         seconds: began.elapsed().as_secs_f64(),
-        sources: manifest.map(|manifest| manifest.sources.iter().map(source_report).collect()).unwrap_or_default(),
+        sources: manifest
+            .map(|manifest| manifest.sources.iter().map(|entry| source_report(entry, &quiesced)).collect())
+            .unwrap_or_default(),
         failed_sources: failures,
         skipped_sources: skipped,
+        quiesce: None,
         verified,
         unverified,
         findings,
@@ -144,12 +169,17 @@ struct Worker<'a> {
     writer: &'a Writer,
     name: &'a Name,
     files: BTreeMap<String, String>,
+    quiet: &'a Quiet,
     cx: &'a Context,
 }
 
 impl Worker<'_> {
     /// One attempt at one source. A failure comes back with the row that the manifest keeps of it.
-    async fn capture(&self, source: &dyn Source) -> Result<Part, (FailedSource, SourceFailure)> {
+    async fn capture(
+        &self,
+        source: &dyn Source,
+        quiesced: &mut BTreeMap<Name, Quiesced>,
+    ) -> Result<Part, (FailedSource, SourceFailure)> {
         let probe = source.probe(self.cx).await;
         let estimate_bytes = probe.as_ref().map_or(0, |probe| probe.estimate_bytes);
         let id = self.cx.clock.ulid().into();
@@ -175,7 +205,8 @@ impl Worker<'_> {
             Ok(_) => self.stream(source, &mut attempt).await,
             Err(failure) => Err(failure),
         };
-        match captured {
+        let quiet = self.quiet.look(self.name.as_str(), self.cx).await;
+        match captured.map(|summary| self.noted(summary, quiet, quiesced)) {
             Ok(summary) => match attempt.finish(summary).await {
                 Ok(part) => Ok(part),
                 Err(error) => {
@@ -203,6 +234,20 @@ impl Worker<'_> {
             }
         }
         summary.ok_or_else(|| broken("ended without saying that it is whole"))
+    }
+
+    /// What is known of the quiet around it goes with the capture, sealed.
+    fn noted(
+        &self,
+        mut summary: CaptureSummary,
+        quiet: Option<Quiesced>,
+        quiesced: &mut BTreeMap<Name, Quiesced>,
+    ) -> CaptureSummary {
+        if let Some(quiet) = quiet {
+            quiesce::record(&mut summary.properties, &quiet);
+            quiesced.insert(self.name.clone(), quiet);
+        }
+        summary
     }
 
     fn nothing(&self) -> CaptureSummary {
@@ -244,7 +289,7 @@ fn failure_report(name: &Name, failure: SourceFailure) -> FailedSourceReport {
     FailedSourceReport { name: name.clone(), class, subject, message, cure }
 }
 
-fn source_report(entry: &crate::model::SourceEntry) -> BackupSource {
+fn source_report(entry: &crate::model::SourceEntry, quiesced: &BTreeMap<Name, Quiesced>) -> BackupSource {
     BackupSource {
         name: entry.name.clone(),
         kind: entry.kind.clone(),
@@ -255,6 +300,7 @@ fn source_report(entry: &crate::model::SourceEntry) -> BackupSource {
         reused_chunks: entry.stats.reused_chunks,
         seconds: entry.stats.seconds as f64,
         marker: entry.consistency.marker.clone(),
+        quiesced: quiesced.get(&entry.name).cloned(),
     }
 }
 

@@ -9,6 +9,7 @@ use crate::job::keys::expiry;
 use crate::job::open::{age, catalog, from_store, identities, now, open_pinned, policy, prover, writer};
 use crate::job::permissions::open_to_others;
 use crate::job::plan::finding;
+use crate::job::quiesce;
 use crate::job::types::{COVERAGE, CheckReport, CheckRequest, CheckedStore, FindingGroup, Place};
 use crate::job::{copies, coverage, list, sources};
 use crate::model::{Finding, Severity, Timestamp};
@@ -48,6 +49,9 @@ pub async fn run(request: CheckRequest, cx: &Context) -> Result<CheckReport, Job
         let (findings, features) = copy_findings(copy, listed.as_ref(), cx).await;
         stores.extend(features);
         groups.push(group(&format!("copies in {}", copy.url), findings));
+    }
+    if let Some(findings) = quiesce::check(policy, cx).await {
+        groups.push(group("quiesce", findings));
     }
     let mut covered: Vec<Finding> = policy.sources.iter().flat_map(left_out).collect();
     covered.extend(coverage::live(policy, cx).await);

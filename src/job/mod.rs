@@ -26,6 +26,7 @@ mod permissions;
 pub mod plan;
 pub mod proof;
 pub mod prune;
+pub mod quiesce;
 pub mod renew;
 pub mod restore;
 pub mod show;

@@ -7,7 +7,7 @@ use crate::job::acting::Acting;
 use crate::job::backup::choose;
 use crate::job::open::{catalog, open_pinned, policy, writer};
 use crate::job::types::{PlanBackupReport, PlanBackupRequest, PlanSource, RestorePlan, RestoreRequest};
-use crate::job::{restore, sources};
+use crate::job::{quiesce, restore, sources};
 use crate::model::{Finding, SourceFailure};
 use crate::repository::Catalog;
 
@@ -17,8 +17,15 @@ pub async fn backup(request: PlanBackupRequest, cx: &Context) -> Result<PlanBack
     let repository = open_pinned(&request.place, Acting::Restorer, cx).await?;
     writer(&repository, &request.place).await?;
     let catalog = catalog(&repository, &request.place).await?;
+    let mut findings = Vec::new();
     let mut planned = Vec::new();
     let mut steps = vec![format!("announce a run of policy {} in {}", policy.name, request.place.url)];
+    let quiet = quiesce::plan(policy, cx).await;
+    let is_quiet = quiet.is_some();
+    if let Some((step, found)) = quiet {
+        steps.push(step);
+        findings.extend(found);
+    }
     for source in asked {
         let plan = plan_source(source, &catalog, cx).await;
         let (name, streams) = (&plan.name, plan.streams.len());
@@ -27,6 +34,9 @@ pub async fn backup(request: PlanBackupRequest, cx: &Context) -> Result<PlanBack
             None => format!("capture {name}: {streams} streams, storing everything"),
         });
         planned.push(plan);
+    }
+    if is_quiet {
+        steps.push("scale back".into());
     }
     steps.push("sign and write the manifest: only then the backup exists".into());
     if let Some(level) = policy.verify_after_backup {
@@ -39,7 +49,7 @@ pub async fn backup(request: PlanBackupRequest, cx: &Context) -> Result<PlanBack
         sources: planned,
         skipped_sources,
         steps,
-        findings: Vec::new(),
+        findings,
         estimate_seconds: newest.map(|b| b.manifest.sources.iter().map(|entry| entry.stats.seconds).sum()),
     })
 }

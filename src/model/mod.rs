@@ -8,6 +8,7 @@ mod failure;
 mod finding;
 mod ids;
 mod key;
+mod labels;
 mod mac;
 mod manifest;
 mod object;
@@ -34,6 +35,7 @@ pub use failure::{FailureClass, SourceFailure};
 pub use finding::{Finding, Severity};
 pub use ids::{AttemptId, Digest, DocumentId, IdError, Name, RepositoryId, RunId, sha256};
 pub use key::{Key, KeyError, Prefix};
+pub use labels::{LabelSelector, SelectorError};
 pub use mac::Mac;
 pub use manifest::{
     BackupStatus, Checks, ChunkListRef, Consistency, DocumentRef, Encryption, FORMAT, FailedSource, Lock, LockMode,

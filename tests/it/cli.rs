@@ -55,7 +55,7 @@ fn each_verb_says_an_example_and_its_exit_codes() {
         verbs.extend(below.iter().map(|name| format!("{} {name}", verb.get_name())));
     }
     let expected = "init,check,plan backup,plan restore,plan prune,backup,list,show,verify,cat,diff,restore,copy,renew,\
-                    prune,prune apply,undelete,hold add,hold remove,hold list,proof list,proof show,proof verify,keys list,keys add,keys remove,\
+                    prune,prune apply,undelete,quiesce status,quiesce release,quiesce watch,hold add,hold remove,hold list,proof list,proof show,proof verify,keys list,keys add,keys remove,\
                     keys rotate,schema,completion";
     assert_eq!(verbs.join(","), expected);
     for verb in verbs {

@@ -64,6 +64,7 @@ mod postgres_restorer;
 mod postgres_sandbox;
 mod prune;
 mod prune_apply;
+mod quiesce;
 mod roles;
 mod s3_credentials;
 mod s3_errors;

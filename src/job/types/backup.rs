@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::job::Exit;
-use crate::job::types::{Place, VerifyBackup};
+use crate::job::types::{Place, QuiesceReport, Quiesced, VerifyBackup};
 use crate::model::{BackupStatus, Digest, FailureClass, Finding, Name, RunId, StoreUrl, Timestamp};
 
 #[derive(Debug, Clone, PartialEq)]
@@ -38,6 +38,8 @@ pub struct BackupReport {
     pub failed_sources: Vec<FailedSourceReport>,
     /// Not asked for.
     pub skipped_sources: Vec<Name>,
+    /// Null where the policy quiesces nothing.
+    pub quiesce: Option<QuiesceReport>,
     /// `verify.afterBackup`; null where the policy does not ask.
     pub verified: Option<VerifyBackup>,
     /// How it ended, if it could not even be begun to verify what the policy wants verified; the findings say why.
@@ -62,6 +64,8 @@ pub struct BackupSource {
     pub seconds: f64,
     /// LSN, ...: where the source's own history stands.
     pub marker: Option<String>,
+    /// Null where the policy quiesces nothing.
+    pub quiesced: Option<Quiesced>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -85,8 +89,9 @@ impl BackupReport {
             (Some(_), None) => match (self.unverified, &self.verified) {
                 (Some(exit @ (Exit::Damaged | Exit::Interrupted)), _) => exit,
                 (Some(_), _) => Exit::Problems,
-                (None, Some(verified)) => verified.outcome.exit(),
-                (None, None) => Exit::Ok,
+                (None, Some(verified)) if verified.outcome.exit() != Exit::Ok => verified.outcome.exit(),
+                _ if self.quiesce.as_ref().is_some_and(|quiesce| !quiesce.whole) => Exit::Problems,
+                (None, _) => Exit::Ok,
             },
         }
     }
@@ -118,6 +123,7 @@ mod tests {
                 })
                 .collect(),
             skipped_sources: Vec::new(),
+            quiesce: None,
             verified: None,
             unverified: None,
             findings: Vec::new(),
@@ -134,5 +140,8 @@ mod tests {
         assert_eq!(report(None, &[Authentication]).exit(), Exit::Refused);
         assert_eq!(report(None, &[Authentication, Unreachable]).exit(), Exit::Failed);
         assert_eq!(report(None, &[]).exit(), Exit::Failed);
+        let quiesced = |whole| QuiesceReport { whole, from: None, to: None, workloads: Vec::new(), broken: None };
+        let backup = |whole| BackupReport { quiesce: Some(quiesced(whole)), ..report(partial, &[]) };
+        assert_eq!((backup(true).exit(), backup(false).exit()), (Exit::Ok, Exit::Problems));
     }
 }

@@ -19,6 +19,7 @@ mod plan;
 mod proof;
 mod prune;
 mod prune_plan;
+mod quiesce;
 mod renew;
 mod restore;
 mod show;
@@ -51,6 +52,9 @@ pub use proof::{
 pub use prune::{PruneReport, PruneRequest, PruneRow};
 pub use prune_plan::{
     Counted, Expiry, PruneApplyReport, PruneApplyRequest, PruneCost, PrunePlanReport, PrunePlanRequest, PrunedSource,
+};
+pub use quiesce::{
+    QuiesceReleaseReport, QuiesceReport, QuiesceRow, QuiesceStatusReport, Quiesced, QuiescedWorkload, WatchRequest,
 };
 pub use renew::{RenewReport, RenewRequest, RenewRow};
 pub use restore::{

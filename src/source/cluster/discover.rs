@@ -48,13 +48,14 @@ struct Found {
 }
 
 impl Found {
-    fn add(&mut self, gvk: Gvk, resource: String, namespaced: bool, verbs: Vec<String>) {
+    fn add(&mut self, gvk: Gvk, resource: String, namespaced: bool, verbs: Vec<String>, scales: bool) {
         let preferred = self.seen.insert((gvk.group.clone(), gvk.kind.clone()));
         self.kinds.push(Kind {
             gvk,
             resource,
             namespaced,
             verbs,
+            scales,
             preferred,
             resource_version: None,
             objects: 0,
@@ -78,11 +79,13 @@ impl Found {
                         continue;
                     };
                     let (group, version) = (group.metadata.name.clone(), version.version.clone());
+                    let scales = resource.subresources.iter().any(|below| below.subresource == "scale");
                     self.add(
                         Gvk { group, version, kind },
                         resource.resource,
                         resource.scope == "Namespaced",
                         resource.verbs,
+                        scales,
                     );
                 }
             }
@@ -121,9 +124,12 @@ impl Found {
             return Ok(());
         }
         let list: ResourceList = parse(api, &answer, &path)?;
-        for resource in list.resources.into_iter().filter(|resource| !resource.name.contains('/')) {
+        let (all, below): (Vec<Resource>, Vec<Resource>) =
+            list.resources.into_iter().partition(|resource| !resource.name.contains('/'));
+        for resource in all {
+            let scales = below.iter().any(|below| below.name.strip_suffix("/scale") == Some(resource.name.as_str()));
             let gvk = Gvk { group: group.to_owned(), version: version.to_owned(), kind: resource.kind };
-            self.add(gvk, resource.name, resource.namespaced, resource.verbs);
+            self.add(gvk, resource.name, resource.namespaced, resource.verbs, scales);
         }
         Ok(())
     }
@@ -187,6 +193,14 @@ struct ResourceDiscovery {
     scope: String,
     #[serde(default)]
     verbs: Vec<String>,
+    #[serde(default)]
+    subresources: Vec<Subresource>,
+}
+
+#[derive(Deserialize)]
+struct Subresource {
+    #[serde(default)]
+    subresource: String,
 }
 
 #[derive(Deserialize)]

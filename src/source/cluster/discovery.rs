@@ -46,6 +46,9 @@ pub struct Kind {
     pub namespaced: bool,
     /// `get`, `list`, `create`, ...
     pub verbs: Vec<String>,
+    /// Has a subresource `scale`. Known of a live server only.
+    #[serde(skip)]
+    pub scales: bool,
     /// The version that the server prefers of this kind: the one that is captured.
     pub preferred: bool,
     /// Of the list that was read, opaque; none if it was not captured.

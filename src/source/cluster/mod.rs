@@ -13,6 +13,7 @@ pub mod kubernetes;
 mod line;
 mod lines;
 mod object;
+pub mod quiesce;
 pub mod restore;
 mod sealed;
 mod split;

@@ -175,6 +175,7 @@ mod tests {
             resource: resource.into(),
             namespaced: true,
             verbs: Vec::new(),
+            scales: false,
             preferred: true,
             resource_version: None,
             objects: 0,

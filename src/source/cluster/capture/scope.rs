@@ -121,6 +121,7 @@ mod tests {
             resource: resource.into(),
             namespaced,
             verbs: ["get", "list", "create"].map(str::to_owned).to_vec(),
+            scales: false,
             preferred: true,
             resource_version: None,
             objects: 0,

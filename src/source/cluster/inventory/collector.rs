@@ -13,6 +13,7 @@ use crate::source::cluster::inventory::workloads::{images, is_owned, pod_of, rep
 use crate::source::cluster::inventory::{
     Definition, DefinitionVersion, Endpoint, Inventory, Reference, Replicas, StorageClass, Webhook,
 };
+use crate::source::cluster::quiesce::replicas_before;
 use crate::source::cluster::{Gvk, ObjectRef};
 
 /// Places that are kept of one address. More help nobody, and a backup is bounded.
@@ -137,6 +138,8 @@ impl Collector {
             Some(field) => value.pointer(&field).and_then(Value::as_u64),
             None => replicas(gvk, &value),
         };
+        // At zero for our own sake: what counts is how many it had.
+        let wanted = if wanted == Some(0) { replicas_before(&value).or(wanted) } else { wanted };
         self.inventory.replicas.extend(wanted.map(|replicas| Replicas { object, replicas }));
     }
 

@@ -16,7 +16,7 @@ const PAGE: usize = 100;
 const MAX_AGAIN: u32 = 3;
 
 /// The text of a `Status`, or what else the server said.
-pub(super) fn message(answer: &Answer) -> String {
+pub(in crate::source::cluster) fn message(answer: &Answer) -> String {
     #[derive(Deserialize)]
     struct Status {
         message: String,
@@ -45,7 +45,7 @@ fn garbled(api: &dyn Api, path: &str, error: &serde_json::Error) -> SourceFailur
 }
 
 /// The object at that path; None if there is none, or its kind is not served.
-pub(super) async fn get(api: &dyn Api, path: &str) -> Result<Option<Value>, SourceFailure> {
+pub(in crate::source::cluster) async fn get(api: &dyn Api, path: &str) -> Result<Option<Value>, SourceFailure> {
     let answer = api.call(Call::get(path)).await.map_err(failed)?;
     match answer.status {
         404 => Ok(None),
@@ -69,7 +69,7 @@ struct PageMetadata {
 }
 
 /// A collection, page by page. A kind that is not served has none.
-pub(super) struct Pages<'a> {
+pub(in crate::source::cluster) struct Pages<'a> {
     api: &'a dyn Api,
     collection: String,
     /// Of the next page; None after the last one.
@@ -86,6 +86,7 @@ impl<'a> Pages<'a> {
     /// again sees it as it is now.
     pub async fn next(&mut self) -> Result<Option<Vec<Box<RawValue>>>, SourceFailure> {
         while let Some(token) = &self.token {
+            // It may have a question of its own, such as for labels.
             let and = if self.collection.contains('?') { '&' } else { '?' };
             let path = match token.as_str() {
                 "" => format!("{}{and}limit={PAGE}", self.collection),
@@ -117,7 +118,7 @@ impl<'a> Pages<'a> {
 }
 
 /// The whole of a small collection.
-pub(super) async fn all(api: &dyn Api, collection: &str) -> Result<Vec<Value>, SourceFailure> {
+pub(in crate::source::cluster) async fn all(api: &dyn Api, collection: &str) -> Result<Vec<Value>, SourceFailure> {
     let mut items = Vec::new();
     let mut pages = Pages::new(api, collection);
     while let Some(page) = pages.next().await? {
@@ -134,7 +135,7 @@ fn encoded(token: &str) -> String {
 }
 
 /// How long to wait before the `n`th further try: 0.2 s, 0.4 s, ... 5 s.
-pub(super) fn patience(n: u32) -> Duration {
+pub(in crate::source::cluster) fn patience(n: u32) -> Duration {
     Duration::from_millis((200u64 << n.min(6)).min(5000))
 }
 

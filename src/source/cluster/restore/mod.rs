@@ -4,7 +4,7 @@
 //! object and then the server itself (`trial`), and hands what a person agreed to over to `load`. What is sent, and what counts as equal, is in `rules`.
 
 mod aim;
-mod client;
+pub(in crate::source::cluster) mod client;
 mod dead_webhooks;
 mod judged;
 mod labels;

@@ -248,6 +248,7 @@ fn kinds_defined_by(object: &Object) -> Vec<Kind> {
     let versions = served.filter_map(|version| version["name"].as_str());
     versions
         .map(|version| Kind {
+            scales: false,
             gvk: Gvk { group: group.into(), version: version.into(), kind: kind.into() },
             resource: resource.into(),
             namespaced: spec["scope"] == "Namespaced",

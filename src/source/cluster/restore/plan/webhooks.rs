@@ -45,6 +45,7 @@ mod tests {
             resource: resource.into(),
             namespaced,
             verbs: Vec::new(),
+            scales: false,
             preferred: true,
             resource_version: None,
             objects: 0,

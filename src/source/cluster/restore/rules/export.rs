@@ -8,6 +8,7 @@ use super::index::Index;
 use super::object::Object;
 use super::volume;
 use crate::source::cluster::Gvk;
+use crate::source::cluster::quiesce;
 
 /// The object without what a server writes by itself, ready for `kubectl apply`. Nothing is mapped or held back. A
 /// claim names its volume only where a person wrote that: nobody knows here whether another one exists.
@@ -25,6 +26,7 @@ fn clean(value: Value, gvk: &Gvk, keep_volume: bool) -> Value {
     let mut draft = Draft::new(value);
     let volume = if keep_volume { fields::OfClaim::Stays } else { fields::OfClaim::New };
     fields::clear(&mut draft, gvk, Keep { node_ports: false, volume });
+    quiesce::wake(&mut draft.value);
     // The whole object once more, for `kubectl apply` to remember; it writes a new one.
     draft.take("/metadata/annotations", "kubectl.kubernetes.io/last-applied-configuration");
     draft.value

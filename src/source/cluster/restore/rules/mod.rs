@@ -15,13 +15,13 @@ mod object;
 mod options;
 mod prepare;
 mod scaled;
-mod selector;
 mod skip;
 #[cfg(test)]
 mod tests;
 mod tier;
 mod volume;
 
+pub use crate::model::{LabelSelector, SelectorError};
 pub use difference::differences;
 pub use draft::{Note, Weight};
 pub use export::{clean_for_export, clean_to_compare};
@@ -32,7 +32,6 @@ pub use object::{Malformed, Object, Owner};
 pub use options::{ObjectSelector, Patch, Rules};
 pub use prepare::{Prepared, Release, prepare};
 pub use scaled::{Scaled, scale_target, scales_both};
-pub use selector::{LabelSelector, SelectorError};
 pub use skip::{Skip, skip};
 pub use tier::{Tier, UnknownTier, tier};
 pub use volume::volume_and_claim;

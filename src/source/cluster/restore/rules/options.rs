@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 
 use super::object::Object;
-use super::selector::LabelSelector;
+use crate::model::LabelSelector;
 
 /// What a person asked to be changed on the way back. The default changes nothing beyond the rules of each kind.
 #[derive(Debug, Clone, Default, PartialEq)]

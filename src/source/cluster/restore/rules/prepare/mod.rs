@@ -22,6 +22,7 @@ use super::index::Index;
 use super::object::{Object, Owner};
 use super::options::Rules;
 use super::volume;
+use crate::source::cluster::quiesce::{self, Woken};
 use crate::source::cluster::{Gvk, ObjectRef};
 
 /// An object as it goes to the server.
@@ -65,6 +66,7 @@ pub fn prepare(object: &Object, rules: &Rules, all: &Index) -> Prepared {
     classes::map(&mut draft, gvk, rules);
     images::map(&mut draft, gvk, &rules.images);
     labels(&mut draft, rules);
+    wake(&mut draft);
     cloud::look(&mut draft, gvk);
     trust::look(&mut draft, gvk);
     finalizers(&mut draft);
@@ -80,6 +82,19 @@ pub fn prepare(object: &Object, rules: &Rules, all: &Index) -> Prepared {
     let release = release::hold_back(&mut draft, object, rules);
     let scaled = all.is_scaled(object);
     Prepared { value: draft.value, reference, notes: draft.notes, release, owners, scaled }
+}
+
+/// What was quiesced while it was captured is to run again.
+fn wake(draft: &mut Draft) {
+    match quiesce::wake(&mut draft.value) {
+        Some(Woken { replicas, path: Some(path) }) => {
+            draft.changed(path, format!("was captured while quiesced, and goes back to {replicas}"));
+        }
+        Some(Woken { replicas, path: None }) => {
+            draft.look("", format!("was captured while quiesced: scale it to {replicas} after the restore"));
+        }
+        None => {}
+    }
 }
 
 /// The fields of the pod that a workload makes.

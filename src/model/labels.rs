@@ -39,6 +39,12 @@ pub struct SelectorError {
 }
 
 impl LabelSelector {
+    /// Whether it asks for a label that is there. Without that, nearly everything fits: whatever nobody has labelled.
+    pub fn asks_for_a_label(&self) -> bool {
+        let asks = |requirement: &Requirement| matches!(requirement.operator, Operator::In(_) | Operator::Exists);
+        self.requirements.iter().any(asks)
+    }
+
     pub fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
         self.fits(|key| labels.get(key).map(String::as_str))
     }
@@ -224,6 +230,13 @@ mod tests {
     #[case("a=b c")]
     fn what_is_none_is_refused(#[case] selector: &str) {
         assert!(selector.parse::<LabelSelector>().is_err());
+    }
+
+    #[test]
+    fn what_only_says_no_fits_nearly_everything() {
+        let asks = |text: &str| text.parse::<LabelSelector>().unwrap().asks_for_a_label();
+        assert!(["app=web", "app", "app in (a, b)", "a!=b,app=web"].into_iter().all(asks));
+        assert!(!["app!=web", "!app", "app notin (a, b)", "a!=b,!app"].into_iter().any(asks));
     }
 
     #[test]
