@@ -2,6 +2,7 @@
 
 mod aim;
 mod asked;
+mod at_the_source;
 mod bed;
 mod blocked;
 mod compare;

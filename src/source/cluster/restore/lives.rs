@@ -183,7 +183,7 @@ impl Group<'_> {
         }
         let prepared = prepare(&object, self.rules, &self.set.index);
         let mut seen = Live::compare(&prepared, live);
-        if !seen.differences.is_empty() {
+        if !seen.differences.is_empty() || !seen.set_back.is_empty() {
             seen.tell_apart(&prepared, &prepare(&object, &self.rules.of_the_backup(), &self.set.index));
         }
         Ok(Some(seen))

@@ -9,7 +9,7 @@ use crate::source::cluster::restore::look;
 use crate::source::cluster::restore::options::Options;
 use crate::source::cluster::restore::order::Step;
 use crate::source::cluster::restore::outcome::{ObjectOutcome, Outcome};
-use crate::source::cluster::restore::plan::{Case, Live, OwnerFate, Planner, Standings, is_claim};
+use crate::source::cluster::restore::plan::{Case, Live, Missing, OwnerFate, Planner, Standings, is_claim};
 use crate::source::cluster::restore::rights;
 use crate::source::cluster::restore::rules::{Owner, Rules, prepare, skip};
 use crate::source::cluster::restore::set::{Entry, Set, When};
@@ -107,7 +107,7 @@ pub(super) fn plan(set: &Set, options: &Options, look: &Look) -> Result<Plan, So
     for (kind, entry) in set.defined.values() {
         definitions.entry(*entry).or_default().push(kind);
     }
-    let mut planner = Planner::new(view, options);
+    let mut planner = Planner::new(view, options, Missing::new(set, rules));
     let standings = Standings::new(view, set)?;
     let mut owners = Owners { set, view, lives, restored: HashMap::new() };
     let (mut rows, mut objects, mut kinds) = (Vec::new(), Vec::new(), BTreeMap::new());

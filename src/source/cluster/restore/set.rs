@@ -23,6 +23,8 @@ pub(super) struct Set {
     pub not_asked: u64,
     /// What was aimed at nothing.
     pub missed: Vec<Finding>,
+    /// Kinds of which the backup holds all that the captured cluster had, or all that its objects named.
+    pub listed: BTreeSet<Gvk>,
     /// By UID in the captured cluster.
     uids: HashMap<String, usize>,
 }
@@ -98,7 +100,8 @@ impl Set {
             Ok(())
         });
         let spool = spool.await?;
-        let mut set = Self { spool, entries, index, defined, not_asked: 0, missed: Vec::new(), uids };
+        let mut set =
+            Self { spool, entries, index, defined, not_asked: 0, missed: Vec::new(), listed: BTreeSet::new(), uids };
         if !options.namespaces.is_empty() {
             set.leave_out_what_no_namespace_needs(options);
         }
@@ -110,6 +113,17 @@ impl Set {
         }
         set.not_asked = set.entries.iter().filter(|entry| !entry.is_asked()).count() as u64;
         Ok(set)
+    }
+
+    /// Names of a kind of the whole cluster, as far as objects of the backup may have named them where it was captured.
+    /// None where that is not known.
+    pub fn names_at_the_source(&self, group: &str, kind: &str) -> Option<BTreeSet<String>> {
+        let is = |gvk: &Gvk| gvk.group == group && gvk.kind == kind;
+        if !self.listed.iter().any(is) {
+            return None;
+        }
+        let entries = self.entries.iter().filter(|entry| is(&entry.reference.gvk));
+        Some(entries.map(|entry| entry.reference.name.clone()).collect())
     }
 
     /// The object as captured.

@@ -1,9 +1,10 @@
 //! A cluster as a target: look, plan, write.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures::TryStreamExt as _;
 use tokio::sync::Mutex;
 
 use crate::cluster_client::Api;
@@ -17,8 +18,11 @@ use crate::source::cluster::restore::planning::{Look, Plan, plan};
 use crate::source::cluster::restore::rules::Rules;
 use crate::source::cluster::restore::set::{Entry, Set};
 use crate::source::cluster::restore::trial;
-use crate::source::cluster::{Discovery, MEDIA_OBJECTS};
+use crate::source::cluster::{Discovery, Gvk, MEDIA_DISCOVERY, MEDIA_OBJECTS};
 use crate::source::{Loaded, Preflight, StreamReader, Target};
+
+/// A discovery: a server with many kinds has a few hundred kilobytes.
+const MAX_DISCOVERY: usize = 32 << 20;
 
 /// What a plan is made against.
 #[derive(Clone)]
@@ -59,7 +63,12 @@ impl ClusterTarget {
         let lacks = || SourceFailure::new(FailureClass::Damaged, "backup", "it lacks the stream `objects`");
         let stream = stream.ok_or_else(lacks)?;
         cx.event(Event::StepStarted { source: entry.name.clone(), name: format!("reading {}", stream.name) });
-        Set::read(streams.read(stream.n), &self.rules, &self.options).await
+        let mut set = Set::read(streams.read(stream.n), &self.rules, &self.options).await?;
+        // With a selector, what the captured cluster had besides is not known.
+        if detail.properties["selector"].is_null() {
+            set.listed = listed(detail, streams).await?;
+        }
+        Ok(set)
     }
 
     async fn look(&self, set: &Set) -> Result<Look, SourceFailure> {
@@ -194,6 +203,24 @@ impl Target for ClusterTarget {
         findings.extend(together(&done.objects, Outcome::Conflict, conflict));
         Ok(Loaded { findings, objects: done.objects, not_asked: set.not_asked, ..Loaded::default() })
     }
+}
+
+/// Kinds that the capture could list to the end. None where it kept no discovery.
+async fn listed(detail: &Detail, streams: &dyn StreamReader) -> Result<BTreeSet<Gvk>, SourceFailure> {
+    let Some(stream) = detail.streams.iter().find(|stream| stream.media == MEDIA_DISCOVERY) else {
+        return Ok(BTreeSet::new());
+    };
+    let damaged = |why: String| SourceFailure::new(FailureClass::Damaged, "stream discovery", why);
+    let (mut bytes, mut text) = (streams.read(stream.n), Vec::new());
+    while let Some(piece) = bytes.try_next().await? {
+        if text.len() + piece.len() > MAX_DISCOVERY {
+            return Err(damaged("it is larger than any server's".into()));
+        }
+        text.extend_from_slice(&piece);
+    }
+    let discovery: Discovery = serde_json::from_slice(&text).map_err(|error| damaged(error.to_string()))?;
+    let listed = discovery.kinds.into_iter().filter(|kind| kind.resource_version.is_some() && kind.reason.is_none());
+    Ok(listed.map(|kind| kind.gvk).collect())
 }
 
 /// A plan leaves no choices to its executor: what is different now, a person has not seen.

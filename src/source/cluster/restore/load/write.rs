@@ -185,7 +185,10 @@ impl Job<'_> {
 
     /// From what is live to what is wanted. `sent`: an earlier try may have done it.
     pub(super) fn toward(&self, live: &Value, sent: bool) -> Change {
-        let seen = Live::compare(&self.prepared, live);
+        let mut seen = Live::compare(&self.prepared, live);
+        if self.loader.options.mode == Mode::Update {
+            seen.differences.append(&mut seen.set_back);
+        }
         let owners = self.owners();
         let lacking = |owner: &&Value| owner["uid"].as_str().is_some_and(|uid| !seen.owners.iter().any(|o| o == uid));
         let lacking: Vec<Value> = owners.there.iter().filter(lacking).cloned().collect();
@@ -209,7 +212,9 @@ impl Job<'_> {
         }
         let mut wanted = wanted(&self.prepared, seen.pending.as_deref());
         if merges(&self.prepared) {
-            add_to_lists(&mut wanted, live);
+            let mode = self.loader.options.mode;
+            let lists = if mode == Mode::Update { &["secrets"][..] } else { &["secrets", "imagePullSecrets"] };
+            add_to_lists(&mut wanted, live, lists);
         }
         if is_pod(&self.prepared) {
             keep_what_was_added(&mut wanted, live);
@@ -243,8 +248,8 @@ impl Job<'_> {
 }
 
 /// A merge patch replaces lists: what is in the live ones stays in front.
-fn add_to_lists(wanted: &mut Value, live: &Value) {
-    for list in ["secrets", "imagePullSecrets"] {
+fn add_to_lists(wanted: &mut Value, live: &Value, lists: &[&str]) {
+    for list in lists.iter().copied() {
         let Some(ours) = wanted[list].as_array().cloned() else { continue };
         let mut all = live[list].as_array().cloned().unwrap_or_default();
         all.extend(ours.into_iter().filter(|entry| {

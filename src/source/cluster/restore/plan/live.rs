@@ -30,6 +30,8 @@ pub struct Live {
     pub asked: Vec<String>,
     /// A claim that waits for its volume.
     pub waits: bool,
+    /// Of an account, that is only added to: what an update sets back.
+    pub set_back: Vec<String>,
 }
 
 impl Live {
@@ -39,7 +41,14 @@ impl Live {
         let pending = metadata["annotations"][PENDING].as_str().map(str::to_owned);
         let wanted = wanted(prepared, pending.as_deref());
         let gvk = &prepared.reference.gvk;
-        let mut differences = if merges(prepared) { missing(&wanted, live) } else { differences(&wanted, live, gvk) };
+        let mut differences = differences(&wanted, live, gvk);
+        let mut set_back = Vec::new();
+        if merges(prepared) {
+            // Its tokens are its controllers' business.
+            differences.retain(|pointer| !pointer.starts_with("/secrets"));
+            set_back = std::mem::replace(&mut differences, missing(&wanted, live));
+            set_back.retain(|pointer| !differences.contains(pointer));
+        }
         if prepared.scaled && scales_both(&wanted, live) {
             differences.retain(|pointer| pointer != "/spec/replicas");
         }
@@ -53,6 +62,7 @@ impl Live {
             differences,
             immutable,
             asked: Vec::new(),
+            set_back,
             waits: gvk.group.is_empty() && gvk.kind == "PersistentVolumeClaim" && live["status"]["phase"] == "Pending",
         }
     }
@@ -61,7 +71,7 @@ impl Live {
     /// asked for anything.
     pub fn tell_apart(&mut self, prepared: &Prepared, captured: &Prepared) {
         let other = |pointer: &&String| prepared.value.pointer(pointer) != captured.value.pointer(pointer);
-        self.asked = self.differences.iter().filter(other).cloned().collect();
+        self.asked = self.differences.iter().chain(&self.set_back).filter(other).cloned().collect();
     }
 }
 

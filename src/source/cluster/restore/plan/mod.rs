@@ -26,6 +26,7 @@ use crate::source::cluster::{Kind, ObjectRef};
 pub use live::{Live, PENDING};
 pub(super) use live::{PENDING_OWNERS, PENDING_SUSPENDED, merges, wanted};
 use needs::Classes;
+pub(super) use needs::Missing;
 use quotas::Ledger;
 use served::Served;
 pub(super) use volumes::{Standing, Standings, is_claim};
@@ -39,6 +40,9 @@ pub(super) struct Planner<'a> {
     /// Namespaces that the restore makes, with the labels that they will have.
     made: BTreeMap<String, Labels>,
     classes: Classes,
+    missing: Missing,
+    /// There, or restored.
+    default_storage_class: bool,
     ledger: Ledger,
     /// Volumes that let go of the deleted claims that they were kept for.
     freed: BTreeSet<String>,
@@ -89,7 +93,7 @@ impl Verdict {
 }
 
 impl<'a> Planner<'a> {
-    pub fn new(view: &'a View, options: &'a Options) -> Self {
+    pub fn new(view: &'a View, options: &'a Options, missing: Missing) -> Self {
         let classes = Classes {
             storage: view.storage_classes.clone(),
             ingress: view.ingress_classes.clone(),
@@ -97,7 +101,18 @@ impl<'a> Planner<'a> {
         };
         let ledger = Ledger::new(&view.quotas);
         let (freed, kept) = (BTreeSet::new(), BTreeSet::new());
-        Self { view, options, served: Served::new(view), made: BTreeMap::new(), classes, ledger, freed, kept }
+        Self {
+            view,
+            options,
+            served: Served::new(view),
+            made: BTreeMap::new(),
+            classes,
+            missing,
+            default_storage_class: view.default_storage_class,
+            ledger,
+            freed,
+            kept,
+        }
     }
 
     /// A kind whose definition comes back, or is there as the backup has it.
@@ -226,13 +241,14 @@ impl<'a> Planner<'a> {
         {
             return self.change(case, kind, reason);
         }
+        if merges(case.prepared) && !differences.is_empty() && self.options.mode == Mode::Create {
+            return self.change(case, kind, format!("it is there, and lacks {}", fields(&differences)));
+        }
+        differences.extend(live.set_back.iter().cloned());
         if differences.is_empty() {
             return Verdict::of(Outcome::Same);
         }
         let fields = fields(&differences);
-        if merges(case.prepared) {
-            return self.change(case, kind, format!("it is there, and lacks {fields}"));
-        }
         match self.options.mode {
             Mode::Create => Verdict {
                 cure: Some(hints::cure(live, &differences)),
@@ -290,6 +306,8 @@ impl<'a> Planner<'a> {
             }
             ("storage.k8s.io" | "networking.k8s.io" | "scheduling.k8s.io", kind) => {
                 self.classes.add(kind, &reference.name);
+                let default = &value["metadata"]["annotations"]["storageclass.kubernetes.io/is-default-class"];
+                self.default_storage_class |= kind == "StorageClass" && default == "true";
             }
             _ => {}
         }

@@ -61,7 +61,7 @@ pub fn prepare(object: &Object, rules: &Rules, all: &Index) -> Prepared {
         Some(name) if volume::is_restored(name, all) => OfClaim::Stays,
         _ => OfClaim::New,
     };
-    fields::clear(&mut draft, gvk, Keep { node_ports: rules.preserve_node_ports, volume });
+    fields::clear(&mut draft, gvk, Keep { node_ports: rules.preserve_node_ports, volume }, all);
     let reference = namespaces::map(&mut draft, &object.reference, &rules.namespaces);
     classes::map(&mut draft, gvk, rules);
     images::map(&mut draft, gvk, &rules.images);
