@@ -9,7 +9,9 @@ use crate::model::{BucketFacts, BucketKeeping, Canary, ObjectCount, Said};
 use crate::store::driver::{DriverError, ErrorKind, Operation};
 #[cfg(any(feature = "s3", feature = "minio"))]
 use crate::store::s3_refusal::Refused;
-use crate::store::trouble::{Trouble, chain};
+use crate::store::trouble::Trouble;
+#[cfg(any(feature = "s3", feature = "minio"))]
+use crate::store::trouble::chain;
 use crate::store::{Store, StoreError};
 
 /// What a driver of buckets must be able to say.

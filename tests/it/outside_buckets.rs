@@ -268,23 +268,28 @@ async fn a_rule_that_copies_all_of_it_is_as_good_as_versions() {
             let bucket: Value = serde_json::from_str(&text).unwrap();
             assert_eq!(bucket["replicated"], replicated, "{scheme}: {bucket}");
             assert_eq!((&bucket["versioning"], &bucket["locks"]), (&json!("off"), &json!(false)), "{scheme}: {bucket}");
-            if replicated == "all" {
-                assert_eq!(bucket["replication"][0]["destination"], "arn:aws:s3:::there");
+            match replicated {
+                "all" => assert_eq!(bucket["replication"][0]["destination"], "arn:aws:s3:::there"),
+                "unknown" => assert_eq!(bucket["replication"], "not offered"),
+                _ => assert_eq!(bucket["replication"][0]["prefix"], "app/only/"),
             }
         }
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_server_does_not_offer_is_said() {
+async fn other_servers_say_how_they_keep_a_bucket() {
     let weed = seaweed::shared().await;
     let place = Pair::S3Weed.on(weed, Kind::Plain).await;
     let bed = Bed::new(place, "");
     bed.run(&["backup"]).exits(0);
     let bucket = &bed.records()[0];
-    for field in ["versioning", "lifecycle", "replication"] {
-        assert_ne!(bucket[field], Value::Null, "{bucket}");
-    }
+    let found = ["versioning", "lifecycle", "replication", "locks"].map(|field| bucket[field].clone());
+    assert_eq!(
+        found,
+        [json!("off"), json!([]), json!([]), json!(false)],
+        "SeaweedFS offers to say all of it: {bucket}"
+    );
     let server = gcs::shared().await;
     let name = server.bucket(Kind::Plain).await;
     let local = local(&format!("[{{url: 'gs://{name}?endpoint={}'}}]", server.endpoint));
