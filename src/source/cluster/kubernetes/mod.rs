@@ -83,6 +83,8 @@ fn kind(row: &Served) -> Kind {
         namespaced: row.namespaced,
         verbs: VERBS.map(str::to_owned).into(),
         preferred: false,
+        // Only a capture asks.
+        scales: false,
         resource_version: None,
         objects: 0,
         reason: None,
