@@ -47,7 +47,7 @@ fn unbound(gvk: &Gvk, before: &Value, after: &Value) -> Option<Change> {
 
 fn remove(object: &mut Value, path: &[&str]) {
     let [parents @ .., last] = path else { return };
-    let mut at = object;
+    let mut at = &mut *object;
     for parent in parents {
         let Some(inner) = at.get_mut(*parent) else { return };
         at = inner;
