@@ -189,7 +189,8 @@ impl Target for ClusterTarget {
         {
             return Err(halted.clone());
         }
-        let mut findings = done.findings;
+        let mut findings = set.missed.clone();
+        findings.extend(done.findings);
         if let Some(halted) = done.halted {
             let finding = Finding::problem(halted.subject, format!("the restore ended early: {}", halted.message));
             findings.push(finding.cure(halted.cure.unwrap_or_else(|| "run the same command once more".into())));

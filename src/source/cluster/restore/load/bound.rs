@@ -14,6 +14,8 @@ use crate::source::cluster::restore::volumes::command;
 
 /// A volume that is there is bound in a moment. One that somebody has to make takes as long as it takes: it is said.
 const BOUND_WITHIN: Duration = Duration::from_secs(3);
+/// Whoever binds volumes looks again at a claim that waits every 15 s.
+const FREED_WITHIN: Duration = Duration::from_secs(30);
 /// Claims asked about at the same time.
 const ASKED: usize = 16;
 
@@ -44,7 +46,11 @@ impl Loader<'_> {
 
     async fn look_at(&self, claim: &ObjectRef) -> Result<Option<Finding>, SourceFailure> {
         let Some(path) = self.path(claim) else { return Ok(None) };
-        let bound = self.until(&path, BOUND_WITHIN, |found| found["status"]["phase"] != "Pending").await?;
+        let within = match self.set_free(claim) {
+            true => FREED_WITHIN,
+            false => BOUND_WITHIN,
+        };
+        let bound = self.until(&path, within, |found| found["status"]["phase"] != "Pending").await?;
         if bound || self.cx.cancel.is_cancelled() {
             return Ok(None);
         }
@@ -69,8 +75,29 @@ impl Loader<'_> {
 
     /// Whether a volume was found kept for a deleted claim, and was left so.
     fn is_kept(&self, volume: &str) -> bool {
-        let freed = self.plan.rows.iter().any(|row| row.frees && self.set.entries[row.entry].target().name == volume);
-        self.view.volumes.released.contains_key(volume) && !freed
+        self.view.volumes.released.contains_key(volume) && !self.frees(volume)
+    }
+
+    fn frees(&self, volume: &str) -> bool {
+        self.plan.rows.iter().any(|row| row.frees && self.set.entries[row.entry].target().name == volume)
+    }
+
+    /// Whether the volume that was kept for the claim's predecessor lets go of it.
+    fn set_free(&self, claim: &ObjectRef) -> bool {
+        let mut kept = self.view.volumes.released.iter();
+        kept.any(|(volume, kept)| {
+            claim.namespace.as_ref() == Some(&kept.namespace) && claim.name == kept.claim && self.frees(volume)
+        })
+    }
+
+    /// A claim that is made while the cluster still believes that its volume belongs to another waits for a long time.
+    pub(super) async fn freed(&self) -> Result<(), SourceFailure> {
+        for row in self.plan.rows.iter().filter(|row| row.frees) {
+            if let Some(path) = self.path(self.set.entries[row.entry].target()) {
+                self.until(&path, BOUND_WITHIN, |found| found["status"]["phase"] != "Released").await?;
+            }
+        }
+        Ok(())
     }
 
     /// Nothing is bound before a pod is placed.

@@ -27,6 +27,7 @@ impl Loader<'_> {
         match tier {
             Tier::Crds => self.definitions(done).await,
             Tier::Namespaces => self.accounts(done).await,
+            Tier::Volumes => self.freed().await,
             Tier::Databases if self.options.wait => self.databases(done).await,
             _ => Ok(()),
         }
