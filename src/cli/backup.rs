@@ -129,7 +129,7 @@ fn text(report: &BackupReport) -> String {
     if !report.skipped_sources.is_empty() {
         text.line(format!("not asked for: {}", join(&report.skipped_sources)));
     }
-    text.findings(0, &report.findings);
+    text.findings(0, &report.missing).findings(0, &report.findings);
     if let Some(verified) = &report.verified {
         verify::backup_text(&mut text, verified);
     }

@@ -20,7 +20,7 @@ use crate::model::Name;
 #[derive(Debug, Args)]
 #[command(after_help = after_help(
     "lifeboat cat latest postgres db/shop -f policy.yaml --identity id.txt > shop.dump",
-    &[Exit::Damaged, Exit::Missing, Exit::Refused],
+    &[Exit::Damaged, Exit::Blocked, Exit::Missing, Exit::Refused],
 ))]
 pub struct Cat {
     /// Run id, the beginning of one, latest, latest-verified or before:TIME

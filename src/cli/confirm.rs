@@ -32,9 +32,9 @@ impl Confirm for Ask {
         let verb = if plan.mode == RestoreMode::Update { "change" } else { "replace" };
         if !std::io::stdin().is_terminal() {
             return Err(JobError::blocked(format!("this would {verb} {}, and nobody confirmed it", plan.target))
-                .hint("read the plan, then give --yes"));
+                .hint("read the plan, then give --yes; without it the name is asked for on a terminal"));
         }
-        output::ask(&format!("type {name} to {verb} it: "));
+        output::ask(&format!("type the name {name} to {verb} {}: ", plan.target));
         let typed = tokio::select! {
             () = self.cancel.cancelled() => return Err(JobError::interrupted()),
             typed = tokio::task::spawn_blocking(read_line) => typed,

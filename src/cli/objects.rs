@@ -6,14 +6,21 @@ use crate::cli::human;
 use crate::cli::text::Text;
 use crate::job::types::{ObjectFate, ObjectOutcome};
 
-/// Tier by tier: how many of which outcome, and every object that a person should look at. Those that are only made, or
-/// are as they should be, are counted; what is skipped is counted by its reason.
+/// Up to so many objects of a tier that are only made are named, too.
+const FEW: usize = 30;
+
+/// Tier by tier: how many of which outcome, and every object that a person should look at. What is as it should be is
+/// counted; what is skipped is counted by its reason.
 pub fn rows(text: &mut Text, objects: &[ObjectOutcome], not_asked: u64) {
     let mut shared = shared(objects);
     for tier in objects.chunk_by(|one, next| one.tier == next.tier) {
         let name = tier.first().map_or("", |object| object.tier.as_str());
         text.blank().line(format!("{name}: {}", counts(tier)));
         skipped(text, tier);
+        let made = tier.iter().filter(|object| object.outcome == ObjectFate::Create).count();
+        if made > FEW {
+            text.line(format!("  {:<8}  {}; --json names them", "create", human::count(made as u64, "object")));
+        }
         for object in tier {
             let common = object.reason.as_deref().filter(|_| object.outcome == ObjectFate::Blocked);
             if let Some(common) = common.filter(|reason| shared.contains_key(reason)) {
@@ -27,7 +34,7 @@ pub fn rows(text: &mut Text, objects: &[ObjectOutcome], not_asked: u64) {
             if !matches!(object.outcome, ObjectFate::Create | ObjectFate::Same | ObjectFate::Skip) {
                 let reason = object.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
                 text.line(format!("  {:<8}  {}{reason}", object.outcome.as_str(), object.reference));
-            } else if !object.notes.is_empty() {
+            } else if !object.notes.is_empty() || object.outcome == ObjectFate::Create && made <= FEW {
                 text.line(format!("  {:<8}  {}", object.outcome.as_str(), object.reference));
             }
             for note in &object.notes {

@@ -90,14 +90,16 @@ impl Plan {
                 output::report(global.json, &report, backup_text)?;
                 Ok(report.exit())
             }
-            Plan::Restore(what) => {
-                let plan = job::plan::restore(&what.request(global)?, cx).await?;
-                output::report(global.json, &plan, restore_text)?;
-                Ok(plan.exit())
-            }
+            Plan::Restore(what) => restore(&what.request(global)?, global, cx).await,
             Plan::Prune(what) => what.run(global, cx).await,
         }
     }
+}
+
+pub async fn restore(request: &RestoreRequest, global: &Global, cx: &Context) -> Result<Exit, JobError> {
+    let plan = job::plan::restore(request, cx).await?;
+    output::report(global.json, &plan, restore_text)?;
+    Ok(plan.exit())
 }
 
 fn backup_text(report: &PlanBackupReport) -> String {

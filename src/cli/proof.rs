@@ -15,6 +15,7 @@ use crate::job::types::{
     ProofVerifyReport, ProofVerifyRequest, ProofVerifyWhat, SignatureState,
 };
 use crate::job::{self, Exit, JobError};
+use crate::model::Name;
 
 /// Signed statements of what was proved
 #[derive(Debug, Subcommand)]
@@ -113,7 +114,7 @@ fn list_text(report: &ProofListReport) -> String {
 
 /// A table of proofs, with headings.
 pub fn rows(proofs: &[ProofRow]) -> Vec<Vec<String>> {
-    let head = ["proof", "backup", "result", "age", "took", "asked by", "signature", "remarks"];
+    let head = ["proof", "backup", "result", "sources", "age", "took", "asked by", "signature", "remarks"];
     let head: Vec<String> = head.map(str::to_owned).to_vec();
     [head].into_iter().chain(proofs.iter().map(row)).collect()
 }
@@ -125,10 +126,12 @@ fn row(proof: &ProofRow) -> Vec<String> {
     if !proof.damaged.is_empty() {
         remarks.push(format!("damaged: {}", human::count(proof.damaged.len() as u64, "object")));
     }
+    let sources: Vec<&str> = proof.sources.iter().map(Name::as_str).collect();
     vec![
         proof.id.to_string(),
         proof.run.to_string(),
         result,
+        sources.join(", "),
         human::age(proof.age_seconds),
         human::seconds(proof.seconds),
         proof.asked_by.clone(),

@@ -8,7 +8,7 @@ use crate::cli::args::Global;
 use crate::cli::confirm::Ask;
 use crate::cli::exits::after_help;
 use crate::cli::text::Text;
-use crate::cli::{human, objects, output};
+use crate::cli::{human, objects, output, plan};
 use crate::context::Context;
 use crate::job::types::{Against, BackupRef, ObjectsAsked, RestoreMode, RestoreReport, RestoreRequest};
 use crate::job::{self, Exit, JobError};
@@ -31,6 +31,9 @@ pub struct Restore {
     /// Replace without asking for the target's name
     #[arg(long)]
     yes: bool,
+    /// Only show what would be done, as `lifeboat plan restore` does
+    #[arg(short = 'n', long, conflicts_with = "yes")]
+    dry_run: bool,
 }
 
 /// What a restore, or the plan of one, is asked.
@@ -200,6 +203,9 @@ pub fn request(
 
 impl Restore {
     pub async fn run(self, global: &Global, cx: &Context) -> Result<Exit, JobError> {
+        if self.dry_run {
+            return plan::restore(&self.what.request(global)?, global, cx).await;
+        }
         let ask = Ask { yes: self.yes, quiet: global.quiet || global.json, cancel: cx.cancel.clone() };
         let report = job::restore::run(self.what.request(global)?, &ask, cx).await?;
         output::report(global.json, &report, text)?;

@@ -14,7 +14,7 @@ use crate::job::types::{
     BackupRef, BackupRefError, Outcome, Percent, SandboxOptions, VerifyBackup, VerifyReport, VerifyRequest, VerifyWhat,
 };
 use crate::job::{self, Exit, JobError};
-use crate::model::Level;
+use crate::model::{Level, Name};
 
 /// Prove a backup to a level, and sign what was proved
 ///
@@ -23,13 +23,16 @@ use crate::model::Level;
 /// and every row is there (needs --identity and the server's programs). Without the prover's key no proof is written.
 #[derive(Debug, Args)]
 #[command(after_help = after_help(
-    "lifeboat verify latest -f policy.yaml --level restored --identity id.txt",
+    "lifeboat verify latest -f policy.yaml --level restored --source postgres --identity id.txt",
     &[Exit::Problems, Exit::Damaged, Exit::Blocked, Exit::Missing, Exit::Refused],
 ))]
 pub struct Verify {
     /// A backup, or `all` that are listed
     #[arg(value_name = "BACKUP|all", value_parser = what)]
     backup: VerifyWhat,
+    /// Only this source, of the newest backup in which it is whole if that is `latest`; may be given more than once
+    #[arg(long = "source", value_name = "NAME")]
+    sources: Vec<Name>,
     /// How far
     #[arg(long, default_value = "hashed", value_parser = PossibleValuesParser::new(["present", "hashed", "opened", "restored"]).try_map(|text| text.parse::<Level>()))]
     level: Level,
@@ -69,6 +72,7 @@ impl Verify {
         let request = VerifyRequest {
             place: global.signing_place(self.signing.signing_key)?,
             what: self.backup,
+            sources: self.sources,
             level: self.level,
             sample: self.sample,
             sandbox: SandboxOptions {
@@ -88,6 +92,10 @@ fn text(report: &VerifyReport) -> String {
     text.findings(0, &report.findings);
     if report.backups.is_empty() {
         text.line("there is no backup, so nothing was verified");
+    }
+    if !report.sources.is_empty() {
+        let names: Vec<&str> = report.sources.iter().map(Name::as_str).collect();
+        text.line(format!("nothing but source {} was looked at", names.join(", ")));
     }
     for backup in &report.backups {
         backup_text(&mut text, backup);

@@ -15,7 +15,7 @@ use crate::job::open::{from_repository, open_pinned, policy, writer};
 use crate::job::quiesce::{self, Quiet};
 use crate::job::types::{BackupReport, BackupRequest, BackupSource, FailedSourceReport, Quiesced, VerifyBackup};
 use crate::job::verify::after_backup;
-use crate::job::{signals, sources};
+use crate::job::{missing, signals, sources};
 use crate::model::{
     CaptureItem, CaptureSummary, Consistency, FailedSource, FailureClass, Finding, Name, Part, SourceFailure,
 };
@@ -59,7 +59,7 @@ async fn backup(request: &BackupRequest, quiet: &Quiet, cx: &Context) -> Result<
     cx.event(Event::RunStarted { run: run.id, policy: policy.name.clone(), sources: names.clone() });
 
     quiet.begin(policy, run.id, cx).await;
-    let mut quiesced = BTreeMap::new();
+    let mut noted = Noted::default();
     let mut failures = Vec::new();
     let mut failed = Vec::new();
     for source in asked {
@@ -67,7 +67,7 @@ async fn backup(request: &BackupRequest, quiet: &Quiet, cx: &Context) -> Result<
         let worker =
             Worker { repository: &repository, run: &run, writer: &writer, name: &source.name, files, quiet, cx };
         let word = writer.word(sources::RESTRICT, &repository, &policy.name, &source.name);
-        let captured = worker.capture(&*sources::source(source, Some(word)), &mut quiesced).await;
+        let captured = worker.capture(&*sources::source(source, Some(word)), &mut noted).await;
         if let Err((row, failure)) = captured {
             let (class, message, cure) = (failure.class, failure.to_string(), failure.cure.clone());
             cx.event(Event::SourceFailed { source: source.name.clone(), class, message, cure });
@@ -112,13 +112,14 @@ async fn backup(request: &BackupRequest, quiet: &Quiet, cx: &Context) -> Result<
         finished: cx.clock.now(),
         seconds: began.elapsed().as_secs_f64(),
         sources: manifest
-            .map(|manifest| manifest.sources.iter().map(|entry| source_report(entry, &quiesced)).collect())
+            .map(|manifest| manifest.sources.iter().map(|entry| source_report(entry, &noted.quiesced)).collect())
             .unwrap_or_default(),
         failed_sources: failures,
         skipped_sources: skipped,
         quiesce: None,
         verified,
         unverified,
+        missing: noted.missing,
         findings,
         next: if committed.is_some() { copy_next(policy) } else { Vec::new() },
     })
@@ -163,6 +164,13 @@ pub(in crate::job) fn choose<'a>(
     Ok((chosen, skipped.into_iter().map(|source| source.name.clone()).collect()))
 }
 
+/// What is to be said of captures that are whole.
+#[derive(Default)]
+struct Noted {
+    quiesced: BTreeMap<Name, Quiesced>,
+    missing: Vec<Finding>,
+}
+
 struct Worker<'a> {
     repository: &'a Repository,
     run: &'a Run,
@@ -175,11 +183,7 @@ struct Worker<'a> {
 
 impl Worker<'_> {
     /// One attempt at one source. A failure comes back with the row that the manifest keeps of it.
-    async fn capture(
-        &self,
-        source: &dyn Source,
-        quiesced: &mut BTreeMap<Name, Quiesced>,
-    ) -> Result<Part, (FailedSource, SourceFailure)> {
+    async fn capture(&self, source: &dyn Source, noted: &mut Noted) -> Result<Part, (FailedSource, SourceFailure)> {
         let probe = source.probe(self.cx).await;
         let estimate_bytes = probe.as_ref().map_or(0, |probe| probe.estimate_bytes);
         let id = self.cx.clock.ulid().into();
@@ -206,7 +210,7 @@ impl Worker<'_> {
             Err(failure) => Err(failure),
         };
         let quiet = self.quiet.look(self.name.as_str(), self.cx).await;
-        match captured.map(|summary| self.noted(summary, quiet, quiesced)) {
+        match captured.map(|summary| self.noted(summary, quiet, noted)) {
             Ok(summary) => match attempt.finish(summary).await {
                 Ok(part) => Ok(part),
                 Err(error) => {
@@ -236,17 +240,13 @@ impl Worker<'_> {
         summary.ok_or_else(|| broken("ended without saying that it is whole"))
     }
 
-    /// What is known of the quiet around it goes with the capture, sealed.
-    fn noted(
-        &self,
-        mut summary: CaptureSummary,
-        quiet: Option<Quiesced>,
-        quiesced: &mut BTreeMap<Name, Quiesced>,
-    ) -> CaptureSummary {
+    /// What is known of the quiet around it goes with the capture, sealed; what the capture lacks is told at once.
+    fn noted(&self, mut summary: CaptureSummary, quiet: Option<Quiesced>, noted: &mut Noted) -> CaptureSummary {
         if let Some(quiet) = quiet {
             quiesce::record(&mut summary.properties, &quiet);
-            quiesced.insert(self.name.clone(), quiet);
+            noted.quiesced.insert(self.name.clone(), quiet);
         }
+        noted.missing.extend(missing::of(self.name, &summary.properties));
         summary
     }
 

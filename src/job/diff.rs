@@ -8,7 +8,7 @@ use crate::job::acting::Acting;
 use crate::job::nearest::unknown_source;
 use crate::job::open::{catalog, from_repository, open_pinned, policy, required_identities, select};
 use crate::job::types::{DiffReport, DiffRequest, DiffSide, PartDiff, SourceDiff, Standing, StreamDiff};
-use crate::job::{JobError, objects, outside, sources};
+use crate::job::{JobError, missing, objects, outside, sources};
 use crate::model::{Finding, Name, PartDetail, StreamDetail};
 use crate::repository::{Backup, CaptureReader};
 use crate::source::cluster::diff::{ObjectsDiff, diff};
@@ -49,9 +49,11 @@ async fn compare(request: &DiffRequest, cx: &Context) -> Result<DiffReport, JobE
     };
     for name in names(request, before, after)? {
         let old = open(before, &name).await?;
+        report.findings.extend(old.iter().flat_map(|(_, reader)| missing::warnings(reader.detail())));
         let compared = match after {
             Some(after) => {
                 let new = open(after, &name).await?;
+                report.findings.extend(new.iter().flat_map(|(_, reader)| missing::warnings(reader.detail())));
                 of_backups(&name, old, new).await?
             }
             None => match of_live(policy(place)?, &name, old, cx).await? {

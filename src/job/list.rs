@@ -7,7 +7,7 @@ use crate::job::copies;
 use crate::job::open::{age, catalog, now, open};
 use crate::job::signals::{self, Signals};
 use crate::job::types::{ListReport, ListRequest, ListRow, ListSource, Place};
-use crate::model::{Finding, Level, Timestamp};
+use crate::model::{Finding, Level, Name, Timestamp};
 use crate::repository::{Backup, Catalog, Unfinished};
 
 pub async fn run(request: ListRequest, cx: &Context) -> Result<ListReport, JobError> {
@@ -77,7 +77,7 @@ fn row(backup: &Backup, now: Timestamp, pinned: bool, signals: &Signals) -> List
             level_at: level.map(|(_, at)| at),
             level_age_seconds: level.map(|(_, at)| age(now, at)),
             failed_level: backup.failed_level(&entry.name),
-            damaged: is_damaged(backup, entry.name.as_str()),
+            damaged: is_damaged(backup, &entry.name),
             signal: signals.of_source(&manifest.policy, &entry.name, manifest.run),
         }
     });
@@ -107,9 +107,7 @@ pub(in crate::job) fn failed_level(backup: &Backup) -> Option<Level> {
     backup.manifest.sources.iter().filter_map(|entry| backup.failed_level(&entry.name)).max()
 }
 
-/// Whether the newest proof names an object of that source.
-pub(in crate::job) fn is_damaged(backup: &Backup, source: &str) -> bool {
-    let lineage = format!("data/{}.{source}/", backup.manifest.policy);
-    let document = format!("backups/{}/{}/{source}.", backup.manifest.policy, backup.manifest.run);
-    backup.damaged().iter().any(|key| key.starts_with(&lineage) || key.starts_with(&document))
+/// Whether the newest proof of that source names an object of it.
+pub(in crate::job) fn is_damaged(backup: &Backup, source: &Name) -> bool {
+    backup.damaged().iter().any(|key| backup.is_of(key, source))
 }

@@ -18,6 +18,7 @@ pub mod init;
 mod key_files;
 pub mod keys;
 pub mod list;
+mod missing;
 mod nearest;
 mod objects;
 mod open;

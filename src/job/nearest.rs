@@ -100,7 +100,7 @@ pub(in crate::job) async fn nearest(
     let mut candidates = candidates(wanted, &asked, &original);
     let meant = candidates.first().map(|candidate| (candidate.backup.manifest.run, &candidate.at.place.url));
     // What a proof found damaged is tried last: the proof may be old, and the damage healed.
-    let doubted = |candidate: &Candidate<'_>| is_damaged(candidate.backup, wanted.source.as_str());
+    let doubted = |candidate: &Candidate<'_>| is_damaged(candidate.backup, wanted.source);
     candidates.sort_by_key(doubted);
     candidates.retain(|candidate| !refused.iter().any(|refused| refused.is(candidate)));
     for (n, candidate) in candidates.iter().enumerate() {
@@ -307,8 +307,8 @@ fn reason(wanted: &Wanted<'_>, opened: &Opened<'_>, original: &Origin, refused: 
     let catalog = &opened.catalog;
     let mut held = catalog.backups.iter().filter(|backup| backup.original().same(original));
     if let Some(backup) = held.next() {
-        let (run, source) = (backup.manifest.run, wanted.source.as_str());
-        return match is_damaged(backup, source) {
+        let run = backup.manifest.run;
+        return match is_damaged(backup, wanted.source) {
             true => heal(say(format!("backup {run} was found damaged there by its newest proof"))),
             false => say(format!("no proof of backup {run} there says that it is whole")),
         };

@@ -92,6 +92,7 @@ pub(in crate::job) fn row(entry: &ProofEntry, now: Timestamp, pinned: bool) -> P
         level: proof.level,
         reached: proof.captures.iter().map(|capture| capture.reached).min().flatten(),
         passed: proof.passed,
+        sources: proof.captures.iter().map(|capture| capture.source.clone()).collect(),
         created: entry.created,
         age_seconds: age(now, entry.created),
         seconds: proof.finished.duration_since(proof.started).as_secs_f64(),

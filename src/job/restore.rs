@@ -12,7 +12,7 @@ use crate::job::nearest::{Nearest, Refused, Wanted, check_opened, nearest, or_th
 use crate::job::open::{age, now};
 use crate::job::targets::{Chosen, choose};
 use crate::job::types::{Confirm, RestoreMode, RestorePlan, RestoreReport, RestoreRequest};
-use crate::job::{Exit, JobError};
+use crate::job::{Exit, JobError, missing};
 use crate::model::{ByteStream, Finding, Level, Name, SourceEntry, StoreUrl, Timestamp};
 use crate::repository::{Backup, CaptureReader};
 use crate::source::cluster::restore::Outcome;
@@ -94,8 +94,9 @@ async fn prepare(request: &RestoreRequest, cx: &Context) -> Result<Prepared, Job
     let wanted = Wanted { place, copies, backup, source, whole: true };
     let mut refused = Vec::new();
     loop {
-        let found = nearest(&wanted, refused, cx).await?;
+        let mut found = nearest(&wanted, refused, cx).await?;
         is_a_copy(request, &found)?;
+        found.findings.extend(missing::warnings(found.reader.detail()));
         let chosen = choose(request, cx).await?;
         fits(request, &found, &chosen)?;
         match look(request, &found, &chosen, cx).await {
@@ -218,8 +219,11 @@ fn estimate(backup: &Backup, entry: &SourceEntry, bytes: u64) -> Option<u64> {
 fn loses(request: &RestoreRequest, patches: usize, committed: Timestamp, age_seconds: i64) -> Vec<String> {
     // Whole seconds are enough for a person.
     let committed = Timestamp::from_second(committed.as_second()).unwrap_or(committed);
-    let (hours, minutes) = (age_seconds / 3600, age_seconds % 3600 / 60);
-    let since = format!("after {committed}, about {hours} h {minutes} min");
+    let since = match (age_seconds / 3600, age_seconds % 3600 / 60) {
+        (0, 0) => format!("after {committed}, less than a minute ago"),
+        (0, minutes) => format!("after {committed}, about {minutes} min"),
+        (hours, minutes) => format!("after {committed}, about {hours} h {minutes} min"),
+    };
     match request.mode {
         RestoreMode::Replace => {
             vec![format!("what was written {since}: it stays in the old one, which is kept aside")]

@@ -11,7 +11,7 @@ use crate::job::open::{age, catalog, from_repository, identities, now, open, sel
 use crate::job::proof::row as proof_row;
 use crate::job::signals::Signals;
 use crate::job::types::{ShowFailed, ShowReport, ShowRequest, ShowSource, ShowStream};
-use crate::job::{JobError, coverage};
+use crate::job::{JobError, coverage, missing};
 use crate::model::{Detail, FailedSource, Severity, SourceEntry, Timestamp};
 use crate::repository::{Backup, Identities, Repository, layout};
 
@@ -92,6 +92,7 @@ pub async fn run(request: ShowRequest, cx: &Context) -> Result<ShowReport, JobEr
             .into_iter()
             .filter(|finding| finding.severity > Severity::Ok)
             .chain(Signals::of(&catalog.backups).of_run(&manifest.policy, manifest.run))
+            .chain(readers.iter().flat_map(|reader| missing::of(&reader.detail().source, &reader.detail().properties)))
             .collect(),
     })
 }
@@ -142,7 +143,7 @@ fn source(backup: &Backup, entry: &SourceEntry, detail: Option<Detail>, now: Tim
         level: level.map(|(level, _)| level),
         level_age_seconds: level.map(|(_, at)| age(now, at)),
         failed_level: backup.failed_level(&entry.name),
-        damaged: is_damaged(backup, entry.name.as_str()),
+        damaged: is_damaged(backup, &entry.name),
         streams: streams.collect(),
         properties: detail.map(|detail| detail.properties),
     }

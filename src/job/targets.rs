@@ -49,7 +49,7 @@ fn postgres(request: &RestoreRequest, cx: &Context) -> Result<Chosen, JobError> 
             TargetUrlError::PasswordInUrl => "`--to`".to_owned(),
             _ => format!("`--to {}`", request.target),
         };
-        JobError::usage(what).because(error).hint(cure)
+        JobError::usage(what).because(error).hint(format!("{cure}; objects of a cluster: cluster:CONTEXT/NAMESPACE"))
     })?;
     if let (None, Some(stream)) = (&url.database, &request.stream) {
         return Err(JobError::usage(format!("`--stream {stream}` names one database, and `--to` the whole server"))

@@ -13,6 +13,7 @@ use crate::context::Context;
 use crate::event::Event;
 use crate::job::acting::Acting;
 use crate::job::audit;
+use crate::job::nearest::unknown_source;
 use crate::job::open::{age, catalog, identities, now, open_pinned, prover, required_identities, select};
 use crate::job::types::{
     BackupRef, Damage, Outcome, Percent, Place, SandboxOptions, VerifyBackup, VerifyCapture, VerifyReport,
@@ -20,10 +21,10 @@ use crate::job::types::{
 };
 use crate::job::{JobError, list};
 use crate::model::{
-    CaptureProof, DocumentId, FORMAT, Finding, Level, Name, PREDICATE_TYPE, Proof, STATEMENT_TYPE, Statement, Subject,
-    SubjectDigest, Timestamp,
+    CaptureProof, DocumentId, FORMAT, Finding, Level, Name, PREDICATE_TYPE, Proof, STATEMENT_TYPE, SourceEntry,
+    Statement, Subject, SubjectDigest, Timestamp,
 };
-use crate::repository::{self, Backup, Identities, Repository, Sealer, SigningKey, VERSION, layout};
+use crate::repository::{self, Backup, Catalog, Identities, Repository, Sealer, SigningKey, VERSION, layout};
 use crate::sandbox::{self, Sandbox};
 use crate::store::ErrorKind;
 use crate::verify::{Checked, Problem, ProblemKind, Rehearsal, Request, verify};
@@ -40,10 +41,10 @@ pub async fn run(request: VerifyRequest, cx: &Context) -> Result<VerifyReport, J
     let identities =
         if request.level >= Level::Opened { Some(required_identities(place)?) } else { identities(place)? };
     let catalog = catalog(&repository, place).await?;
-    let chosen: Vec<&Backup> = match &request.what {
-        VerifyWhat::All => catalog.backups.iter().collect(),
-        VerifyWhat::Backup(backup) => vec![select(&catalog, backup, None)?],
-    };
+    if let Some(error) = request.sources.iter().find_map(|source| unknown_source(place, source, &catalog)) {
+        return Err(error);
+    }
+    let chosen = choose(&request, &catalog)?;
     let prover = prover(&repository, place).await?;
     let sandbox = match request.level {
         Level::Restored => Some(sandbox(&request.sandbox, cx).await?),
@@ -52,6 +53,7 @@ pub async fn run(request: VerifyRequest, cx: &Context) -> Result<VerifyReport, J
     let rehearsal = sandbox.as_ref().map(|sandbox| Rehearsal { sandbox, tools: tools(place) });
     let checker = Checker {
         repository: &repository,
+        sources: &request.sources,
         level: request.level,
         sample: request.sample,
         identities,
@@ -72,7 +74,27 @@ pub async fn run(request: VerifyRequest, cx: &Context) -> Result<VerifyReport, J
         _ => list::findings(&catalog),
     };
     findings.extend(restore_text(&repository).await?);
-    Ok(VerifyReport { url: place.url.clone(), level: request.level, backups, findings })
+    Ok(VerifyReport { url: place.url.clone(), level: request.level, sources: request.sources, backups, findings })
+}
+
+/// Those that hold something of what is asked for: a check of nothing would hold.
+fn choose<'a>(request: &VerifyRequest, catalog: &'a Catalog) -> Result<Vec<&'a Backup>, JobError> {
+    let holds = |backup: &Backup, source: &Name| backup.manifest.sources.iter().any(|entry| entry.name == *source);
+    match &request.what {
+        VerifyWhat::All => {
+            let any = |backup: &&Backup| request.sources.iter().any(|source| holds(backup, source));
+            Ok(catalog.backups.iter().filter(|backup| request.sources.is_empty() || any(backup)).collect())
+        }
+        VerifyWhat::Backup(backup) => {
+            let only = if let [only] = &request.sources[..] { Some(only) } else { None };
+            let chosen = select(catalog, backup, only)?;
+            match request.sources.iter().find(|source| !holds(chosen, source)) {
+                None => Ok(vec![chosen]),
+                Some(source) => Err(JobError::usage(format!("{} does not hold source {source}", chosen.manifest.run))
+                    .hint("`lifeboat list` names the sources of each backup")),
+            }
+        }
+    }
 }
 
 /// The text for whoever restores by hand is not signed, and what it says to type would be typed.
@@ -99,14 +121,15 @@ pub async fn after_backup(
     cx: &Context,
 ) -> Result<VerifyBackup, JobError> {
     let prover = prover(repository, place).await?;
-    let checker = Checker { repository, level, sample: None, identities: None, rehearsal: None, prover };
+    let checker = Checker { repository, sources: &[], level, sample: None, identities: None, rehearsal: None, prover };
     checker.check(backup, cx).await
 }
 
 /// Whether every object is there of a backup that is listed again. No proof: whoever undeletes is no prover.
 pub async fn is_present(repository: &Repository, backup: &Backup, cx: &Context) -> Result<VerifyBackup, JobError> {
     let level = Level::Present;
-    let checker = Checker { repository, level, sample: None, identities: None, rehearsal: None, prover: None };
+    let checker =
+        Checker { repository, sources: &[], level, sample: None, identities: None, rehearsal: None, prover: None };
     checker.check(backup, cx).await
 }
 
@@ -131,6 +154,8 @@ fn tools(place: &Place) -> BTreeMap<Name, Vec<PathBuf>> {
 
 struct Checker<'a> {
     repository: &'a Repository,
+    /// Empty: all.
+    sources: &'a [Name],
     level: Level,
     sample: Option<Percent>,
     identities: Option<Arc<Identities>>,
@@ -142,8 +167,10 @@ impl Checker<'_> {
     async fn check(&self, backup: &Backup, cx: &Context) -> Result<VerifyBackup, JobError> {
         let (began, started) = (Instant::now(), cx.clock.now());
         let manifest = &backup.manifest;
-        let objects = manifest.sources.iter().flat_map(|s| &s.streams).map(|stream| stream.chunks).sum();
-        let bytes = manifest.sources.iter().map(|source| source.stats.raw).sum();
+        let asked = |entry: &&SourceEntry| self.sources.is_empty() || self.sources.contains(&entry.name);
+        let entries: Vec<&SourceEntry> = manifest.sources.iter().filter(asked).collect();
+        let objects = entries.iter().flat_map(|entry| &entry.streams).map(|stream| stream.chunks).sum();
+        let bytes = entries.iter().map(|entry| entry.stats.raw).sum();
         cx.event(Event::VerifyStarted { run: manifest.run, level: self.level, objects, bytes });
         let request = Request {
             repository: self.repository,
@@ -154,7 +181,7 @@ impl Checker<'_> {
             rehearsal: self.rehearsal,
         };
         let mut checked = Vec::new();
-        for entry in &manifest.sources {
+        for entry in entries {
             checked.push(verify(&request, entry, cx).await);
         }
         if cx.cancel.is_cancelled() {
@@ -241,10 +268,18 @@ impl Checker<'_> {
         let manifest = &backup.manifest;
         let id: DocumentId = cx.clock.ulid().into();
         let problems: Vec<&Problem> = checked.iter().flat_map(|capture| &capture.problems).collect();
-        // Damage that is no single object's is the backup's own.
-        let whole = layout::manifest(&manifest.policy, manifest.run).to_string();
-        let damaged = problems.iter().filter(|p| p.kind == ProblemKind::Damaged);
-        let damaged = damaged.map(|p| p.key.clone().unwrap_or_else(|| whole.clone()));
+        let damaged = checked.iter().flat_map(|capture| {
+            // Damage that is no single object's is the capture's own.
+            let entry = manifest.sources.iter().find(|entry| entry.name == capture.source);
+            let whole = move || match entry {
+                Some(entry) => layout::part(&manifest.policy, manifest.run, &entry.name, entry.attempt).to_string(),
+                None => layout::manifest(&manifest.policy, manifest.run).to_string(),
+            };
+            let damaged = capture.problems.iter().filter(|problem| problem.kind == ProblemKind::Damaged);
+            damaged.map(move |problem| problem.key.clone().unwrap_or_else(whole))
+        });
+        // What could not be looked at beside what was found damaged is not said to have failed.
+        let judged = |capture: &&Checked| capture.problems.iter().all(|problem| problem.kind == ProblemKind::Damaged);
         let proof = Proof {
             format: FORMAT,
             id,
@@ -255,6 +290,7 @@ impl Checker<'_> {
             passed: outcome == Outcome::Passed,
             captures: checked
                 .iter()
+                .filter(judged)
                 .map(|capture| CaptureProof {
                     source: capture.source.clone(),
                     reached: capture.reached,

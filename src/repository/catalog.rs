@@ -90,9 +90,29 @@ impl Backup {
         })?
     }
 
-    /// Keys that the newest proof found damaged; empty once a later one passed.
-    pub fn damaged(&self) -> &[String] {
-        self.proofs.last().map_or(&[], |entry| &entry.proof.damaged)
+    /// Keys that were found damaged: of each source by the newest proof that speaks of it, of the backup as a whole by the
+    /// newest one.
+    pub fn damaged(&self) -> Vec<&str> {
+        let sources = self.manifest.sources.iter().map(|entry| &entry.name);
+        let of_source = |key: &str| sources.clone().find(|source| self.is_of(key, source));
+        let newest = |source: &Name| {
+            self.proofs.iter().rposition(|entry| entry.proof.captures.iter().any(|capture| capture.source == *source))
+        };
+        let mut keys = Vec::new();
+        for (n, entry) in self.proofs.iter().enumerate() {
+            keys.extend(entry.proof.damaged.iter().map(String::as_str).filter(|key| match of_source(key) {
+                Some(source) => newest(source) == Some(n),
+                None => n + 1 == self.proofs.len(),
+            }));
+        }
+        keys
+    }
+
+    /// Whether an object with that key belongs to that source.
+    pub fn is_of(&self, key: &str, source: &Name) -> bool {
+        let lineage = format!("data/{}.{source}/", self.manifest.policy);
+        let document = format!("backups/{}/{}/{source}.", self.manifest.policy, self.manifest.run);
+        key.starts_with(&lineage) || key.starts_with(&document)
     }
 }
 

@@ -72,6 +72,7 @@ impl Sandbox {
         tokio::spawn(watch(folder.work(), limits, inside.cancel.clone(), verdict.clone()));
         let mut steps = Steps::default();
         let result = self.run(what, &stage, &mut steps, &inside).await;
+        let result = result.map_err(|failure| older(failure, &stage));
         inside.cancel.cancel();
         let mut tools = vec![format!("postgres {}", stage.server.version)];
         tools.extend(["pg_restore", "pg_dump"].map(|name| format!("{name} {}", stage.client.version)));
@@ -163,6 +164,26 @@ fn row_key(cx: &Context) -> RowKey {
         half.copy_from_slice(&u128::from(cx.clock.ulid()).to_be_bytes());
     }
     key
+}
+
+/// An older server may lack what the captured one has: then the machine stands in the way, and no byte of the backup.
+fn older(failure: SourceFailure, stage: &Stage<'_>) -> SourceFailure {
+    let captured = stage.captured.version_num();
+    let is_older = |tools: &Tools| {
+        let minor = tools.version.split('.').nth(1).and_then(|minor| minor.parse::<u32>().ok());
+        tools.major == captured / 10_000 && minor.is_some_and(|minor| minor < captured % 10_000)
+    };
+    let Some(tools) = [&stage.server, &stage.client].into_iter().find(|tools| is_older(tools)) else { return failure };
+    if failure.class != FailureClass::ToolFailed {
+        return failure;
+    }
+    let cure = format!(
+        "the programs here are of {}, older than the server that was captured: install {}.{} or later",
+        tools.version,
+        captured / 10_000,
+        captured % 10_000
+    );
+    SourceFailure { class: FailureClass::Configuration, ..failure }.cure(cure)
 }
 
 fn no_sandbox(error: SandboxError) -> SourceFailure {

@@ -74,9 +74,13 @@ pub(in crate::store) fn gone(deleted: Result<(), DriverError>) -> Result<(), Dri
     deleted.or_else(|error| if error.kind == ErrorKind::NotFound { Ok(()) } else { Err(error) })
 }
 
-/// What `Retry-After` says in seconds.
-pub(in crate::store) fn seconds(header: &str) -> Option<Duration> {
-    header.trim().parse().ok().map(Duration::from_secs)
+/// What `Retry-After` asks for: seconds, or a moment by the server's own clock, which `Date` tells (RFC 9110, 10.2.3).
+pub(in crate::store) fn pause(retry_after: &str, date: Option<&str>) -> Option<Duration> {
+    if let Ok(seconds) = retry_after.trim().parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let moment = |text: &str| jiff::fmt::rfc2822::parse(text.trim()).ok().map(|moment| moment.timestamp());
+    moment(retry_after)?.duration_since(moment(date?)?).try_into().ok()
 }
 
 /// The whole body, if it has at most `max_bytes`. Of a longer one no more is read than that.
@@ -111,5 +115,25 @@ pub(in crate::store) fn answer(said: Result<bool, DriverError>, right: &str) -> 
             None => Ok(Answer::Unknown(chain(error.source.as_ref()))),
             Some(_) => Err(error),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_is_seconds_or_a_moment_by_the_servers_clock() {
+        let date = Some("Sun, 06 Nov 1994 08:49:37 GMT");
+        for (retry_after, date, seconds) in [
+            ("7", None, Some(7)),
+            (" 0 ", date, Some(0)),
+            ("Sun, 06 Nov 1994 08:50:07 GMT", date, Some(30)),
+            ("Sun, 06 Nov 1994 08:50:07 GMT", None, None),
+            ("Sun, 06 Nov 1994 08:49:07 GMT", date, None),
+            ("soon", date, None),
+        ] {
+            assert_eq!(pause(retry_after, date), seconds.map(Duration::from_secs), "{retry_after}");
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::stream;
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
 use reqwest::{Certificate, Client, Response, redirect};
 
 use crate::store::bucket::{self, CALL_TIMEOUT, CONNECT_TIMEOUT, NoCertificate};
@@ -80,7 +80,8 @@ pub(in crate::store) fn no_answer(error: reqwest::Error) -> DriverError {
 
 /// How long the server asks to be left alone.
 pub(in crate::store) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    headers.get(RETRY_AFTER).and_then(|value| bucket::seconds(value.to_str().ok()?))
+    let header = |name: HeaderName| headers.get(name)?.to_str().ok();
+    bucket::pause(header(RETRY_AFTER)?, header(DATE))
 }
 
 /// The whole body, if it has at most `max_bytes`. Of a longer one no more is read than that.

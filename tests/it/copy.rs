@@ -1,6 +1,7 @@
 //! Copies into a second repository: what crashes leave, what damage does, and the loop through the program.
 
 mod killed;
+mod line;
 mod lock;
 mod nearest;
 mod postgres;

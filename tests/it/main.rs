@@ -77,3 +77,4 @@ mod store_features;
 mod support;
 mod thief_stores;
 mod tls_and_proxy;
+mod verify_sources;

@@ -4,4 +4,4 @@
 mod calls;
 mod life;
 mod program;
-mod requests;
+pub mod requests;

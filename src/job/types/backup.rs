@@ -45,6 +45,8 @@ pub struct BackupReport {
     /// How it ended, if it could not even be begun to verify what the policy wants verified; the findings say why.
     #[serde(skip)]
     pub unverified: Option<Exit>,
+    /// What the sources lack although the policy asks for it: the account may not list it, or the server could not.
+    pub missing: Vec<Finding>,
     pub findings: Vec<Finding>,
     /// Commands to type next.
     pub next: Vec<String>,
@@ -79,7 +81,7 @@ pub struct FailedSourceReport {
 }
 
 impl BackupReport {
-    /// Some sources failed: 3. All failed: what they have in common, else 1.
+    /// Some sources failed, or lack something: 3. All failed: what they have in common, else 1.
     pub fn exit(&self) -> Exit {
         let mut classes = self.failed_sources.iter().map(|failed| Exit::from(failed.class));
         match (self.status, classes.next()) {
@@ -90,6 +92,7 @@ impl BackupReport {
                 (Some(exit @ (Exit::Damaged | Exit::Interrupted)), _) => exit,
                 (Some(_), _) => Exit::Problems,
                 (None, Some(verified)) if verified.outcome.exit() != Exit::Ok => verified.outcome.exit(),
+                _ if !self.missing.is_empty() => Exit::Problems,
                 _ if self.quiesce.as_ref().is_some_and(|quiesce| !quiesce.whole) => Exit::Problems,
                 (None, _) => Exit::Ok,
             },
@@ -126,6 +129,7 @@ mod tests {
             quiesce: None,
             verified: None,
             unverified: None,
+            missing: Vec::new(),
             findings: Vec::new(),
             next: Vec::new(),
         }

@@ -39,6 +39,8 @@ pub struct ProofRow {
     /// The lowest that a capture reached; null if one did not even reach `present`.
     pub reached: Option<Level>,
     pub passed: bool,
+    /// That it speaks of.
+    pub sources: Vec<Name>,
     /// When the store got it.
     pub created: Timestamp,
     pub age_seconds: i64,

@@ -15,6 +15,8 @@ use crate::model::{BackupStatus, DocumentId, Finding, Level, Name, RunId, Severi
 pub struct VerifyRequest {
     pub place: Place,
     pub what: VerifyWhat,
+    /// Only these; empty: every source of the backup.
+    pub sources: Vec<Name>,
     pub level: Level,
     /// Reads only this share of the objects (`hashed` only); said in the proof.
     pub sample: Option<Percent>,
@@ -68,6 +70,8 @@ pub struct VerifyReport {
     pub url: StoreUrl,
     /// The level that was asked for.
     pub level: Level,
+    /// The only sources that were looked at; empty: all of each backup.
+    pub sources: Vec<Name>,
     /// Newest first.
     pub backups: Vec<VerifyBackup>,
     pub findings: Vec<Finding>,
@@ -81,7 +85,7 @@ pub struct VerifyBackup {
     pub committed: Timestamp,
     pub age_seconds: i64,
     pub outcome: Outcome,
-    /// The lowest of its captures.
+    /// The lowest of the captures that were looked at.
     pub reached: Option<Level>,
     pub captures: Vec<VerifyCapture>,
     /// Objects that are missing or are not what was stored.
@@ -181,6 +185,7 @@ mod tests {
         VerifyReport {
             url: "file:///r".parse().unwrap(),
             level: Level::Hashed,
+            sources: Vec::new(),
             backups: outcomes.iter().map(backup).collect(),
             findings: Vec::new(),
         }

@@ -6,7 +6,7 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
-use crate::store::bucket::seconds;
+use crate::store::bucket::pause;
 use crate::store::driver::{DriverError, ErrorKind, Operation};
 use crate::store::s3_refusal::{Refused, meaning, printable};
 use crate::store::silence::silence;
@@ -24,7 +24,7 @@ where
     let message = meta.and_then(|meta| meta.message()).or(header("x-minio-error-desc")).unwrap_or_default();
     let refused = Refused { status: response.status().as_u16(), code: code.into(), message: printable(message) };
     let region = header("x-amz-bucket-region").map(str::to_owned).or_else(|| region_named(response.body().bytes()));
-    let retry_after = header("retry-after").and_then(seconds);
+    let retry_after = header("retry-after").and_then(|asked| pause(asked, header("date")));
     let marker = header("x-amz-delete-marker") == Some("true");
     DriverError { retry_after, ..meaning(operation, refused, region, marker) }
 }

@@ -223,11 +223,16 @@ async fn in_a_bucket_with_versions_what_was_stored_first_is_read() {
         let whole = cat();
         let harms = [Harm::Flip, Harm::Empty, Harm::Grow, Harm::Delete, Harm::Swap];
         let objects = bed.objects();
-        for (kind, key) in objects.clone() {
+        let mut planned = Vec::new();
+        for (kind, key) in &objects {
             let harm = harms[dice.below(harms.len() as u64) as usize];
-            match harm.bytes(&bed.get(&key), bed.sibling(kind, &key), dice.roll()) {
-                Some(new) => bed.put(&key, new),
-                None => bed.delete(&key),
+            // While every sibling is as it was, and none of them hidden.
+            planned.push((kind, harm, key, harm.bytes(&bed.get(key), bed.sibling(*kind, key), dice.roll())));
+        }
+        for (kind, harm, key, new) in planned {
+            match new {
+                Some(new) => bed.put(key, new),
+                None => bed.delete(key),
             }
             say(&format!("  {}: {kind:?} {harm:?} {key}", bed.pair.name()));
             tally.count();

@@ -18,14 +18,14 @@ const LIFE: usize = 20;
 
 /// To one request, or to so many in a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Hit {
+pub enum Hit {
     Once(Trick),
     Burst(Trick, u64),
     /// To it and to all that follow.
     Down(Trick),
 }
 
-const HITS: [Hit; 14] = [
+pub const HITS: [Hit; 14] = [
     Hit::Once(Trick::Drop),
     Hit::Once(Trick::CutRequest(0)),
     Hit::Once(Trick::CutRequest(50)),
@@ -43,7 +43,7 @@ const HITS: [Hit; 14] = [
 ];
 
 impl Hit {
-    fn rule(self, from: u64) -> impl FnMut(&Request) -> Option<Trick> + Send {
+    pub fn rule(self, from: u64) -> impl FnMut(&Request) -> Option<Trick> + Send {
         move |request| match self {
             Hit::Once(trick) => (request.n == from).then_some(trick),
             Hit::Burst(trick, count) => (from..from + count).contains(&request.n).then_some(trick),

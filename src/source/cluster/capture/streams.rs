@@ -26,6 +26,8 @@ struct Known {
     /// Kinds that the server did not refuse.
     read: u64,
     refused: u64,
+    /// What the server did not give of what was asked for: kind and reason.
+    missing: Vec<(String, String)>,
 }
 
 struct Job {
@@ -37,7 +39,7 @@ struct Job {
 
 pub(super) fn streams(gathered: Gathered) -> Capture {
     let Gathered { lister, discovery, kinds, mut held, collector, from, cx } = gathered;
-    let known = Known { discovery, collector, read: 0, refused: 0 };
+    let known = Known { discovery, collector, read: 0, refused: 0, missing: Vec::new() };
     let job = Arc::new(Job { known: Mutex::new(known), lister: lister.clone(), from, cx });
     let queue: Vec<_> = kinds.into_iter().map(|kind| (held.remove(&kind.gvk), kind)).collect();
     let listed = stream::iter(queue).map(move |(held, kind)| {
@@ -80,6 +82,7 @@ fn of_kind(listed: Listed, job: Arc<Job>) -> Items {
     let (gvk, rows) = (kind.gvk.clone(), kind.objects);
     job.with(|known| {
         *(if refused { &mut known.refused } else { &mut known.read }) += 1;
+        known.missing.extend(kind.reason.as_ref().map(|reason| (gvk.to_string(), reason.clone())));
         for served in known.discovery.kinds.iter_mut().filter(|served| served.gvk == gvk) {
             served.clone_from(&kind);
         }
@@ -167,6 +170,7 @@ impl Job {
                     "selector": scope.selector,
                     "kinds": captured,
                     "objects": objects,
+                    "missing": known.missing.iter().map(|(kind, reason)| json!({"kind": kind, "reason": reason})).collect::<Vec<_>>(),
                 }),
                 commands: vec![format!("list every kind, {} objects a page", self.lister.limit)],
                 stderr: String::new(),

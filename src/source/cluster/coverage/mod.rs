@@ -57,6 +57,8 @@ struct Workload {
 struct Service {
     namespace: String,
     name: String,
+    /// Of the cluster's own network.
+    addresses: Vec<String>,
     selector: BTreeMap<String, String>,
     database: Option<(Engine, u64)>,
 }
@@ -77,7 +79,9 @@ impl Platform {
                 let ports = list(value, "/spec/ports").iter().filter_map(|port| port["port"].as_u64());
                 let mut known = ports.filter_map(|port| Some((Engine::of_port(port)?, port)));
                 let (name, selector) = (reference.name.clone(), texts(value.pointer("/spec/selector")));
-                self.services.push(Service { namespace, name, selector, database: known.next() });
+                let addresses = list(value, "/spec/clusterIPs").iter().filter_map(|address| address.as_str());
+                let addresses = addresses.map(str::to_owned).collect();
+                self.services.push(Service { namespace, name, addresses, selector, database: known.next() });
             }
             ("apps", kind @ ("StatefulSet" | "Deployment" | "DaemonSet")) => {
                 let title = format!("{kind} {namespace}/{}", reference.name);
@@ -115,8 +119,8 @@ impl Platform {
     fn database(&self, workload: &Workload, readers: &[Reader]) -> Option<Finding> {
         let (engine, image) = workload.database.as_ref()?;
         let what = format!("runs {engine}, by its image {image}");
-        let names = self.services.iter().filter(|service| service.selects(workload)).map(|service| &service.name);
-        let names: Vec<&str> = names.map(String::as_str).chain([workload.name.as_str()]).collect();
+        let names = self.services.iter().filter(|service| service.selects(workload)).flat_map(Service::names);
+        let names: Vec<&str> = names.chain([workload.name.as_str()]).collect();
         Some(judge(&workload.title, &what, *engine, &workload.namespace, &names, readers))
     }
 
@@ -131,7 +135,8 @@ impl Platform {
             format!("Service {}/{}", service.namespace, service.name),
             format!("leads to {engine}, by its port {port}"),
         );
-        Some(judge(&title, &what, engine, &service.namespace, &[&service.name], readers))
+        let names: Vec<&str> = service.names().collect();
+        Some(judge(&title, &what, engine, &service.namespace, &names, readers))
     }
 
     fn claim(&self, namespace: &str, name: &str, readers: &[Reader]) -> Finding {
@@ -166,13 +171,16 @@ fn judge(title: &str, what: &str, engine: Engine, namespace: &str, names: &[&str
             .cure(format!("add a source with `{kind}: {{host: {}.{namespace}, ...}}`", names.first().unwrap_or(&"")));
     }
     Finding::warning(title, format!("{what}; whether it is what source {} reads cannot be told", unsure.join(" or ")))
-        .cure("compare by hand: the source's host is no Service of this cluster")
+        .cure("compare by hand: the source's host is no name or address of a Service of this cluster")
 }
 
 impl Reader {
-    /// Whether its host is one of these names, as a pod there or elsewhere in the cluster calls them.
+    /// Whether its host is one of these names or addresses, as a pod there or elsewhere in the cluster calls them.
     fn reads(&self, namespace: &str, names: &[&str]) -> bool {
         let Some(host) = &self.host else { return false };
+        if names.contains(&host.as_str()) {
+            return true;
+        }
         let mut labels = host.trim_end_matches('.').split('.');
         let (first, second, third) = (labels.next().unwrap_or_default(), labels.next(), labels.next());
         // A pod of a StatefulSet has a name of its own before the Service's.
@@ -216,6 +224,11 @@ impl Workload {
 }
 
 impl Service {
+    /// What a source may call it by.
+    fn names(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.name.as_str()).chain(self.addresses.iter().map(String::as_str))
+    }
+
     fn selects(&self, workload: &Workload) -> bool {
         self.namespace == workload.namespace
             && !self.selector.is_empty()
