@@ -55,13 +55,13 @@ pub(super) async fn look(may: &mut Permitted<'_>, set: &Set, rules: &Rules) -> R
         let holder = &live["spec"]["claimRef"];
         let ours = holder["namespace"] == target.as_str() && holder["name"] == claim.as_str();
         if !ours && target != namespace {
-            volumes.taken.insert(name, taken_by(holder));
+            volumes.taken.insert(name, taken_by(&live));
         } else if ours && waits_for_nobody(&live) {
             let now = claim_of(may.api, target, claim).await?;
             let uid = now.as_ref().map(|now| &now["metadata"]["uid"]);
-            // The volume controller has not seen yet that it is gone, or that it is not.
-            if uid != Some(&holder["uid"]) {
-                let waits = now.is_some_and(|now| now["status"]["phase"] == "Pending");
+            let waits = now.as_ref().is_some_and(|now| now["status"]["phase"] == "Pending");
+            // Not where the volume controller has not seen yet that the claim is there, nor where that one has another.
+            if now.is_none() || waits && uid != Some(&holder["uid"]) {
                 let released = Released { namespace: target.clone(), claim: claim.clone(), waits };
                 volumes.released.insert(name, released);
             }
@@ -70,9 +70,14 @@ pub(super) async fn look(may: &mut Permitted<'_>, set: &Set, rules: &Rules) -> R
     Ok(volumes)
 }
 
-fn taken_by(holder: &Value) -> String {
+fn taken_by(volume: &Value) -> String {
+    let holder = &volume["spec"]["claimRef"];
+    let bound = volume["status"]["phase"] == "Bound";
     match (holder["namespace"].as_str(), holder["name"].as_str()) {
-        (Some(namespace), Some(claim)) => format!("is the live claim's, {namespace}/{claim}: it is not touched"),
+        (Some(namespace), Some(claim)) if bound => {
+            format!("is the live claim's, {namespace}/{claim}: it is not touched")
+        }
+        (Some(namespace), Some(claim)) => format!("is kept for claim {namespace}/{claim}: it is not touched"),
         _ => "is there, and is not given to a copy: it is not touched".to_owned(),
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use serde_json::Value;
 
-use crate::model::{Finding, SourceFailure};
+use crate::model::{FailureClass, Finding, SourceFailure};
 use crate::source::cluster::ObjectRef;
 use crate::source::cluster::restore::client::{all, get};
 use crate::source::cluster::restore::load::{Done, Loader};
@@ -105,14 +105,20 @@ impl Loader<'_> {
         if class.is_empty() {
             return Ok(false);
         }
-        let class = get(self.api, &format!("{CLASSES}/{class}")).await?;
+        let class = match get(self.api, &format!("{CLASSES}/{class}")).await {
+            Err(failure) if failure.class == FailureClass::Permission => return Ok(false),
+            class => class?,
+        };
         Ok(class.is_some_and(|class| class["volumeBindingMode"] == "WaitForFirstConsumer"))
     }
 
     async fn last_event(&self, claim: &ObjectRef, uid: &Value) -> Result<Option<String>, SourceFailure> {
         let (Some(namespace), Some(uid)) = (&claim.namespace, uid.as_str()) else { return Ok(None) };
         let of_it = format!("/api/v1/namespaces/{namespace}/events?fieldSelector=involvedObject.uid%3D{uid}");
-        let events = all(self.api, &of_it).await?;
+        let events = match all(self.api, &of_it).await {
+            Err(failure) if failure.class == FailureClass::Permission => return Ok(None),
+            events => events?,
+        };
         let time = |event: &Value| {
             let time = |key: &str| event[key].as_str().map(str::to_owned);
             time("lastTimestamp").or_else(|| time("eventTime")).unwrap_or_default()
