@@ -22,7 +22,7 @@ mod yaml;
 
 pub use fields::check_recipient;
 pub use load::{Loaded, Recipients, load, load_policy, load_trust};
-pub use outside::{Keyset, KeysetAt, NomadCluster, Outside, WatchedBucket};
+pub use outside::{Certificate, CertificateAt, DnsZone, Keyset, KeysetAt, NomadCluster, Outside, WatchedBucket};
 pub use period::{Period, PeriodError};
 pub use policy::{
     Cluster, ClusterScoped, Credentials, Databases, Keys, Lock, Objectives, Policy, Postgres, Quiesce, Repository,

@@ -7,6 +7,8 @@ use crate::config;
 use crate::job::buckets::buckets;
 use crate::repository::CaptureReader;
 use crate::secret::SecretRef;
+use crate::source::outside::certificates::{Certificate, CertificateAt, Certificates};
+use crate::source::outside::dns::{Dns, ZoneNames};
 use crate::source::outside::keysets::{Keyset, KeysetAt, Keysets};
 use crate::source::outside::nomad::{Nomad, NomadSettings};
 use crate::source::outside::{Items, Look, MEDIA_RECORDS, OutsideSource, split};
@@ -15,6 +17,12 @@ use crate::source::outside::{Items, Look, MEDIA_RECORDS, OutsideSource, split};
 pub(in crate::job) fn source(outside: &config::Outside) -> OutsideSource {
     let cluster = Settings { kubeconfig: outside.kubeconfig.clone(), context: outside.context.clone() };
     let mut looks: Vec<Box<dyn Look>> = Vec::new();
+    if !outside.dns.is_empty() {
+        looks.push(Box::new(Dns { zones: outside.dns.iter().map(zone).collect() }));
+    }
+    if !outside.certificates.is_empty() {
+        looks.push(Box::new(Certificates { certificates: outside.certificates.iter().map(certificate).collect() }));
+    }
     if !outside.keysets.is_empty() {
         looks.push(Box::new(Keysets { cluster, keysets: outside.keysets.iter().map(keyset).collect() }));
     }
@@ -23,6 +31,19 @@ pub(in crate::job) fn source(outside: &config::Outside) -> OutsideSource {
         looks.push(Box::new(buckets(outside)));
     }
     OutsideSource { looks }
+}
+
+fn zone(zone: &config::DnsZone) -> ZoneNames {
+    let config::DnsZone { zone, names, types, servers, resolver } = zone.clone();
+    ZoneNames { zone, names, types, servers, resolver }
+}
+
+fn certificate(certificate: &config::Certificate) -> Certificate {
+    let at = match certificate.at.clone() {
+        config::CertificateAt::Served { host, port, name } => CertificateAt::Served { host, port, name },
+        config::CertificateAt::File(path) => CertificateAt::File(path),
+    };
+    Certificate { at, ca: certificate.ca.clone() }
 }
 
 /// What the policy leaves out, the variables say that Nomad's own tools read.

@@ -1,5 +1,6 @@
 //! What can be captured, and its inverse. A source without a tested inverse does not ship.
 
+mod authorities;
 pub mod changes;
 pub mod cluster;
 pub mod outside;

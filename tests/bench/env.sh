@@ -8,5 +8,5 @@ for version in "${older_versions[@]}"; do
   printf 'export LIFEBOAT_TEST_PG%s_BIN=%q\n' "${version%%.*}" "$(older_home "$version")/bin"
 done
 printf 'export LIFEBOAT_TEST_%s=%q\n' MINIO "$minio" MINIO_ADMIN "$minio_admin" GCS "$gcs" \
-  KB "$kb" KB_LB "$kb_lb" NOMAD "$nomad_standin" \
+  KB "$kb" KB_LB "$kb_lb" NOMAD "$nomad_standin" NAMED "$named" \
   WEED "$weed" MOTO "$moto" TINYPROXY "$(command -v tinyproxy || echo /usr/bin/tinyproxy)"

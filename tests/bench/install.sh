@@ -49,6 +49,20 @@ debian() {
     setpriv:util-linux unshare:util-linux ip:iproute2 strace:strace
 }
 
+# Debian would start it as this machine's own name server; ours are started by tests, on loopback.
+name_server() {
+  [ ! -x "$named" ] || return 0
+  local policy=/usr/sbin/policy-rc.d failed=0 own=
+  if [ ! -e "$policy" ]; then
+    own=yes
+    printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+    as_root chmod 755 "$policy"
+  fi
+  (packages "$named:bind9") || failed=1
+  [ -z "$own" ] || as_root rm -f "$policy"
+  [ $failed = 0 ] || exit 1
+}
+
 proxy() { packages tinyproxy:tinyproxy-bin; }
 
 postgres18() {
@@ -183,7 +197,7 @@ python_stores() {
 
 case ${1:-} in
   demo) parts="debian sandbox_user" ;;
-  test) parts="debian sandbox_user postgres18 older_postgres proxy python_stores build_nomad build_gcs build_minio build_kubernetes" ;;
+  test) parts="debian sandbox_user postgres18 older_postgres proxy name_server python_stores build_nomad build_gcs build_minio build_kubernetes" ;;
   check) parts="shell_check" ;;
   bench) parts="debian sandbox_user gnu_time build_restic" ;;
   bench-stores) parts="gnu_time build_restic build_minio build_objects" ;;

@@ -14,6 +14,7 @@ cache=${LIFEBOAT_BENCH_CACHE:-$user_cache/lifeboat-bench}
 # Outside the clone: a fresh clone does not compile every dependency again.
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$user_cache/lifeboat-target}
 
+named=/usr/sbin/named
 pg15_bin=/usr/lib/postgresql/15/bin
 pg18_version=18.6.3
 # Servers run under other uids (postgres, lifeboat-sandbox), which can not enter root's home where the cache usually is.

@@ -1,5 +1,8 @@
 //! What is outside is recorded as it is, and every change of it is told. Needs the servers that each file names.
 
+mod certificates;
+mod dns;
+mod hostile;
 mod keysets;
 
 use crate::support::local::Local;

@@ -44,7 +44,7 @@ fn an_unknown_field_at_the_top() {
 #[test]
 fn a_field_of_a_later_version() {
     insta::assert_snapshot!(said("verify:\n", "velero: {}\n  verify:\n"), @r#"
-    policy.yaml:163:3: spec: this version does not know field `velero` yet
+    policy.yaml:183:3: spec: this version does not know field `velero` yet
     known here: repositories, keys, sources, quiesce, retention, verify, objectives
     "#);
 }
@@ -144,7 +144,7 @@ fn no_database() {
 
 #[test]
 fn a_duplicate_source() {
-    insta::assert_snapshot!(said("  verify:\n", "  - {name: postgres, postgres: {host: other, user: me}}\n\n  verify:\n"), @"policy.yaml:163:12: spec.sources[3].name: source `postgres` is there twice");
+    insta::assert_snapshot!(said("  verify:\n", "  - {name: postgres, postgres: {host: other, user: me}}\n\n  verify:\n"), @"policy.yaml:183:12: spec.sources[3].name: source `postgres` is there twice");
 }
 
 #[test]
@@ -259,13 +259,13 @@ fn an_unknown_tls_mode() {
 
 #[test]
 fn a_length_of_time() {
-    insta::assert_snapshot!(said("rpo: 24h", "rpo: 1 day"), @"policy.yaml:170:10: spec.objectives.rpo: `1 day` is not a length of time: write 90s, 15m, 24h, 7d or 1h30m");
+    insta::assert_snapshot!(said("rpo: 24h", "rpo: 1 day"), @"policy.yaml:190:10: spec.objectives.rpo: `1 day` is not a length of time: write 90s, 15m, 24h, 7d or 1h30m");
 }
 
 #[test]
 fn a_proof_level_that_needs_a_key() {
     insta::assert_snapshot!(said("afterBackup: hashed", "afterBackup: opened"), @r#"
-    policy.yaml:165:18: spec.verify.afterBackup: unknown value `opened`
+    policy.yaml:185:18: spec.verify.afterBackup: unknown value `opened`
     known here: present, hashed
     "#);
 }
@@ -311,19 +311,19 @@ fn a_retention_that_keeps_nothing() {
     let said =
         ["{}", "{tags: [release]}", "{daily: 0}", "{last: 1, neverBelow: 0}", "{last: 1, tags: ['=x']}"].map(with);
     insta::assert_snapshot!(said.join("\n\n"), @r"
-    policy.yaml:176:14: spec.retention: no rule here keeps any backup
+    policy.yaml:196:14: spec.retention: no rule here keeps any backup
     add a rule such as `daily: 30`, or leave `retention` out: then everything is kept
 
-    policy.yaml:176:14: spec.retention: no rule here keeps a backup without a tag
+    policy.yaml:196:14: spec.retention: no rule here keeps a backup without a tag
     add a rule such as `daily: 30`, or leave `retention` out: then everything is kept
 
-    policy.yaml:176:22: spec.retention.daily: `daily: 0` keeps nothing
+    policy.yaml:196:22: spec.retention.daily: `daily: 0` keeps nothing
     leave it out
 
-    policy.yaml:176:36: spec.retention.neverBelow: with 0 the last backup that is known to be good could expire
+    policy.yaml:196:36: spec.retention.neverBelow: with 0 the last backup that is known to be good could expire
     write at least 1, or leave it out: 3
 
-    policy.yaml:176:31: spec.retention.tags[0]: `=x` is no tag
+    policy.yaml:196:31: spec.retention.tags[0]: `=x` is no tag
     write `name` or `name=value`
     ");
 }
@@ -331,24 +331,24 @@ fn a_retention_that_keeps_nothing() {
 #[test]
 fn an_unknown_rule_of_retention() {
     insta::assert_snapshot!(said("    daily: 30", "    dayly: 30"), @r"
-    policy.yaml:181:5: spec.retention: unknown field `dayly`
+    policy.yaml:201:5: spec.retention: unknown field `dayly`
     did you mean `daily`?
     ");
     insta::assert_snapshot!(said("    daily: 30", "    fortnightly: 30"), @r"
-    policy.yaml:181:5: spec.retention: unknown field `fortnightly`
+    policy.yaml:201:5: spec.retention: unknown field `fortnightly`
     known here: last, hourly, daily, weekly, monthly, yearly, within, tags, neverBelow, timeZone
     ");
-    insta::assert_snapshot!(said("    daily: 30", "    daily: -1"), @"policy.yaml:181:12: spec.retention.daily: this is not a whole number, 0 or more");
+    insta::assert_snapshot!(said("    daily: 30", "    daily: -1"), @"policy.yaml:201:12: spec.retention.daily: this is not a whole number, 0 or more");
 }
 
 #[test]
 fn an_unknown_time_zone() {
     insta::assert_snapshot!(said("timeZone: Europe/Berlin", "timeZone: Europe/Berln"), @r"
-    policy.yaml:193:15: spec.retention.timeZone: unknown time zone `Europe/Berln`
+    policy.yaml:213:15: spec.retention.timeZone: unknown time zone `Europe/Berln`
     did you mean `Europe/Berlin`?
     ");
     insta::assert_snapshot!(said("timeZone: Europe/Berlin", "timeZone: Here"), @r"
-    policy.yaml:193:15: spec.retention.timeZone: unknown time zone `Here`
+    policy.yaml:213:15: spec.retention.timeZone: unknown time zone `Here`
     write a name of the tz database, such as Europe/Berlin, or UTC
     ");
 }

@@ -1,6 +1,8 @@
 //! A source of kind `outside`: as it is typed, and checked. One file for each sort of thing.
 
 mod buckets;
+mod certificates;
+mod dns;
 mod keysets;
 mod nomad;
 
@@ -14,6 +16,8 @@ use crate::config::check::Checker;
 use crate::model::Name;
 
 pub use buckets::WatchedBucket;
+pub use certificates::{Certificate, CertificateAt};
+pub use dns::DnsZone;
 pub use keysets::{Keyset, KeysetAt};
 pub use nomad::NomadCluster;
 
@@ -28,6 +32,13 @@ pub struct OutsideField {
     /// lifeboat runs in. A relative path counts from the folder of this file.
     #[serde(default)]
     pub kubeconfig: Option<PathBuf>,
+    /// Names of DNS, as the servers of their zones have them: records, TTL, and where aliases lead.
+    #[serde(default)]
+    pub dns: Vec<dns::ZoneField>,
+    /// Certificates with their chains, of servers and in files; warned of 30 days before they expire.
+    #[serde(default)]
+    #[schemars(with = "Vec<certificates::CertificateField>")]
+    pub certificates: Vec<Spanned<certificates::CertificateField>>,
     /// Values that data is encrypted or signed with: SHA-256 and length of each, never the value.
     #[serde(default)]
     #[schemars(with = "Vec<keysets::KeysetField>")]
@@ -48,6 +59,8 @@ pub struct Outside {
     pub context: Option<String>,
     /// None: as kubectl finds it, else the pod's own account.
     pub kubeconfig: Option<PathBuf>,
+    pub dns: Vec<DnsZone>,
+    pub certificates: Vec<Certificate>,
     pub keysets: Vec<Keyset>,
     pub nomad: Option<NomadCluster>,
     pub buckets: Vec<WatchedBucket>,
@@ -58,14 +71,18 @@ impl Checker<'_> {
         let outside = Outside {
             context: field.context,
             kubeconfig: field.kubeconfig.map(|path| self.absolute(&path)),
+            dns: self.dns(field.dns),
+            certificates: self.certificates(field.certificates),
             keysets: self.keysets(field.keysets),
             nomad: field.nomad.map(|nomad| self.nomad(nomad)),
             buckets: self.buckets(field.buckets),
         };
-        let Outside { context: _, kubeconfig: _, keysets, nomad, buckets } = &outside;
-        if keysets.is_empty() && nomad.is_none() && buckets.is_empty() {
+        let Outside { context: _, kubeconfig: _, dns, certificates, keysets, nomad, buckets } = &outside;
+        let lists = [dns.is_empty(), certificates.is_empty(), keysets.is_empty(), nomad.is_none(), buckets.is_empty()];
+        if lists.iter().all(|is_empty| *is_empty) {
             let message = format!("source `{}` names nothing outside that would be recorded", source.value);
-            self.wrong(source, message, Some("name at least one of `keysets`, `nomad`, `buckets`"));
+            let cure = "name at least one of `dns`, `certificates`, `keysets`, `nomad`, `buckets`";
+            self.wrong(source, message, Some(cure));
         }
         outside
     }

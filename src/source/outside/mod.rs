@@ -3,7 +3,9 @@
 
 pub mod buckets;
 mod capture;
+pub mod certificates;
 pub mod diff;
+pub mod dns;
 mod failures;
 pub mod keysets;
 pub mod nomad;

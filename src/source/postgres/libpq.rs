@@ -9,9 +9,9 @@ use tempfile::TempDir;
 use crate::exec::Command;
 use crate::model::{FailureClass, SourceFailure};
 use crate::secret::{Secret, SecretRef};
+use crate::source::authorities::system_bundle;
 use crate::source::postgres::connect::{APPLICATION_NAME, CONNECT_TIMEOUT, unresolved};
 use crate::source::postgres::settings::{ConnectSettings, Credential, Host, TlsMode};
-use crate::source::postgres::tls::system_bundle;
 
 /// Names a file that cannot exist, so that libpq does not pick one up from the home folder.
 const NO_FILE: &str = "/dev/null/none";

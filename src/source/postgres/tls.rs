@@ -1,6 +1,5 @@
 //! The four TLS modes, with rustls doing what libpq does under the same names.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -12,23 +11,10 @@ use rustls::server::ParsedCertificate;
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
 use crate::model::{FailureClass, SourceFailure};
+use crate::source::authorities::system_bundle;
 use crate::source::postgres::connect::unresolved;
 use crate::source::postgres::failure::chain;
 use crate::source::postgres::settings::{ConnectSettings, Credential, TlsMode};
-
-/// Where distributions keep the authorities that the machine trusts.
-const SYSTEM_BUNDLES: [&str; 4] = [
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-];
-
-/// The system's trusted authorities as one PEM file; `SSL_CERT_FILE` overrides.
-pub(super) fn system_bundle() -> Option<PathBuf> {
-    let own = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
-    own.into_iter().chain(SYSTEM_BUNDLES.map(PathBuf::from)).find(|path| path.is_file())
-}
 
 pub(super) fn client_config(settings: &ConnectSettings) -> Result<ClientConfig, SourceFailure> {
     let provider = Arc::new(ring::default_provider());
