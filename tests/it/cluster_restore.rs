@@ -1,6 +1,8 @@
 //! Objects of a Kubernetes cluster: from a backup back into a real API server. Needs the control plane of tests/bench.
 
+mod aim;
 mod asked;
+mod at_the_source;
 mod bed;
 mod blocked;
 mod compare;
@@ -16,5 +18,6 @@ mod rarer;
 mod server_says;
 mod trouble;
 mod update;
+mod volumes;
 mod whole;
 mod world;

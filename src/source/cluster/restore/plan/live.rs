@@ -11,8 +11,6 @@ pub const PENDING: &str = "lifeboat.dev/release";
 pub(in crate::source::cluster::restore) const PENDING_SUSPENDED: &str = "resume";
 /// Its owner comes later; the reference to it is added then.
 pub(in crate::source::cluster::restore) const PENDING_OWNERS: &str = "owners";
-/// On a workload that was started at zero: how many it had.
-pub const REPLICAS: &str = "lifeboat.dev/replicas";
 
 /// What a plan needs to know of a live object. The object itself is not kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -28,6 +26,12 @@ pub struct Live {
     pub differences: Vec<String>,
     /// Those of them that can not be changed in place.
     pub immutable: Vec<String>,
+    /// Those of them where the backup says one thing, and a person asked for another.
+    pub asked: Vec<String>,
+    /// A claim that waits for its volume.
+    pub waits: bool,
+    /// Of an account, that is only added to: what an update sets back.
+    pub set_back: Vec<String>,
 }
 
 impl Live {
@@ -37,7 +41,14 @@ impl Live {
         let pending = metadata["annotations"][PENDING].as_str().map(str::to_owned);
         let wanted = wanted(prepared, pending.as_deref());
         let gvk = &prepared.reference.gvk;
-        let mut differences = if merges(prepared) { missing(&wanted, live) } else { differences(&wanted, live, gvk) };
+        let mut differences = differences(&wanted, live, gvk);
+        let mut set_back = Vec::new();
+        if merges(prepared) {
+            // Its tokens are its controllers' business.
+            differences.retain(|pointer| !pointer.starts_with("/secrets"));
+            set_back = std::mem::replace(&mut differences, missing(&wanted, live));
+            set_back.retain(|pointer| !differences.contains(pointer));
+        }
         if prepared.scaled && scales_both(&wanted, live) {
             differences.retain(|pointer| pointer != "/spec/replicas");
         }
@@ -50,7 +61,17 @@ impl Live {
             owners: owners.filter_map(|owner| owner["uid"].as_str().map(str::to_owned)).collect(),
             differences,
             immutable,
+            asked: Vec::new(),
+            set_back,
+            waits: gvk.group.is_empty() && gvk.kind == "PersistentVolumeClaim" && live["status"]["phase"] == "Pending",
         }
+    }
+
+    /// Tells what a person asked for from what the backup says. `captured`: the object as it would be if nobody had
+    /// asked for anything.
+    pub fn tell_apart(&mut self, prepared: &Prepared, captured: &Prepared) {
+        let other = |pointer: &&String| prepared.value.pointer(pointer) != captured.value.pointer(pointer);
+        self.asked = self.differences.iter().chain(&self.set_back).filter(other).cloned().collect();
     }
 }
 
