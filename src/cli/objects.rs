@@ -12,6 +12,7 @@ const FEW: usize = 30;
 /// Tier by tier: how many of which outcome, and every object that a person should look at. What is as it should be is
 /// counted; what is skipped is counted by its reason.
 pub fn rows(text: &mut Text, objects: &[ObjectOutcome], not_asked: u64) {
+    let mut shared = shared(objects);
     for tier in objects.chunk_by(|one, next| one.tier == next.tier) {
         let name = tier.first().map_or("", |object| object.tier.as_str());
         text.blank().line(format!("{name}: {}", counts(tier)));
@@ -21,6 +22,15 @@ pub fn rows(text: &mut Text, objects: &[ObjectOutcome], not_asked: u64) {
             text.line(format!("  {:<8}  {}; --json names them", "create", human::count(made as u64, "object")));
         }
         for object in tier {
+            let common = object.reason.as_deref().filter(|_| object.outcome == ObjectFate::Blocked);
+            if let Some(common) = common.filter(|reason| shared.contains_key(reason)) {
+                // Once for all of them.
+                if let Some(count) = shared.get_mut(common).and_then(Option::take) {
+                    let objects = human::count(count, "object");
+                    text.line(format!("  {:<8}  {objects}: {common}", object.outcome.as_str()));
+                }
+                continue;
+            }
             if !matches!(object.outcome, ObjectFate::Create | ObjectFate::Same | ObjectFate::Skip) {
                 let reason = object.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
                 text.line(format!("  {:<8}  {}{reason}", object.outcome.as_str(), object.reference));
@@ -36,6 +46,16 @@ pub fn rows(text: &mut Text, objects: &[ObjectOutcome], not_asked: u64) {
         text.blank().line(format!("{} of the backup not asked for", human::count(not_asked, "object")));
     }
     text.blank();
+}
+
+/// What blocks many objects at once, such as a namespace that is being deleted: how many, until that was said.
+fn shared(objects: &[ObjectOutcome]) -> BTreeMap<&str, Option<u64>> {
+    const MANY: u64 = 3;
+    let mut reasons: BTreeMap<&str, u64> = BTreeMap::new();
+    for object in objects.iter().filter(|object| object.outcome == ObjectFate::Blocked) {
+        *reasons.entry(object.reason.as_deref().unwrap_or_default()).or_default() += 1;
+    }
+    reasons.into_iter().filter(|(_, count)| *count > MANY).map(|(reason, count)| (reason, Some(count))).collect()
 }
 
 fn skipped(text: &mut Text, objects: &[ObjectOutcome]) {

@@ -180,8 +180,10 @@ impl From<SourceFailure> for JobError {
     fn from(failure: SourceFailure) -> Self {
         let damaged = failure.class == FailureClass::Damaged;
         let older = "`lifeboat list` shows older backups, `latest-verified` is the newest that was proved";
+        // What is wrong with an option only the backup can tell, and still it is the command line that is wrong.
+        let option = failure.class == FailureClass::Configuration && failure.subject.starts_with("--");
         Self {
-            exit: failure.class.into(),
+            exit: if option { Exit::Usage } else { failure.class.into() },
             message: format!("{}: {}", failure.subject, failure.message),
             hint: failure.cure.or_else(|| damaged.then(|| older.to_owned())),
             source: None,
@@ -205,5 +207,7 @@ mod tests {
         let error = JobError::from(failure);
         assert_eq!((error.exit_code(), error.to_string().as_str()), (12, "server db:5432: wrong password"));
         assert_eq!(error.hint.as_deref(), Some("ask"));
+        let option = SourceFailure::new(FailureClass::Configuration, "--patch", "fits nothing");
+        assert_eq!(JobError::from(option).exit_code(), 2);
     }
 }

@@ -1,6 +1,6 @@
 //! From what a person typed after `--to` to a target that can be loaded into.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::cluster_client::{self, Settings};
@@ -169,6 +169,7 @@ fn rules(asked: &ObjectsAsked, namespace: Option<&str>) -> Result<Rules, JobErro
         patches,
         start_at_zero: selector("--start-at-zero", asked.start_at_zero.as_deref())?,
         preserve_node_ports: asked.preserve_node_ports,
+        taken_volumes: BTreeSet::new(),
     })
 }
 
@@ -183,8 +184,7 @@ fn options(asked: &ObjectsAsked, namespace: Option<&str>, mode: objects::Mode) -
         let message = format!("--from {from} comes after --through {through}: nothing would be restored");
         return Err(JobError::usage(message));
     }
-    let mut namespaces: std::collections::BTreeSet<String> =
-        asked.namespaces.iter().map(|(old, _)| old.clone()).collect();
+    let mut namespaces: BTreeSet<String> = asked.namespaces.iter().map(|(old, _)| old.clone()).collect();
     if namespaces.is_empty() {
         namespaces.extend(namespace.map(str::to_owned));
     }

@@ -1,6 +1,7 @@
 //! Label selectors, in the grammar of `kubectl get -l`.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::str::FromStr;
 
 use serde::Deserialize;
@@ -65,6 +66,21 @@ impl LabelSelector {
                 Operator::Missing => value.is_none(),
             }
         })
+    }
+}
+
+/// As it may be typed.
+impl fmt::Display for LabelSelector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let one = |Requirement { key, operator }: &Requirement| match operator {
+            Operator::In(values) if values.len() == 1 => format!("{key}={}", values[0]),
+            Operator::In(values) => format!("{key} in ({})", values.join(",")),
+            Operator::NotIn(values) if values.len() == 1 => format!("{key}!={}", values[0]),
+            Operator::NotIn(values) => format!("{key} notin ({})", values.join(",")),
+            Operator::Exists => key.clone(),
+            Operator::Missing => format!("!{key}"),
+        };
+        f.write_str(&self.requirements.iter().map(one).collect::<Vec<_>>().join(","))
     }
 }
 

@@ -193,7 +193,7 @@ impl RestorePlan {
             0 => String::new(),
             more => format!(", and {more} more"),
         };
-        let message = format!("{} {}{more}; nothing was changed", problem.subject, problem.message);
+        let message = format!("{}: {}{more}; nothing was changed", problem.subject, problem.message);
         Some(JobError { hint: problem.cure.clone(), ..JobError::blocked(message) })
     }
 

@@ -8,6 +8,7 @@ mod discovery;
 pub mod export;
 mod failure;
 pub mod inventory;
+mod kind_words;
 pub mod kubernetes;
 mod line;
 mod lines;

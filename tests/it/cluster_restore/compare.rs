@@ -19,6 +19,7 @@ pub fn essence(mut object: Value) -> Value {
     }
     if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
         annotations.remove("deployment.kubernetes.io/revision");
+        annotations.remove("deprecated.daemonset.template.generation");
         annotations.remove("pv.kubernetes.io/bind-completed");
         annotations.remove("pv.kubernetes.io/bound-by-controller");
         annotations.remove("volume.kubernetes.io/storage-provisioner");

@@ -103,7 +103,9 @@ async fn with_wait_nothing_ends_before_the_databases_are_ready() {
     let ready = json!({"status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}});
     assert!(server.patch(&format!("{pod}/status"), &ready).await);
     let output = child.wait_with_output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains(&format!("waiting for StatefulSet {here}/db: 0 of 1 ready")), "{said}");
     assert_eq!(server.get(&format!("{sets}/db")).await["status"]["readyReplicas"], 1);
 }
 

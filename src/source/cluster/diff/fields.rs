@@ -5,17 +5,22 @@ use serde_json::Value;
 use crate::model::sha256;
 use crate::source::changes::{self, Change};
 use crate::source::cluster::Gvk;
-use crate::source::cluster::restore::rules::clean_for_export;
+use crate::source::cluster::restore::rules::{REPLICAS, clean_to_compare};
 
 /// What an export keeps, and controllers write for themselves: owners by their ids, and how often was rolled out.
-const NOISE: [&[&str]; 2] =
-    [&["metadata", "ownerReferences"], &["metadata", "annotations", "deployment.kubernetes.io/revision"]];
+const NOISE: [&[&str]; 3] = [
+    &["metadata", "ownerReferences"],
+    &["metadata", "annotations", "deployment.kubernetes.io/revision"],
+    // A note of ours on what was started at zero: the number itself is told.
+    &["metadata", "annotations", REPLICAS],
+];
 
 /// Fields that differ, by path. Noise is left out; of a Secret's values only hashes are told.
 pub fn changes(gvk: &Gvk, before: &Value, after: &Value) -> Vec<Change> {
+    let unbound = unbound(gvk, before, after);
     let [before, after] = [before, after].map(|object| {
         // Without what a server fills in: addresses and ports that it chose.
-        let mut object = clean_for_export(object.clone(), gvk);
+        let mut object = clean_to_compare(object.clone(), gvk);
         for path in NOISE {
             remove(&mut object, path);
         }
@@ -24,18 +29,34 @@ pub fn changes(gvk: &Gvk, before: &Value, after: &Value) -> Vec<Change> {
         }
         object
     });
-    changes::changes(&before, &after)
+    changes::changes(&before, &after).into_iter().chain(unbound).collect()
+}
+
+/// A claim or volume that was bound and is not now: everything of it may be as it was but for that.
+fn unbound(gvk: &Gvk, before: &Value, after: &Value) -> Option<Change> {
+    let phase = |object: &Value| object.pointer("/status/phase").cloned();
+    let binds = gvk.group.is_empty() && matches!(gvk.kind.as_str(), "PersistentVolume" | "PersistentVolumeClaim");
+    let (before, after) = (phase(before), phase(after));
+    let bound = |phase: &Option<Value>| phase.as_ref().is_some_and(|phase| phase == "Bound");
+    (binds && bound(&before) && after.is_some() && !bound(&after)).then(|| Change {
+        path: "/status/phase".into(),
+        before,
+        after,
+    })
 }
 
 fn remove(object: &mut Value, path: &[&str]) {
     let [parents @ .., last] = path else { return };
-    let mut at = object;
+    let mut at = &mut *object;
     for parent in parents {
         let Some(inner) = at.get_mut(*parent) else { return };
         at = inner;
     }
-    if let Value::Object(fields) = at {
-        fields.remove(*last);
+    let Value::Object(fields) = at else { return };
+    let emptied = fields.remove(*last).is_some() && fields.is_empty();
+    // A server leaves out a map that holds nothing.
+    if emptied && parents.len() > 1 {
+        remove(object, parents);
     }
 }
 
@@ -66,6 +87,18 @@ mod tests {
         let before = json!({"metadata": {"name": "a", "uid": "1", "resourceVersion": "7", "managedFields": [1]}, "status": {"x": 1}});
         let after = json!({"metadata": {"name": "a", "uid": "2", "labels": null}});
         assert_eq!(told("ConfigMap", before, after), [""; 0]);
+    }
+
+    #[test]
+    fn our_own_note_is_no_change_and_a_lost_volume_is_one() {
+        let workload = |annotations: Value| json!({"metadata": {"name": "a", "annotations": annotations}});
+        let started = workload(json!({"lifeboat.dev/replicas": "2"}));
+        assert_eq!(told("Pod", json!({"metadata": {"name": "a"}}), started), [""; 0]);
+        let phase = |phase: &str| json!({"spec": {"volumeName": "x"}, "status": {"phase": phase}});
+        let lost = [r#"/status/phase "Bound" "Released""#];
+        assert_eq!(told("PersistentVolume", phase("Bound"), phase("Released")), lost);
+        assert_eq!(told("PersistentVolumeClaim", phase("Pending"), phase("Bound")), [""; 0]);
+        assert_eq!(told("Pod", phase("Bound"), phase("Released")), [""; 0]);
     }
 
     #[test]

@@ -83,6 +83,10 @@ pub async fn diff(before: Items, after: Items) -> Result<ObjectsDiff, SourceFail
 fn is_made_of_another(object: &Object) -> bool {
     match (object.reference.gvk.group.as_str(), object.reference.gvk.kind.as_str()) {
         ("", "Endpoints") | ("discovery.k8s.io", "EndpointSlice") => true,
+        // The record of a Service's address. One that a person wrote says nothing of a controller.
+        ("networking.k8s.io", "IPAddress") => {
+            object.value["metadata"]["labels"]["ipaddress.kubernetes.io/managed-by"].is_string()
+        }
         ("", "Pod") | ("apps", "ReplicaSet" | "ControllerRevision") | ("batch", "Job") => object.controller().is_some(),
         _ => false,
     }
@@ -184,6 +188,20 @@ mod tests {
         assert_eq!(told, [("alone", "/spec/replicas"), ("both", "/spec/image"), ("off", "/spec/replicas")]);
         assert_eq!((diff.same, diff.changed), (4, 3));
         assert!(diff.objects.iter().all(|one| one.fields.len() == 1));
+    }
+
+    #[tokio::test]
+    async fn addresses_that_services_get_anew_are_left_out() {
+        let address = |name: &str, labels: &str| {
+            format!(
+                r#"{{"apiVersion":"networking.k8s.io/v1","kind":"IPAddress","metadata":{{"name":"{name}","labels":{{{labels}}}}}}}"#
+            )
+        };
+        let by = r#""ipaddress.kubernetes.io/managed-by":"ipallocator.k8s.io""#;
+        let (before, after) = (address("10.0.0.1", by), [address("10.0.0.2", by), address("10.0.0.3", "")]);
+        let after: Vec<&str> = after.iter().map(String::as_str).collect();
+        let diff = diff(items(&[&before]), items(&after)).await.unwrap();
+        assert_eq!((diff.left_out, diff.removed, diff.added), (2, 0, 1));
     }
 
     #[tokio::test]

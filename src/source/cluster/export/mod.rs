@@ -7,21 +7,21 @@ use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use crate::model::{ByteStream, FailureClass, SourceFailure};
 use crate::source::cluster::restore::rules::{Index, Object, clean_for_export, skip};
-use crate::source::cluster::{Lines, split_objects};
+use crate::source::cluster::{Lines, kind_words, split_objects};
 
 /// Which objects of a capture.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Export {
     /// Only that one, whatever makes it: `deployment/web`, `Deployment.apps/web`.
     pub object: Option<ObjectName>,
-    /// Only what lies in it.
+    /// Only what lies in it, and the namespace itself.
     pub namespace: Option<String>,
 }
 
 /// As a person names an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectName {
-    /// Singular or plural, in any case.
+    /// Singular, plural or short, in any case.
     kind: String,
     group: Option<String>,
     name: String,
@@ -52,48 +52,52 @@ impl ObjectName {
         let gvk = &object.reference.gvk;
         self.name == object.reference.name
             && self.group.as_ref().is_none_or(|group| *group == gvk.group)
-            && is_kind(&self.kind, &gvk.kind.to_lowercase())
+            && kind_words::means(&self.kind, &gvk.kind)
     }
-}
-
-/// The stream does not know plurals; English does.
-fn is_kind(word: &str, kind: &str) -> bool {
-    let plural =
-        |ending: &str, with: &str| kind.strip_suffix(ending).is_some_and(|stem| *word == format!("{stem}{with}"));
-    word == kind || plural("", "s") || plural("", "es") || plural("y", "ies")
 }
 
 impl Export {
     fn wants(&self, object: &Object) -> bool {
-        self.object.as_ref().is_none_or(|name| name.is(object))
-            && self.namespace.as_ref().is_none_or(|name| object.reference.namespace.as_ref() == Some(name))
+        let inside = |name: &String| match is_namespace(object) {
+            true => object.reference.name == *name,
+            false => object.reference.namespace.as_ref() == Some(name),
+        };
+        self.object.as_ref().is_none_or(|name| name.is(object)) && self.namespace.as_ref().is_none_or(inside)
     }
 }
 
-/// The stream `objects` as YAML documents. It is read twice: what makes an object may come behind it.
+fn is_namespace(object: &Object) -> bool {
+    object.reference.gvk.group.is_empty() && object.reference.gvk.kind == "Namespace"
+}
+
+/// The stream `objects` as YAML documents. It is read twice: what makes an object may come behind it. Namespaces come
+/// first, so that what lies in them can be applied in the order of the file.
 ///
 /// What a cluster makes by itself is left out, each with its reason as a comment. Fails if nothing is left.
 pub fn export(export: Export, first: ByteStream, again: ByteStream) -> ByteStream {
     let begun = async move {
-        let mut index = Index::new();
-        // One object, asked for by name, is shown whoever makes it.
-        if export.object.is_none() {
-            let mut lines = objects(first);
-            while let Some(line) = lines.next().await? {
-                index.add(&line.object);
+        let (mut index, mut namespaces) = (Index::new(), Vec::new());
+        let mut lines = objects(first);
+        while let Some(line) = lines.next().await? {
+            index.add(&line.object);
+            if is_namespace(&line.object) {
+                namespaces.push(line.object);
             }
         }
-        let writing = Writing { export, index, objects: 0, done: false };
-        Ok::<_, SourceFailure>(stream::try_unfold((writing, objects(again)), |(mut writing, mut lines)| async move {
+        let mut writing = Writing { export, index, objects: 0, done: false };
+        let first: String = namespaces.into_iter().map(|namespace| writing.document(namespace)).collect();
+        let rest = stream::try_unfold((writing, objects(again)), |(mut writing, mut lines)| async move {
             if writing.done {
                 return Ok(None);
             }
             let text = match lines.next().await? {
+                Some(line) if is_namespace(&line.object) => String::new(),
                 Some(line) => writing.document(line.object),
                 None => writing.end()?,
             };
             Ok(Some((Bytes::from(text), (writing, lines))))
-        }))
+        });
+        Ok::<_, SourceFailure>(stream::once(std::future::ready(Ok(Bytes::from(first)))).chain(rest))
     };
     let all = stream::once(begun).try_flatten();
     all.try_filter(|bytes| std::future::ready(!bytes.is_empty())).boxed()
@@ -115,14 +119,14 @@ impl Writing {
         if !self.export.wants(&object) {
             return String::new();
         }
+        // One object, asked for by name, is shown whoever makes it.
         if self.export.object.is_none()
             && let Some(skip) = skip(&object, &self.index)
         {
             return format!("# left out: {}: {skip}\n", object.reference);
         }
         self.objects += 1;
-        let gvk = object.reference.gvk;
-        format!("---\n{}", yaml::document(&clean_for_export(object.value, &gvk)))
+        format!("---\n{}", yaml::document(&clean_for_export(object, &self.index)))
     }
 
     fn end(&mut self) -> Result<String, SourceFailure> {

@@ -1,35 +1,36 @@
 //! Looks at a target, as far as a plan depends on it. Changes nothing.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt as _, TryStreamExt as _};
 use serde_json::Value;
 
 use crate::cluster_client::Api;
 use crate::model::{FailureClass, Finding, SourceFailure};
-use crate::source::cluster::restore::client::{Pages, all, get};
+use crate::source::cluster::restore::client::{all, get};
 use crate::source::cluster::restore::dead_webhooks;
 use crate::source::cluster::restore::judged;
 use crate::source::cluster::restore::labels;
-use crate::source::cluster::restore::plan::Live;
-use crate::source::cluster::restore::rules::{Rules, prepare, skip};
+use crate::source::cluster::restore::lives;
+use crate::source::cluster::restore::rules::Rules;
 use crate::source::cluster::restore::set::{Entry, Set, is_namespace};
-use crate::source::cluster::restore::view::{Namespace, Quota, View};
-use crate::source::cluster::{Discovery, Gvk, Kind, ObjectRef, kubernetes};
+use crate::source::cluster::restore::view::{Namespace, Quota, Right, View};
+use crate::source::cluster::restore::volumes;
+use crate::source::cluster::{Discovery, ObjectRef, kubernetes};
 
 /// Small questions at the same time.
-const GETS: usize = 16;
-/// Lists at the same time: each holds a page of objects.
-const LISTS: usize = 4;
+pub(super) const GETS: usize = 16;
 /// Up to so many objects of a kind in a namespace are asked for one by one; above, the whole namespace is listed.
-const FEW: usize = 16;
+pub(super) const FEW: usize = 16;
 
 /// Everything but the objects themselves. What may not be looked at is a finding, and is not held against the restore.
 pub(super) async fn view(
     api: &dyn Api,
     discovery: Discovery,
     set: &Set,
+    rules: &Rules,
     findings: &mut Vec<Finding>,
+    unread: &mut BTreeSet<Right>,
 ) -> Result<View, SourceFailure> {
     let mut view = View::offline(discovery);
     view.live = true;
@@ -51,7 +52,8 @@ pub(super) async fn view(
     node_ports(&mut may, set, &mut view).await?;
     view.judged = judged::rules(api).await?;
     view.aggregated = aggregated(&mut may, set).await?;
-    view.owners = owners(api, set, &view).await?;
+    view.volumes = volumes::look(&mut may, set, rules).await?;
+    view.owners = lives::owners(api, set, &view, unread).await?;
     Ok(view)
 }
 
@@ -69,10 +71,28 @@ impl Permitted<'_> {
 
     /// A whole collection; None where we may not list it.
     async fn ask(&mut self, collection: &str) -> Result<Option<Vec<Value>>, SourceFailure> {
-        match all(self.api, collection).await {
+        let answer = all(self.api, collection).await;
+        self.unless_forbidden(collection, answer)
+    }
+
+    /// What was read of a collection; nothing where we may not read it.
+    pub fn or_none(
+        &mut self,
+        collection: &str,
+        answer: Result<Vec<Value>, SourceFailure>,
+    ) -> Result<Vec<Value>, SourceFailure> {
+        Ok(self.unless_forbidden(collection, answer)?.unwrap_or_default())
+    }
+
+    fn unless_forbidden(
+        &mut self,
+        collection: &str,
+        answer: Result<Vec<Value>, SourceFailure>,
+    ) -> Result<Option<Vec<Value>>, SourceFailure> {
+        match answer {
             Err(failure) if failure.class == FailureClass::Permission => {
-                let message = format!("may not be listed, so nothing is held against it: {}", failure.message);
-                let cure = "give the account of the restore `list` on it";
+                let message = format!("may not be read, so nothing is held against it: {}", failure.message);
+                let cure = "give the account of the restore `get` and `list` on it";
                 self.findings.push(Finding::warning(collection, message).cure(cure));
                 Ok(None)
             }
@@ -106,6 +126,7 @@ async fn namespaces(api: &dyn Api, set: &Set) -> Result<BTreeMap<String, Namespa
         let namespace = |object: &Value| Namespace {
             terminating: object["status"]["phase"] == "Terminating"
                 || object["metadata"]["deletionTimestamp"].is_string(),
+            kept_by: kept_by(object),
             labels: labels::of(object),
         };
         Ok::<_, SourceFailure>(found.map(|object| (name.clone(), namespace(&object))))
@@ -114,7 +135,14 @@ async fn namespaces(api: &dyn Api, set: &Set) -> Result<BTreeMap<String, Namespa
     futures::stream::iter(gets).buffer_unordered(GETS).try_filter_map(async |found| Ok(found)).try_collect().await
 }
 
-fn looked_at(set: &Set) -> impl Iterator<Item = (usize, &Entry)> {
+/// What the namespace controller says of what is left in one that is being deleted.
+fn kept_by(namespace: &Value) -> Vec<String> {
+    let conditions = namespace["status"]["conditions"].as_array().into_iter().flatten();
+    let holds = |condition: &&Value| condition["status"] == "True";
+    conditions.filter(holds).filter_map(|condition| condition["message"].as_str().map(str::to_owned)).collect()
+}
+
+pub(super) fn looked_at(set: &Set) -> impl Iterator<Item = (usize, &Entry)> {
     set.entries.iter().enumerate().filter(|(_, entry)| entry.is_looked_at())
 }
 
@@ -165,122 +193,4 @@ async fn aggregated(may: &mut Permitted<'_>, set: &Set) -> Result<Option<BTreeSe
         if spec["service"].is_object() { api() } else { None }
     };
     Ok(services.map(|services| services.iter().filter_map(by_another).collect()))
-}
-
-/// Owners in the backup that are not restored now, but may be there.
-async fn owners(api: &dyn Api, set: &Set, view: &View) -> Result<BTreeMap<ObjectRef, String>, SourceFailure> {
-    let all = looked_at(set).flat_map(|(_, entry)| entry.owners.iter().filter_map(|owner| set.owner(entry, owner)));
-    let absent: BTreeSet<usize> = all.filter(|owner| !set.entries[*owner].is_asked()).collect();
-    let gets = absent.into_iter().map(async |owner| {
-        let target = set.entries[owner].target();
-        let Some(kind) = view.kind(target) else { return Ok::<_, SourceFailure>(None) };
-        let live = get(api, &kind.path(target)).await?;
-        let uid = live.and_then(|live| live["metadata"]["uid"].as_str().map(str::to_owned));
-        Ok(uid.map(|uid| (target.clone(), uid)))
-    });
-    let gets: Vec<_> = gets.collect();
-    futures::stream::iter(gets).buffer_unordered(GETS).try_filter_map(async |found| Ok(found)).try_collect().await
-}
-
-/// What is there of the objects that are asked for, each compared as it passes. By number of the entry.
-pub(super) async fn lives(
-    api: &dyn Api,
-    set: &Set,
-    rules: &Rules,
-    view: &View,
-) -> Result<HashMap<usize, Live>, SourceFailure> {
-    let mut groups: BTreeMap<(&Gvk, Option<&String>), Vec<usize>> = BTreeMap::new();
-    for (number, entry) in looked_at(set) {
-        let namespace = entry.target().namespace.as_ref();
-        // Nothing is in a namespace that is not there.
-        if namespace.is_none_or(|namespace| view.namespaces.contains_key(namespace)) {
-            groups.entry((&entry.target().gvk, namespace)).or_default().push(number);
-        }
-    }
-    let groups: Vec<_> = groups
-        .into_iter()
-        .filter_map(|((gvk, namespace), entries)| Some((view.discovery.kind(gvk)?, namespace, entries)))
-        .collect();
-    let looks = groups.into_iter().map(async |(kind, namespace, entries)| {
-        let group = Group { api, set, rules, kind };
-        match group.few(&entries)? {
-            Some(few) => group.get(few).await,
-            None => group.list(namespace, &entries).await,
-        }
-    });
-    let looks: Vec<_> = looks.collect();
-    let mut lives = HashMap::new();
-    let mut looks = futures::stream::iter(looks).buffer_unordered(LISTS);
-    while let Some(found) = looks.try_next().await? {
-        lives.extend(found);
-    }
-    Ok(lives)
-}
-
-/// Objects of one kind in one namespace.
-struct Group<'a> {
-    api: &'a dyn Api,
-    set: &'a Set,
-    rules: &'a Rules,
-    kind: &'a Kind,
-}
-
-impl Group<'_> {
-    /// Those that are not skipped. None if they are many: not all of them were read to know it.
-    fn few(&self, entries: &[usize]) -> Result<Option<Vec<usize>>, SourceFailure> {
-        let mut few = Vec::new();
-        for number in entries {
-            let object = self.set.object(&self.set.entries[*number])?;
-            if skip(&object, &self.set.index).is_some() {
-                continue;
-            }
-            if few.len() == FEW {
-                return Ok(None);
-            }
-            few.push(*number);
-        }
-        Ok(Some(few))
-    }
-
-    async fn get(&self, wanted: Vec<usize>) -> Result<Vec<(usize, Live)>, SourceFailure> {
-        let gets = wanted.into_iter().map(async |number| {
-            let path = self.kind.path(self.set.entries[number].target());
-            match get(self.api, &path).await? {
-                Some(live) => Ok::<_, SourceFailure>(self.compare(number, &live)?.map(|live| (number, live))),
-                None => Ok(None),
-            }
-        });
-        let gets: Vec<_> = gets.collect();
-        futures::stream::iter(gets).buffer_unordered(GETS).try_filter_map(async |found| Ok(found)).try_collect().await
-    }
-
-    async fn list(&self, namespace: Option<&String>, entries: &[usize]) -> Result<Vec<(usize, Live)>, SourceFailure> {
-        let names = entries.iter().map(|number| (self.set.entries[*number].target().name.as_str(), *number));
-        let wanted: HashMap<&str, usize> = names.collect();
-        let mut found = HashMap::new();
-        let collection = self.kind.collection(namespace.map(String::as_str));
-        let mut pages = Pages::new(self.api, collection);
-        while let Some(page) = pages.next().await? {
-            for item in page {
-                let mut live: Value = serde_json::from_str(item.get()).unwrap_or_default();
-                // Items of a list do not say what they are.
-                live["apiVersion"] = self.kind.gvk.api_version().into();
-                live["kind"] = self.kind.gvk.kind.as_str().into();
-                let number = live["metadata"]["name"].as_str().and_then(|name| wanted.get(name));
-                if let Some(number) = number
-                    && let Some(live) = self.compare(*number, &live)?
-                {
-                    found.insert(*number, live);
-                }
-            }
-        }
-        Ok(found.into_iter().collect())
-    }
-
-    /// None for what is not restored, whatever is there.
-    fn compare(&self, number: usize, live: &Value) -> Result<Option<Live>, SourceFailure> {
-        let object = self.set.object(&self.set.entries[number])?;
-        let skipped = skip(&object, &self.set.index).is_some();
-        Ok((!skipped).then(|| Live::compare(&prepare(&object, self.rules, &self.set.index), live)))
-    }
 }

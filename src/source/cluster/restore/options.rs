@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::source::cluster::restore::rules::{LabelSelector, Object, Tier};
+use crate::source::cluster::{ObjectRef, kind_words};
 
 /// What happens to an object that is there and differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +46,7 @@ impl Default for Options {
     }
 }
 
-/// `Deployment/web` or `Deployment.apps/web`: kinds in any case, names exactly.
+/// `Deployment/web` or `deploy.apps/web`: kinds as people type them, names exactly.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectName {
     kind: String,
@@ -84,11 +85,15 @@ impl std::fmt::Display for ObjectName {
 }
 
 impl ObjectName {
-    pub fn is(&self, object: &Object) -> bool {
-        let gvk = &object.reference.gvk;
-        gvk.kind.eq_ignore_ascii_case(&self.kind)
-            && self.group.as_ref().is_none_or(|group| *group == gvk.group)
-            && object.reference.name == self.name
+    pub fn is(&self, reference: &ObjectRef) -> bool {
+        kind_words::means(&self.kind, &reference.gvk.kind)
+            && self.group.as_ref().is_none_or(|group| *group == reference.gvk.group)
+            && self.names(reference)
+    }
+
+    /// Whether an object of whatever kind is called so.
+    pub(super) fn names(&self, reference: &ObjectRef) -> bool {
+        reference.name == self.name
     }
 }
 
@@ -96,7 +101,7 @@ impl Options {
     /// Whether it is asked for by label and name. Namespaces and tiers are not looked at.
     pub(super) fn chooses(&self, object: &Object) -> bool {
         self.select.as_ref().is_none_or(|select| select.matches_object(&object.value))
-            && (self.objects.is_empty() || self.objects.iter().any(|name| name.is(object)))
+            && (self.objects.is_empty() || self.objects.iter().any(|name| name.is(&object.reference)))
     }
 }
 
@@ -116,12 +121,13 @@ mod tests {
         for (text, expected) in [
             ("ClusterRole/system:x:y", true),
             ("clusterrole/system:x:y", true),
+            ("clusterroles/system:x:y", true),
             ("clusterrole.rbac.authorization.k8s.io/system:x:y", true),
             ("clusterrole.apps/system:x:y", false),
             ("clusterrole/system:x:Y", false),
             ("Role/system:x:y", false),
         ] {
-            assert_eq!(name(text).unwrap().is(&role), expected, "{text}");
+            assert_eq!(name(text).unwrap().is(&role.reference), expected, "{text}");
         }
         for wrong in ["", "web", "/web", "Deployment/", "Deployment/shop/web"] {
             assert!(name(wrong).is_err(), "{wrong}");

@@ -1,14 +1,15 @@
 //! From the objects of a backup and a target to a plan: each object in the order of the restore.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::cluster_client::Api;
 use crate::model::{Finding, SourceFailure};
+use crate::source::cluster::restore::lives;
 use crate::source::cluster::restore::look;
 use crate::source::cluster::restore::options::Options;
 use crate::source::cluster::restore::order::Step;
 use crate::source::cluster::restore::outcome::{ObjectOutcome, Outcome};
-use crate::source::cluster::restore::plan::{Case, Live, OwnerFate, Planner};
+use crate::source::cluster::restore::plan::{Case, Live, Missing, OwnerFate, Planner, Standings, is_claim};
 use crate::source::cluster::restore::rights;
 use crate::source::cluster::restore::rules::{Owner, Rules, prepare, skip};
 use crate::source::cluster::restore::set::{Entry, Set, When};
@@ -22,6 +23,8 @@ pub(super) struct Plan {
     pub objects: Vec<ObjectOutcome>,
     /// Of every object that is written or was looked at.
     pub kinds: BTreeMap<Gvk, Kind>,
+    /// What a person should know of several of them together.
+    pub findings: Vec<Finding>,
 }
 
 pub(super) struct Row {
@@ -31,6 +34,12 @@ pub(super) struct Row {
     pub outcome: Outcome,
     /// What the rules say of it, before the server was asked.
     pub ruled: Outcome,
+    /// All that differs may be what the server fills in by itself.
+    pub perhaps_same: bool,
+    /// A volume that is to let go of the deleted claim that it is kept for.
+    pub frees: bool,
+    /// A claim that has no volume yet.
+    pub unbound: bool,
 }
 
 impl Plan {
@@ -53,24 +62,31 @@ pub(super) struct Look {
     pub lives: HashMap<usize, Live>,
     /// What could not be looked at.
     pub findings: Vec<Finding>,
+    /// As asked, and as the target made them.
+    pub rules: Rules,
 }
 
 impl Look {
     /// At a cluster.
     pub async fn at(api: &dyn Api, set: &Set, rules: &Rules) -> Result<Self, SourceFailure> {
-        let mut findings = Vec::new();
-        let mut view = look::view(api, discover(api).await?, set, &mut findings).await?;
-        let lives = look::lives(api, set, rules, &view).await?;
+        let (mut findings, mut unread) = (Vec::new(), BTreeSet::new());
+        let mut view = look::view(api, discover(api).await?, set, rules, &mut findings, &mut unread).await?;
+        let taken_volumes = view.volumes.taken.keys().cloned().collect();
+        let rules = Rules { taken_volumes, ..rules.clone() };
+        let lives = lives::lives(api, set, &rules, &view, &mut unread).await?;
+        if !unread.is_empty() {
+            return Err(rights::unread(&api.subject(), &unread));
+        }
         view.forbidden = rights::forbidden(api, set, &view, &lives).await?;
-        Ok(Self { view, lives, findings })
+        Ok(Self { view, lives, findings, rules })
     }
 
     /// At what a server is known to serve.
-    pub fn offline(discovery: Discovery) -> Self {
+    pub fn offline(discovery: Discovery, rules: &Rules) -> Self {
         let version = &discovery.version.git_version;
         let message = "was not asked: only what it serves is known, not what is there";
         let findings = vec![Finding::warning(format!("Kubernetes {version}"), message)];
-        Self { view: View::offline(discovery), lives: HashMap::new(), findings }
+        Self { view: View::offline(discovery), lives: HashMap::new(), findings, rules: rules.clone() }
     }
 
     /// Whether a plan made now would be the same.
@@ -79,8 +95,8 @@ impl Look {
     }
 }
 
-pub(super) fn plan(set: &Set, rules: &Rules, options: &Options, look: &Look) -> Result<Plan, SourceFailure> {
-    let Look { view, lives, .. } = look;
+pub(super) fn plan(set: &Set, options: &Options, look: &Look) -> Result<Plan, SourceFailure> {
+    let Look { view, lives, rules, .. } = look;
     let mut steps: Vec<(Step, usize)> = set
         .entries
         .iter()
@@ -93,7 +109,8 @@ pub(super) fn plan(set: &Set, rules: &Rules, options: &Options, look: &Look) -> 
     for (kind, entry) in set.defined.values() {
         definitions.entry(*entry).or_default().push(kind);
     }
-    let mut planner = Planner::new(view, options);
+    let mut planner = Planner::new(view, options, Missing::new(set, rules));
+    let standings = Standings::new(view, set)?;
     let mut owners = Owners { set, view, lives, restored: HashMap::new() };
     let (mut rows, mut objects, mut kinds) = (Vec::new(), Vec::new(), BTreeMap::new());
     for (step, number) in steps {
@@ -114,6 +131,7 @@ pub(super) fn plan(set: &Set, rules: &Rules, options: &Options, look: &Look) -> 
             tier: entry.tier.to_string(),
             skip: skip(&object, &set.index),
             live: lives.get(&number),
+            standing: standings.of(&prepared),
             owners: fates,
         };
         let mut planned = planner.judge(&case);
@@ -128,10 +146,19 @@ pub(super) fn plan(set: &Set, rules: &Rules, options: &Options, look: &Look) -> 
         {
             kinds.entry(kind.gvk.clone()).or_insert_with(|| kind.clone());
         }
-        rows.push(Row { entry: number, step, outcome: planned.outcome, ruled: planned.outcome });
+        let frees = planned.outcome == Outcome::Patch && planner.frees(&case);
+        let unbound = is_claim(&planned.reference)
+            && match planned.outcome {
+                Outcome::Create => true,
+                Outcome::Same | Outcome::Patch => lives.get(&number).is_some_and(|live| live.waits),
+                _ => false,
+            };
+        let (outcome, perhaps_same) = (planned.outcome, case.live.is_some_and(|live| live.perhaps_filled));
+        rows.push(Row { entry: number, step, outcome, ruled: outcome, perhaps_same, frees, unbound });
         objects.push(planned);
     }
-    Ok(Plan { rows, objects, kinds })
+    let findings = planner.findings();
+    Ok(Plan { rows, objects, kinds, findings })
 }
 
 /// Whether an object of an earlier tier, which another restore made, is still to be finished.

@@ -1,12 +1,12 @@
 //! What the account of the restore may not do: asked of the server, before anything is written.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use futures::{StreamExt as _, TryStreamExt as _};
 use serde_json::{Value, json};
 
 use crate::cluster_client::{Api, Call, Method};
-use crate::model::SourceFailure;
+use crate::model::{FailureClass, SourceFailure};
 use crate::source::cluster::failed;
 use crate::source::cluster::restore::plan::Live;
 use crate::source::cluster::restore::set::Set;
@@ -67,4 +67,30 @@ async fn allowed(api: &dyn Api, right: &Right) -> Result<bool, SourceFailure> {
     }
     let review: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
     Ok(review["status"]["allowed"] != false)
+}
+
+/// What a restore has to see and may not: all of it, and the rules that would do, one for each group and namespace.
+pub(super) fn unread(subject: &str, rights: &BTreeSet<Right>) -> SourceFailure {
+    let mut places: BTreeMap<&Option<String>, BTreeMap<&str, BTreeSet<&str>>> = BTreeMap::new();
+    for Right { group, resource, namespace, .. } in rights {
+        places.entry(namespace).or_default().entry(group).or_default().insert(resource);
+    }
+    let (mut lacking, mut rules) = (Vec::new(), Vec::new());
+    for (namespace, groups) in places {
+        let place = namespace.as_ref().map_or("in the whole cluster".into(), |name| format!("in namespace {name}"));
+        let full = |(group, names): (&&str, &BTreeSet<&str>)| {
+            let full = |name: &&str| if group.is_empty() { (*name).to_owned() } else { format!("{name}.{group}") };
+            names.iter().map(full).collect::<Vec<_>>()
+        };
+        let resources: Vec<String> = groups.iter().flat_map(full).collect();
+        lacking.push(format!("{} {place}", resources.join(", ")));
+        let rule = |(group, names): (&str, BTreeSet<&str>)| {
+            let names: Vec<&str> = names.into_iter().collect();
+            format!("{{apiGroups: [{group:?}], resources: {names:?}, verbs: [get, list, create, patch]}}")
+        };
+        let of_place: Vec<String> = groups.into_iter().map(rule).collect();
+        rules.push(format!("{place}: {}", of_place.join(", ")));
+    }
+    let message = format!("the account may not read what the restore would write: {}", lacking.join("; "));
+    SourceFailure::new(FailureClass::Permission, subject, message).cure(format!("rules to add, {}", rules.join("; ")))
 }

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::model::{ByteStream, FailureClass, SourceFailure};
+use crate::model::{ByteStream, FailureClass, Finding, SourceFailure};
+use crate::source::cluster::restore::aim::Aim;
 use crate::source::cluster::restore::options::Options;
 use crate::source::cluster::restore::rules::{Index, Object, Owner, Rules, Tier, tier};
 use crate::source::cluster::restore::spool::{Line, Spool};
@@ -20,6 +21,10 @@ pub(super) struct Set {
     pub defined: BTreeMap<Gvk, (Kind, usize)>,
     /// Objects that nobody asked for.
     pub not_asked: u64,
+    /// What was aimed at nothing.
+    pub missed: Vec<Finding>,
+    /// Kinds of which the backup holds all that the captured cluster had, or all that its objects named.
+    pub listed: BTreeSet<Gvk>,
     /// By UID in the captured cluster.
     uids: HashMap<String, usize>,
 }
@@ -74,6 +79,7 @@ impl Set {
         let mut index = Index::new();
         let mut defined = BTreeMap::new();
         let mut uids = HashMap::new();
+        let mut aim = Aim::new(rules);
         let spool = Spool::write(stream, |line, text| {
             let number = entries.len() + 1;
             let object = Object::parse(text).map_err(|error| damaged(format!("line {number}: {error}")))?;
@@ -88,19 +94,36 @@ impl Set {
                 defined.insert(kind.gvk.clone(), (kind, entries.len()));
             }
             index.add(&object);
+            aim.see(entries.len(), &object);
             uids.insert(object.uid.clone(), entries.len());
             entries.push(entry(&object, line, rules, options));
             Ok(())
         });
         let spool = spool.await?;
-        let mut set = Self { spool, entries, index, defined, not_asked: 0, uids };
+        let mut set =
+            Self { spool, entries, index, defined, not_asked: 0, missed: Vec::new(), listed: BTreeSet::new(), uids };
         if !options.namespaces.is_empty() {
             set.leave_out_what_no_namespace_needs(options);
         }
         set.forget_what_waits_for_nothing();
         set.no_two_become_one()?;
+        // An empty backup is one of nothing: nobody missed.
+        if !set.entries.is_empty() {
+            set.missed = aim.missed(&set.entries, options)?;
+        }
         set.not_asked = set.entries.iter().filter(|entry| !entry.is_asked()).count() as u64;
         Ok(set)
+    }
+
+    /// Names of a kind of the whole cluster, as far as objects of the backup may have named them where it was captured.
+    /// None where that is not known.
+    pub fn names_at_the_source(&self, group: &str, kind: &str) -> Option<BTreeSet<String>> {
+        let is = |gvk: &Gvk| gvk.group == group && gvk.kind == kind;
+        if !self.listed.iter().any(is) {
+            return None;
+        }
+        let entries = self.entries.iter().filter(|entry| is(&entry.reference.gvk));
+        Some(entries.map(|entry| entry.reference.name.clone()).collect())
     }
 
     /// The object as captured.

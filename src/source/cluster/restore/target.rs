@@ -1,9 +1,10 @@
 //! A cluster as a target: look, plan, write.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures::TryStreamExt as _;
 use tokio::sync::Mutex;
 
 use crate::cluster_client::Api;
@@ -17,8 +18,11 @@ use crate::source::cluster::restore::planning::{Look, Plan, plan};
 use crate::source::cluster::restore::rules::Rules;
 use crate::source::cluster::restore::set::{Entry, Set};
 use crate::source::cluster::restore::trial;
-use crate::source::cluster::{Discovery, MEDIA_OBJECTS};
+use crate::source::cluster::{Discovery, Gvk, MEDIA_DISCOVERY, MEDIA_OBJECTS};
 use crate::source::{Loaded, Preflight, StreamReader, Target};
+
+/// A discovery: a server with many kinds has a few hundred kilobytes.
+const MAX_DISCOVERY: usize = 32 << 20;
 
 /// What a plan is made against.
 #[derive(Clone)]
@@ -59,13 +63,18 @@ impl ClusterTarget {
         let lacks = || SourceFailure::new(FailureClass::Damaged, "backup", "it lacks the stream `objects`");
         let stream = stream.ok_or_else(lacks)?;
         cx.event(Event::StepStarted { source: entry.name.clone(), name: format!("reading {}", stream.name) });
-        Set::read(streams.read(stream.n), &self.rules, &self.options).await
+        let mut set = Set::read(streams.read(stream.n), &self.rules, &self.options).await?;
+        // With a selector, what the captured cluster had besides is not known.
+        if detail.properties["selector"].is_null() {
+            set.listed = listed(detail, streams).await?;
+        }
+        Ok(set)
     }
 
     async fn look(&self, set: &Set) -> Result<Look, SourceFailure> {
         match &self.against {
             Against::Cluster(api) => Look::at(api.as_ref(), set, &self.rules).await,
-            Against::Discovery(discovery) => Ok(Look::offline(discovery.as_ref().clone())),
+            Against::Discovery(discovery) => Ok(Look::offline(discovery.as_ref().clone(), &self.rules)),
         }
     }
 
@@ -79,9 +88,9 @@ impl ClusterTarget {
         let set = self.read(entry, detail, streams, cx).await?;
         self.anything_asked(&set)?;
         let mut look = self.look(&set).await?;
-        let mut plan = plan(&set, &self.rules, &self.options, &look)?;
+        let mut plan = plan(&set, &self.options, &look)?;
         if let Against::Cluster(api) = &self.against {
-            let asked = (&set, &self.rules, &self.options);
+            let asked = (&set, &look.rules, &self.options);
             let found = trial::ask(api.as_ref(), asked, &mut plan, &look.view, &entry.name, cx).await?;
             look.findings.extend(found);
         }
@@ -96,8 +105,9 @@ impl ClusterTarget {
         if now.same(&look) {
             return Ok(Shown { set, look, plan });
         }
-        let mut again = self::plan(&set, &self.rules, &self.options, &now)?;
+        let mut again = self::plan(&set, &self.options, &now)?;
         unchanged(&plan, &again)?;
+        still_the_same(&plan, &look, &now)?;
         again.take_over_what_was_said(plan);
         Ok(Shown { set, look: now, plan: again })
     }
@@ -137,7 +147,8 @@ impl Target for ClusterTarget {
         let Shown { set, look, plan } = self.see(entry, detail, streams, cx).await?;
         let bytes = detail.streams.iter().filter(|stream| stream.media == MEDIA_OBJECTS).map(|s| s.bytes).sum();
         let objects = plan.objects.clone();
-        let mut findings = look.findings.clone();
+        let mut findings = set.missed.clone();
+        findings.extend(look.findings.iter().chain(&plan.findings).cloned());
         findings.extend(together(&objects, Outcome::Blocked, Finding::problem));
         findings.extend(together(&objects, Outcome::Conflict, Finding::warning));
         let preflight = Preflight { steps: steps(&plan), findings, bytes, objects, not_asked: set.not_asked };
@@ -170,7 +181,7 @@ impl Target for ClusterTarget {
             return Err(SourceFailure { cure: blocked.cure.clone(), ..failure });
         }
         let objects = std::mem::take(&mut plan.objects);
-        let asked = (&set, &self.rules, &self.options);
+        let asked = (&set, &look.rules, &self.options);
         let loader = Loader::new(api.as_ref(), asked, (&plan, &objects, &look.view), &entry.name, cx);
         let done = loader.run(objects).await;
         let wrote = |object: &ObjectOutcome| object.outcome.is_written();
@@ -179,7 +190,8 @@ impl Target for ClusterTarget {
         {
             return Err(halted.clone());
         }
-        let mut findings = done.findings;
+        let mut findings = set.missed.clone();
+        findings.extend(done.findings);
         if let Some(halted) = done.halted {
             let finding = Finding::problem(halted.subject, format!("the restore ended early: {}", halted.message));
             findings.push(finding.cure(halted.cure.unwrap_or_else(|| "run the same command once more".into())));
@@ -193,6 +205,24 @@ impl Target for ClusterTarget {
         findings.extend(together(&done.objects, Outcome::Conflict, conflict));
         Ok(Loaded { findings, objects: done.objects, not_asked: set.not_asked, ..Loaded::default() })
     }
+}
+
+/// Kinds that the capture could list to the end. None where it kept no discovery.
+async fn listed(detail: &Detail, streams: &dyn StreamReader) -> Result<BTreeSet<Gvk>, SourceFailure> {
+    let Some(stream) = detail.streams.iter().find(|stream| stream.media == MEDIA_DISCOVERY) else {
+        return Ok(BTreeSet::new());
+    };
+    let damaged = |why: String| SourceFailure::new(FailureClass::Damaged, "stream discovery", why);
+    let (mut bytes, mut text) = (streams.read(stream.n), Vec::new());
+    while let Some(piece) = bytes.try_next().await? {
+        if text.len() + piece.len() > MAX_DISCOVERY {
+            return Err(damaged("it is larger than any server's".into()));
+        }
+        text.extend_from_slice(&piece);
+    }
+    let discovery: Discovery = serde_json::from_slice(&text).map_err(|error| damaged(error.to_string()))?;
+    let listed = discovery.kinds.into_iter().filter(|kind| kind.resource_version.is_some() && kind.reason.is_none());
+    Ok(listed.map(|kind| kind.gvk).collect())
 }
 
 /// A plan leaves no choices to its executor: what is different now, a person has not seen.
@@ -213,6 +243,18 @@ fn unchanged(shown: &Plan, now: &Plan) -> Result<(), SourceFailure> {
     let (before, after) = (before.ruled, after.ruled);
     let message = format!("the plan said {before}, and now it would be {after}; nothing was changed");
     other(object.reference.to_string(), message)
+}
+
+/// The server said that nothing is left to be done with an object. That holds for what was there then.
+fn still_the_same(shown: &Plan, before: &Look, now: &Look) -> Result<(), SourceFailure> {
+    let rows = shown.rows.iter().zip(&shown.objects);
+    let mut said = rows.filter(|(row, _)| row.outcome == Outcome::Same && row.ruled != Outcome::Same);
+    let Some((_, object)) = said.find(|(row, _)| before.lives.get(&row.entry) != now.lives.get(&row.entry)) else {
+        return Ok(());
+    };
+    let message = "the plan said same, and now it differs in other fields; nothing was changed";
+    Err(SourceFailure::new(FailureClass::Configuration, object.reference.to_string(), message)
+        .cure("somebody changes the cluster at the same time: look again, and restore once more"))
 }
 
 /// Objects of one outcome, those with one reason together.

@@ -1,4 +1,5 @@
-//! Asks the server itself: each object that a plan would write is sent with `dryRun=All`, in the words of the restore.
+//! Asks the server itself: each object that a plan would write is sent with `dryRun=All`, in the words of the restore;
+//! and so is what it would leave alone, if all that differs may be what that server fills in.
 //!
 //! Rules know what they know. The server knows quotas with scopes, limits, admission policies, webhooks, schemas, rights
 //! that must not be handed on, and which fields of this very version never change.
@@ -45,6 +46,9 @@ pub(super) async fn ask(
             Some(obstacle) => *unasked.entry(obstacle).or_default() += 1,
         }
     }
+    // Left alone, if they differ at all.
+    let left = plan.rows.iter().enumerate().filter(|(_, row)| row.outcome == Outcome::Conflict && row.perhaps_same);
+    rows.extend(left.map(|(number, _)| number).filter(|n| obstacle(&plan.objects[*n].reference, view).is_none()));
     let verdicts = if rows.is_empty() {
         Vec::new()
     } else {
@@ -57,6 +61,16 @@ pub(super) async fn ask(
     for (number, verdict) in verdicts {
         let (row, object) = (&mut plan.rows[number], &mut plan.objects[number]);
         match verdict {
+            Verdict::Same => {
+                row.outcome = Outcome::Same;
+                let kept = |reason: String| format!("{reason}, and the server would keep it so");
+                let reason = object.reason.take().filter(|_| !row.perhaps_same).map(kept);
+                (object.outcome, object.reason, object.cure) = (Outcome::Same, reason, None);
+                // Nothing is done to it: there is nothing else to be known of it, but how volumes and claims stand.
+                if !matches!(object.tier.as_str(), "volumes" | "claims") {
+                    object.notes.clear();
+                }
+            }
             Verdict::Note(note) => object.notes.push(note),
             Verdict::Is { outcome, reason, cure } => {
                 row.outcome = outcome;
@@ -127,15 +141,22 @@ async fn all(loader: &Loader<'_>, plan: &Plan, rows: Vec<usize>) -> Result<Vec<(
     let one = async |number: usize| {
         let reference = &plan.objects[number].reference;
         let group = (reference.gvk.clone(), reference.namespace.clone());
+        // Whatever else is said of what is left alone: it stays a conflict.
+        let left_alone = plan.rows[number].outcome == Outcome::Conflict;
         if lock().contains(&group) {
             let note = "the server was not asked: it failed on another object of that kind".to_owned();
-            return Ok::<_, SourceFailure>(Some((number, Verdict::Note(note))));
+            return Ok::<_, SourceFailure>((!left_alone).then_some((number, Verdict::Note(note))));
         }
         let verdict = match loader.rehearse(number).await? {
+            Said::Same => Verdict::Same,
             Said::Takes | Said::Changed => return Ok(None),
+            Said::Refuses(_) if left_alone => return Ok(None),
             Said::Refuses(answer) => refused(plan.rows[number].outcome, &answer, surroundings.before(plan, number)),
             Said::Fails(words) => {
                 lock().insert(group);
+                if left_alone {
+                    return Ok(None);
+                }
                 failed(&words)
             }
         };

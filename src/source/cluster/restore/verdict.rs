@@ -7,6 +7,8 @@ use crate::source::cluster::restore::outcome::Outcome;
 /// What becomes of a row after the server was asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Verdict {
+    /// It is as the backup says: what differs is what the server itself fills in.
+    Same,
     /// The prediction stands, and a person should know this.
     Note(String),
     /// It is `blocked` or `conflict`.
@@ -101,6 +103,7 @@ mod tests {
 
     fn word(verdict: &Verdict) -> &'static str {
         match verdict {
+            Verdict::Same => "same",
             Verdict::Note(_) => "note",
             Verdict::Is { outcome, .. } => outcome.as_str(),
         }

@@ -35,12 +35,31 @@ pub struct View {
     pub aggregated: Option<BTreeSet<String>>,
     /// What webhooks and policies are asked about. None where they may not be seen.
     pub judged: Option<Vec<WebhookRule>>,
+    pub volumes: Volumes,
+}
+
+/// Of the volumes that restored objects name, those that are there and will not do as they are. By name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Volumes {
+    /// Another namespace's claim comes back under a new one, and the volume is not touched: why.
+    pub taken: BTreeMap<String, String>,
+    /// Kept for a claim that was deleted, and for none that is made anew under its name.
+    pub released: BTreeMap<String, Released>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Released {
+    /// Of the claim that it is kept for.
+    pub namespace: String,
+    pub claim: String,
+    /// One of that name is there again, and waits for it.
+    pub waits: bool,
 }
 
 /// To do something with the objects of one kind, in one namespace or in the whole cluster.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Right {
-    /// `create` or `patch`
+    /// `create` or `patch`; `get` or `list` of what was not to be seen
     pub verb: &'static str,
     pub group: String,
     pub resource: String,
@@ -50,6 +69,8 @@ pub struct Right {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Namespace {
     pub terminating: bool,
+    /// Of one that is being deleted: what keeps it, in the server's words.
+    pub kept_by: Vec<String>,
     pub labels: Labels,
 }
 
@@ -104,6 +125,7 @@ impl View {
             forbidden: BTreeSet::new(),
             aggregated: None,
             judged: None,
+            volumes: Volumes::default(),
         }
     }
 

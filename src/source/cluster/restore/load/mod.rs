@@ -3,6 +3,7 @@
 //! A crash at any point leaves objects that are whole, each made by one call. What an object still waits for is written
 //! on it, in the same call that makes it: whoever restores next finishes it.
 
+mod bound;
 mod patch;
 mod ready;
 mod rehearse;
@@ -126,6 +127,9 @@ impl<'a> Loader<'a> {
         let mut done = Done { objects, findings: Vec::new(), halted: None };
         let mut reached = vec![false; self.plan.rows.len()];
         done.halted = self.all(&mut done, &mut reached).await.err();
+        if done.halted.is_none() {
+            self.unbound(&mut done).await;
+        }
         for (object, reached) in done.objects.iter_mut().zip(reached) {
             if !reached && object.outcome.is_written() {
                 object.outcome = Outcome::Failed;

@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::source::cluster::restore::rules::injects_authority;
+
 /// A merge patch that the server takes only if the object is still the one that was looked at. `pointers` say which
 /// fields differ; lists are sent as a whole, for a merge patch knows no other way, and the server fills their defaults
 /// in again.
@@ -25,6 +27,20 @@ pub(super) fn merge(wanted: &Value, live: &Value, pointers: &[String]) -> Value 
     }
     patch["metadata"]["resourceVersion"] = live["metadata"]["resourceVersion"].clone();
     patch
+}
+
+/// A list of webhooks goes as a whole. The authority that cert-manager wrote into a live one is not in the backup, or is
+/// an old one.
+pub(super) fn keep_authorities(wanted: &mut Value, live: &Value) {
+    if !injects_authority(wanted) {
+        return;
+    }
+    for webhook in wanted["webhooks"].as_array_mut().into_iter().flatten() {
+        let there = live["webhooks"].as_array().into_iter().flatten().find(|there| there["name"] == webhook["name"]);
+        if let Some(bundle) = there.and_then(|there| there.pointer("/clientConfig/caBundle")) {
+            webhook["clientConfig"]["caBundle"] = bundle.clone();
+        }
+    }
 }
 
 fn set(patch: &mut Value, path: &[String], value: Value) {
@@ -68,6 +84,37 @@ mod tests {
         let spec = |image: &str| json!({"spec": {"containers": [{"name": "a", "image": image}, {"name": "b"}]}});
         let patch = merged(spec("new"), spec("old"), &["/spec/containers/0/image"]);
         assert_eq!(patch["spec"], spec("new")["spec"]);
+    }
+
+    #[test]
+    fn what_only_the_live_object_has_is_taken_away() {
+        let wanted = json!({"spec": {"minAvailable": 1, "strategy": {"type": "Recreate"}}});
+        let live =
+            json!({"spec": {"maxUnavailable": 1, "strategy": {"type": "RollingUpdate", "rollingUpdate": {"a": 1}}}});
+        let pointers =
+            ["/spec/minAvailable", "/spec/strategy/type", "/spec/maxUnavailable", "/spec/strategy/rollingUpdate"];
+        let patch = merged(wanted, live, &pointers);
+        let strategy = json!({"type": "Recreate", "rollingUpdate": null});
+        assert_eq!(patch["spec"], json!({"minAvailable": 1, "maxUnavailable": null, "strategy": strategy}));
+        // Where the backup has no map at all, too: of a Secret for a token, say.
+        let live = json!({"data": {"token": "a", "more": "b"}});
+        assert_eq!(merged(json!({}), live, &["/data/more"])["data"], json!({"more": null}));
+    }
+
+    #[test]
+    fn an_authority_that_was_injected_stays() {
+        let hooks = |annotations: Value, bundle: &str| {
+            json!({"metadata": {"annotations": annotations}, "webhooks": [
+                {"name": "a", "clientConfig": {"caBundle": bundle}}, {"name": "b", "clientConfig": {}}]})
+        };
+        let live = hooks(json!({}), "new");
+        let after = |annotations: Value| {
+            let mut wanted = hooks(annotations, "old");
+            keep_authorities(&mut wanted, &live);
+            wanted["webhooks"][0]["clientConfig"]["caBundle"].clone()
+        };
+        assert_eq!(after(json!({"cert-manager.io/inject-ca-from": "shop/hook"})), "new");
+        assert_eq!(after(json!({})), "old");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use serde_json::Value;
 
+use crate::event::Event;
 use crate::model::{Finding, SourceFailure};
 use crate::source::cluster::ObjectRef;
 use crate::source::cluster::restore::client::{get, patience};
@@ -26,6 +27,7 @@ impl Loader<'_> {
         match tier {
             Tier::Crds => self.definitions(done).await,
             Tier::Namespaces => self.accounts(done).await,
+            Tier::Volumes => self.freed().await,
             Tier::Databases if self.options.wait => self.databases(done).await,
             _ => Ok(()),
         }
@@ -39,16 +41,16 @@ impl Loader<'_> {
             .collect()
     }
 
-    fn path(&self, reference: &ObjectRef) -> Option<String> {
+    pub(super) fn path(&self, reference: &ObjectRef) -> Option<String> {
         self.plan.kinds.get(&reference.gvk).map(|kind| kind.path(reference))
     }
 
     /// Until what is at a path is as it should be. Gives back whether it came to that.
-    async fn until(
+    pub(super) async fn until(
         &self,
         path: &str,
         within: Duration,
-        holds: impl Fn(&Value) -> bool + Send,
+        mut holds: impl FnMut(&Value) -> bool + Send,
     ) -> Result<bool, SourceFailure> {
         let mut waited = Duration::ZERO;
         for n in 0.. {
@@ -134,7 +136,16 @@ impl Loader<'_> {
             Some((set, path))
         });
         let waits = waits.map(async |(set, path)| {
-            let ready = self.until(&path, DATABASES_WITHIN, is_ready).await?;
+            let mut said = None;
+            let holds = |found: &Value| {
+                let counts = readiness(found);
+                if !is_ready(found) && said != Some(counts) {
+                    said = Some(counts);
+                    self.waits_for(&set, counts);
+                }
+                is_ready(found)
+            };
+            let ready = self.until(&path, DATABASES_WITHIN, holds).await?;
             Ok::<_, SourceFailure>((!ready).then_some(set))
         });
         let waits: Vec<_> = waits.collect();
@@ -152,14 +163,27 @@ impl Loader<'_> {
     }
 }
 
+impl Loader<'_> {
+    fn waits_for(&self, set: &ObjectRef, (ready, wanted): (i64, i64)) {
+        let place = set.namespace.as_deref().unwrap_or_default();
+        let name = format!("waiting for {} {place}/{}: {ready} of {wanted} ready", set.gvk.kind, set.name);
+        self.cx.event(Event::StepStarted { source: self.source.clone(), name });
+    }
+}
+
 fn is_established(crd: &Value) -> bool {
     let mut conditions = crd["status"]["conditions"].as_array().into_iter().flatten();
     conditions.any(|condition| condition["type"] == "Established" && condition["status"] == "True")
 }
 
+/// Pods that are ready, and pods that are wanted.
+fn readiness(set: &Value) -> (i64, i64) {
+    let count = |value: &Value, default: i64| value.as_i64().unwrap_or(default);
+    (count(&set["status"]["readyReplicas"], 0), count(&set["spec"]["replicas"], 1))
+}
+
 fn is_ready(set: &Value) -> bool {
-    let count = |value: &Value| value.as_i64();
-    let wanted = count(&set["spec"]["replicas"]).unwrap_or(1);
-    let seen = count(&set["status"]["observedGeneration"]) >= count(&set["metadata"]["generation"]);
-    seen && count(&set["status"]["readyReplicas"]).unwrap_or(0) >= wanted
+    let seen = set["status"]["observedGeneration"].as_i64() >= set["metadata"]["generation"].as_i64();
+    let (ready, wanted) = readiness(set);
+    seen && ready >= wanted
 }

@@ -8,11 +8,10 @@ use crate::source::cluster::restore::client::{get, message, patience, reason};
 use crate::source::cluster::restore::load::{Job, Loader, Written, locked, patch};
 use crate::source::cluster::restore::options::Mode;
 use crate::source::cluster::restore::outcome::Outcome;
-use crate::source::cluster::restore::plan::{
-    Live, PENDING, PENDING_OWNERS, PENDING_SUSPENDED, REPLICAS, merges, wanted,
-};
-use crate::source::cluster::restore::rules::{Prepared, Release, differences};
+use crate::source::cluster::restore::plan::{Live, PENDING, PENDING_OWNERS, PENDING_SUSPENDED, merges, wanted};
+use crate::source::cluster::restore::rules::{Prepared, REPLICAS, Release, differences};
 use crate::source::cluster::restore::verdict::misses;
+use crate::source::cluster::restore::volumes;
 use crate::source::cluster::{ObjectRef, failed};
 
 /// As whom the server knows our writes.
@@ -137,8 +136,10 @@ impl Job<'_> {
 
     /// It is there, although the plan said that it is not: we made it ourselves, or somebody else did meanwhile.
     async fn found(&self, body: &Value, waits: bool, live: &Value, lost: bool) -> Result<Written, SourceFailure> {
-        let equal = differences(body, live, &self.prepared.reference.gvk).is_empty();
-        if lost && equal {
+        let differences = differences(body, live, &self.prepared.reference.gvk);
+        let equal = differences.is_empty();
+        // What it has besides, the server filled in.
+        if lost && differences.certain.is_empty() {
             if waits {
                 self.is_held_back();
             }
@@ -184,12 +185,19 @@ impl Job<'_> {
         Ok(Written::failed(format!("tried {TRIES} times: {trouble}")).cure("run the same command once more"))
     }
 
+    /// Owners that are there, and of which the live object does not know.
+    pub(super) fn lacking(&self, seen: &Live) -> Vec<Value> {
+        let lacking = |owner: &Value| owner["uid"].as_str().is_some_and(|uid| !seen.owners.iter().any(|o| o == uid));
+        self.owners().there.into_iter().filter(lacking).collect()
+    }
+
     /// From what is live to what is wanted. `sent`: an earlier try may have done it.
     pub(super) fn toward(&self, live: &Value, sent: bool) -> Change {
-        let seen = Live::compare(&self.prepared, live);
-        let owners = self.owners();
-        let lacking = |owner: &&Value| owner["uid"].as_str().is_some_and(|uid| !seen.owners.iter().any(|o| o == uid));
-        let lacking: Vec<Value> = owners.there.iter().filter(lacking).cloned().collect();
+        let mut seen = Live::compare(&self.prepared, live);
+        if self.loader.options.mode == Mode::Update {
+            seen.differences.append(&mut seen.set_back);
+        }
+        let lacking = self.lacking(&seen);
         if seen.pending.is_some() {
             self.is_held_back();
         }
@@ -198,7 +206,7 @@ impl Job<'_> {
         if finishes_only && !merges(&self.prepared) {
             return Change::Is(Written::new(Outcome::Patch, live));
         }
-        if seen.differences.is_empty() && lacking.is_empty() {
+        if seen.differences.is_empty() && lacking.is_empty() && !self.frees(live) {
             let outcome = if sent || seen.pending.is_some() { Outcome::Patch } else { Outcome::Same };
             return Change::Is(Written::new(outcome, live));
         }
@@ -207,10 +215,18 @@ impl Job<'_> {
             let written = Written::new(Outcome::Conflict, live).because(reason);
             return Change::Is(written.cure("delete it by hand, then restore once more"));
         }
+        Change::Send(self.patch(&seen, live, lacking))
+    }
+
+    /// What sets it back, owners included.
+    pub(super) fn patch(&self, seen: &Live, live: &Value, lacking: Vec<Value>) -> Value {
         let mut wanted = wanted(&self.prepared, seen.pending.as_deref());
         if merges(&self.prepared) {
-            add_to_lists(&mut wanted, live);
+            let mode = self.loader.options.mode;
+            let lists = if mode == Mode::Update { &["secrets"][..] } else { &["secrets", "imagePullSecrets"] };
+            add_to_lists(&mut wanted, live, lists);
         }
+        patch::keep_authorities(&mut wanted, live);
         if is_pod(&self.prepared) {
             keep_what_was_added(&mut wanted, live);
         }
@@ -219,13 +235,36 @@ impl Job<'_> {
             let there = live["metadata"]["ownerReferences"].as_array().cloned().unwrap_or_default();
             patch["metadata"]["ownerReferences"] = there.into_iter().chain(lacking).collect();
         }
-        Change::Send(patch)
+        if self.frees(live) {
+            volumes::free(&mut patch);
+        }
+        if seen.differences.iter().any(|pointer| pointer == "/spec/replicas") {
+            self.count(&mut patch, live);
+        }
+        patch
+    }
+}
+
+impl Job<'_> {
+    fn frees(&self, live: &Value) -> bool {
+        self.row.frees && volumes::waits_for_nobody(live)
+    }
+
+    /// A number that is set is the one to come back to, or there is none any more.
+    fn count(&self, patch: &mut Value, live: &Value) {
+        match self.prepared.release {
+            Some(Release::Replicas(count)) => patch["metadata"]["annotations"][REPLICAS] = count.to_string().into(),
+            _ if live["metadata"]["annotations"][REPLICAS].is_string() => {
+                patch["metadata"]["annotations"][REPLICAS] = Value::Null;
+            }
+            _ => {}
+        }
     }
 }
 
 /// A merge patch replaces lists: what is in the live ones stays in front.
-fn add_to_lists(wanted: &mut Value, live: &Value) {
-    for list in ["secrets", "imagePullSecrets"] {
+fn add_to_lists(wanted: &mut Value, live: &Value, lists: &[&str]) {
+    for list in lists.iter().copied() {
         let Some(ours) = wanted[list].as_array().cloned() else { continue };
         let mut all = live[list].as_array().cloned().unwrap_or_default();
         all.extend(ours.into_iter().filter(|entry| {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::source::cluster::restore::rules::{Prepared, Release, differences, immutable, scales_both};
+use crate::source::cluster::restore::rules::{Differences, Prepared, Release, differences, immutable, scales_both};
 
 /// On an object of ours that a restore has not finished: what is still to be done, as `PENDING_SUSPENDED` and
 /// `PENDING_OWNERS` separated by a comma. Whoever restores next finishes it.
@@ -11,8 +11,6 @@ pub const PENDING: &str = "lifeboat.dev/release";
 pub(in crate::source::cluster::restore) const PENDING_SUSPENDED: &str = "resume";
 /// Its owner comes later; the reference to it is added then.
 pub(in crate::source::cluster::restore) const PENDING_OWNERS: &str = "owners";
-/// On a workload that was started at zero: how many it had.
-pub const REPLICAS: &str = "lifeboat.dev/replicas";
 
 /// What a plan needs to know of a live object. The object itself is not kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,8 +24,16 @@ pub struct Live {
     pub owners: Vec<String>,
     /// JSON pointers of what is not as the backup says.
     pub differences: Vec<String>,
-    /// Those of them that can not be changed in place.
+    /// All of them may be what the server fills in by itself. It can be asked.
+    pub perhaps_filled: bool,
+    /// Those of them that can not be changed in place. Of what may be filled in the server says it.
     pub immutable: Vec<String>,
+    /// Those of them where the backup says one thing, and a person asked for another.
+    pub asked: Vec<String>,
+    /// A claim that waits for its volume.
+    pub waits: bool,
+    /// Of an account, that is only added to: what an update sets back.
+    pub set_back: Vec<String>,
 }
 
 impl Live {
@@ -37,20 +43,38 @@ impl Live {
         let pending = metadata["annotations"][PENDING].as_str().map(str::to_owned);
         let wanted = wanted(prepared, pending.as_deref());
         let gvk = &prepared.reference.gvk;
-        let mut differences = if merges(prepared) { missing(&wanted, live) } else { differences(&wanted, live, gvk) };
-        if prepared.scaled && scales_both(&wanted, live) {
-            differences.retain(|pointer| pointer != "/spec/replicas");
+        let mut differences = differences(&wanted, live, gvk);
+        let mut set_back = Vec::new();
+        if merges(prepared) {
+            let lacks = Differences { certain: missing(&wanted, live), ..Differences::default() };
+            set_back = std::mem::replace(&mut differences, lacks).all();
+            // Its tokens are its controllers' business.
+            set_back.retain(|pointer| !pointer.starts_with("/secrets") && !differences.certain.contains(pointer));
         }
-        let immutable = differences.iter().filter(|pointer| immutable(gvk, live, pointer)).cloned().collect();
+        if prepared.scaled && scales_both(&wanted, live) {
+            differences.certain.retain(|pointer| pointer != "/spec/replicas");
+        }
+        let immutable = differences.certain.iter().filter(|pointer| immutable(gvk, live, pointer)).cloned().collect();
         let owners = metadata["ownerReferences"].as_array().into_iter().flatten();
         Self {
             uid: metadata["uid"].as_str().unwrap_or_default().to_owned(),
             deleting: metadata["deletionTimestamp"].is_string(),
             pending,
             owners: owners.filter_map(|owner| owner["uid"].as_str().map(str::to_owned)).collect(),
-            differences,
+            perhaps_filled: differences.certain.is_empty() && !differences.perhaps.is_empty(),
+            differences: differences.all(),
             immutable,
+            asked: Vec::new(),
+            set_back,
+            waits: gvk.group.is_empty() && gvk.kind == "PersistentVolumeClaim" && live["status"]["phase"] == "Pending",
         }
+    }
+
+    /// Tells what a person asked for from what the backup says. `captured`: the object as it would be if nobody had
+    /// asked for anything.
+    pub fn tell_apart(&mut self, prepared: &Prepared, captured: &Prepared) {
+        let other = |pointer: &&String| prepared.value.pointer(pointer) != captured.value.pointer(pointer);
+        self.asked = self.differences.iter().chain(&self.set_back).filter(other).cloned().collect();
     }
 }
 

@@ -1,5 +1,6 @@
 //! What becomes of each object, and why. Pure: the target is a [`View`], a live object what [`Live`] says of it.
 
+mod hints;
 mod live;
 mod managed;
 mod needs;
@@ -7,9 +8,10 @@ mod pods;
 mod quantity;
 mod quotas;
 mod served;
+mod volumes;
 mod webhooks;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -21,11 +23,13 @@ use crate::source::cluster::restore::set::is_namespace;
 use crate::source::cluster::restore::view::{Labels, View};
 use crate::source::cluster::{Kind, ObjectRef};
 
-pub use live::{Live, PENDING, REPLICAS};
+pub use live::{Live, PENDING};
 pub(super) use live::{PENDING_OWNERS, PENDING_SUSPENDED, merges, wanted};
 use needs::Classes;
+pub(super) use needs::Missing;
 use quotas::Ledger;
 use served::Served;
+pub(super) use volumes::{Standing, Standings, is_claim};
 pub(super) use webhooks::concerns;
 
 /// Judges one object after the other, in the order of the restore: quotas fill up on the way.
@@ -36,7 +40,14 @@ pub(super) struct Planner<'a> {
     /// Namespaces that the restore makes, with the labels that they will have.
     made: BTreeMap<String, Labels>,
     classes: Classes,
+    missing: Missing,
+    /// There, or restored.
+    default_storage_class: bool,
     ledger: Ledger,
+    /// Volumes that let go of the deleted claims that they were kept for.
+    freed: BTreeSet<String>,
+    /// Those that do not, and the claims that wait in vain.
+    kept: BTreeSet<(String, String)>,
 }
 
 /// One object before it is judged.
@@ -46,6 +57,7 @@ pub(super) struct Case<'a> {
     pub skip: Option<Skip>,
     /// What is at its place in the target.
     pub live: Option<&'a Live>,
+    pub standing: Option<Standing>,
     pub owners: Vec<OwnerFate>,
 }
 
@@ -81,14 +93,26 @@ impl Verdict {
 }
 
 impl<'a> Planner<'a> {
-    pub fn new(view: &'a View, options: &'a Options) -> Self {
+    pub fn new(view: &'a View, options: &'a Options, missing: Missing) -> Self {
         let classes = Classes {
             storage: view.storage_classes.clone(),
             ingress: view.ingress_classes.clone(),
             priority: view.priority_classes.clone(),
         };
         let ledger = Ledger::new(&view.quotas);
-        Self { view, options, served: Served::new(view), made: BTreeMap::new(), classes, ledger }
+        let (freed, kept) = (BTreeSet::new(), BTreeSet::new());
+        Self {
+            view,
+            options,
+            served: Served::new(view),
+            made: BTreeMap::new(),
+            classes,
+            missing,
+            default_storage_class: view.default_storage_class,
+            ledger,
+            freed,
+            kept,
+        }
     }
 
     /// A kind whose definition comes back, or is there as the backup has it.
@@ -106,8 +130,14 @@ impl<'a> Planner<'a> {
         let mut said = Vec::new();
         let verdict = match &case.skip {
             Some(skip) => Verdict::because(Outcome::Skip, skip.to_string()),
-            None => self.verdict(case, &mut said),
+            None => match &case.standing {
+                Some(Standing::Taken(why)) => Verdict::because(Outcome::Skip, why.clone()),
+                _ => self.verdict(case, &mut said),
+            },
         };
+        if matches!(verdict.outcome, Outcome::Create | Outcome::Same | Outcome::Patch | Outcome::Conflict) {
+            self.stays_apart(case, verdict.outcome == Outcome::Patch, &mut said);
+        }
         if matches!(verdict.outcome, Outcome::Create | Outcome::Same | Outcome::Patch) {
             self.remember(reference, value, verdict.outcome);
         }
@@ -166,10 +196,13 @@ impl<'a> Planner<'a> {
             None => return None,
         };
         match self.view.namespaces.get(namespace) {
-            Some(there) if there.terminating => Some(Verdict::blocked(
-                format!("namespace {namespace} is being deleted"),
-                format!("wait until it is gone; `kubectl get namespace {namespace} -o yaml` says what keeps it"),
-            )),
+            Some(there) if there.terminating => {
+                let kept_by = there.kept_by.iter().map(|words| format!("; {words}")).collect::<String>();
+                Some(Verdict::blocked(
+                    format!("namespace {namespace} is being deleted{kept_by}"),
+                    "wait until it is gone; whose finalizers keep it has to let go of it",
+                ))
+            }
             Some(_) => None,
             None if is_namespace(reference) || self.made.contains_key(namespace) => None,
             None => Some(Verdict::blocked(
@@ -202,16 +235,23 @@ impl<'a> Planner<'a> {
         } else if live.pending.is_some() {
             return self.change(case, kind, "an interrupted restore made it, and has not finished it");
         }
+        if self.frees(case)
+            && live.immutable.is_empty()
+            && let Some(reason) = Self::let_go(case)
+        {
+            return self.change(case, kind, reason);
+        }
+        if merges(case.prepared) && !differences.is_empty() && self.options.mode == Mode::Create {
+            return self.change(case, kind, format!("it is there, and lacks {}", fields(&differences)));
+        }
+        differences.extend(live.set_back.iter().cloned());
         if differences.is_empty() {
             return Verdict::of(Outcome::Same);
         }
         let fields = fields(&differences);
-        if merges(case.prepared) {
-            return self.change(case, kind, format!("it is there, and lacks {fields}"));
-        }
         match self.options.mode {
             Mode::Create => Verdict {
-                cure: Some("--mode update sets it back to what the backup says".into()),
+                cure: Some(hints::cure(live, &differences)),
                 ..Verdict::because(Outcome::Conflict, format!("it is there, and differs in {fields}"))
             },
             Mode::Update if !live.immutable.is_empty() => Verdict {
@@ -266,6 +306,8 @@ impl<'a> Planner<'a> {
             }
             ("storage.k8s.io" | "networking.k8s.io" | "scheduling.k8s.io", kind) => {
                 self.classes.add(kind, &reference.name);
+                let default = &value["metadata"]["annotations"]["storageclass.kubernetes.io/is-default-class"];
+                self.default_storage_class |= kind == "StorageClass" && default == "true";
             }
             _ => {}
         }

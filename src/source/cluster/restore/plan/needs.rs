@@ -1,14 +1,14 @@
 //! What an object needs of the target to be taken, and to be of use.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
 use crate::source::cluster::Kind;
 use crate::source::cluster::restore::labels;
 use crate::source::cluster::restore::plan::{Case, Planner, Verdict, pods, webhooks};
-use crate::source::cluster::restore::rules::Prepared;
-use crate::source::cluster::restore::set::is_namespace;
+use crate::source::cluster::restore::rules::{Prepared, Rules};
+use crate::source::cluster::restore::set::{Set, is_namespace};
 use crate::source::cluster::restore::view::{Labels, Right};
 
 /// Names of classes: those of the target, and those that are restored. None where the target's may not be seen.
@@ -32,6 +32,35 @@ impl Classes {
             names.insert(name.to_owned());
         }
     }
+}
+
+/// Classes that are missing in the target, and were missing where the backup was made: nothing was better there.
+#[derive(Debug, Default)]
+pub(in crate::source::cluster::restore) struct Missing {
+    /// Names at the source and such as were asked for; None where they are not known.
+    storage: Option<BTreeSet<String>>,
+    ingress: Option<BTreeSet<String>>,
+}
+
+impl Missing {
+    pub fn new(set: &Set, rules: &Rules) -> Self {
+        let names = |group: &str, kind: &str, asked: &BTreeMap<String, String>| {
+            let names = set.names_at_the_source(group, kind)?;
+            Some(names.into_iter().chain(asked.values().cloned()).collect())
+        };
+        Self {
+            storage: names("storage.k8s.io", "StorageClass", &rules.storage_classes),
+            ingress: names("networking.k8s.io", "IngressClass", &rules.ingress_classes),
+        }
+    }
+
+    fn has(names: &Option<BTreeSet<String>>, class: &str) -> bool {
+        names.as_ref().is_some_and(|names| !names.contains(class))
+    }
+}
+
+fn as_before(what: &str, class: &str) -> String {
+    format!("the target has no {what} class {class:?}, and neither had the cluster of the backup")
 }
 
 impl Planner<'_> {
@@ -105,9 +134,13 @@ impl Planner<'_> {
             let bound = claim["volumeName"].as_str().is_some_and(|name| !name.is_empty());
             match claim["storageClassName"].as_str() {
                 Some(class) if !bound && lacks(&self.classes.storage, class) => {
+                    if Missing::has(&self.missing.storage, class) {
+                        said.push(as_before("storage", class));
+                        continue;
+                    }
                     return Some(absent("storage", "--storage-class", class));
                 }
-                None if !bound && self.classes.storage.is_some() && !self.view.default_storage_class => {
+                None if !bound && self.classes.storage.is_some() && !self.default_storage_class => {
                     said.push("names no storage class, and the target has no default one".into());
                 }
                 _ => {}
@@ -115,7 +148,9 @@ impl Planner<'_> {
         }
         if reference.gvk.group == "networking.k8s.io" && reference.gvk.kind == "Ingress" {
             let class = value["spec"]["ingressClassName"].as_str().unwrap_or_default();
-            if lacks(&self.classes.ingress, class) {
+            if lacks(&self.classes.ingress, class) && Missing::has(&self.missing.ingress, class) {
+                said.push(as_before("ingress", class));
+            } else if lacks(&self.classes.ingress, class) {
                 return Some(absent("ingress", "--ingress-class", class));
             }
         }

@@ -4,9 +4,10 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
+use super::account_token;
 use super::object::{Object, Owner};
 use super::scaled::{Scaled, scale_target};
-use crate::source::cluster::ObjectRef;
+use crate::source::cluster::{Gvk, ObjectRef};
 
 /// Every object that is in question, by UID and by reference, with the few facts that rules about *other* objects need.
 #[derive(Debug, Default)]
@@ -16,6 +17,8 @@ pub struct Index {
     facts: HashMap<Id, Facts>,
     /// What autoscalers scale.
     scaled: HashSet<Scaled>,
+    /// Kinds that a definition defines without the subresource `status`: there the field is data like any other.
+    whole: HashSet<Gvk>,
 }
 
 type Id = (String, String, Option<String>, String);
@@ -27,6 +30,8 @@ pub(super) struct Facts {
     pub selects: bool,
     /// Of a PersistentVolume.
     pub volume: Option<Volume>,
+    /// A Secret that holds no token of an account.
+    pub no_token: bool,
 }
 
 #[derive(Debug)]
@@ -57,6 +62,7 @@ impl Index {
         );
         self.facts.insert(id, facts(object));
         self.scaled.extend(scale_target(object));
+        self.whole.extend(without_status(object));
     }
 
     /// Whether an autoscaler in the set scales it.
@@ -66,6 +72,11 @@ impl Index {
         }
         let ObjectRef { gvk, namespace, name } = &object.reference;
         self.scaled.contains(&(gvk.group.clone(), gvk.kind.clone(), namespace.clone(), name.clone()))
+    }
+
+    /// Whether the `status` of that kind is written by whoever writes the object.
+    pub(super) fn is_whole(&self, gvk: &Gvk) -> bool {
+        self.whole.contains(gvk)
     }
 
     /// How many.
@@ -111,12 +122,27 @@ impl<'a> FromIterator<&'a Object> for Index {
     }
 }
 
+/// Kinds of a definition, in each version that is served and has no such subresource.
+fn without_status(definition: &Object) -> Vec<Gvk> {
+    if !definition.is("apiextensions.k8s.io", "CustomResourceDefinition") {
+        return Vec::new();
+    }
+    let spec = &definition.value["spec"];
+    let (Some(group), Some(kind)) = (spec["group"].as_str(), spec["names"]["kind"].as_str()) else {
+        return Vec::new();
+    };
+    let versions = spec["versions"].as_array().into_iter().flatten();
+    let whole = versions.filter(|version| version["served"] == true && version["subresources"]["status"].is_null());
+    let names = whole.filter_map(|version| version["name"].as_str());
+    names.map(|version| Gvk { group: group.into(), version: version.into(), kind: kind.into() }).collect()
+}
+
 fn facts(object: &Object) -> Facts {
     let spec = object.value.get("spec");
     let field = |key: &str| spec.and_then(|spec| spec.get(key));
     if object.is("", "Service") {
         let selects = field("selector").and_then(Value::as_object).is_some_and(|selector| !selector.is_empty());
-        return Facts { selects, volume: None };
+        return Facts { selects, ..Facts::default() };
     }
     if object.is("", "PersistentVolume") {
         let claim = |key: &str| Some(field("claimRef")?.get(key)?.as_str()?.to_owned());
@@ -125,7 +151,9 @@ fn facts(object: &Object) -> Facts {
             provisioned: object.annotation("pv.kubernetes.io/provisioned-by").is_some(),
             claim: claim("namespace").zip(claim("name")),
         };
-        return Facts { selects: false, volume: Some(volume) };
+        return Facts { volume: Some(volume), ..Facts::default() };
     }
-    Facts::default()
+    let kind = object.value.get("type").and_then(Value::as_str);
+    let no_token = object.is("", "Secret") && kind != Some(account_token::TYPE);
+    Facts { no_token, ..Facts::default() }
 }

@@ -22,14 +22,16 @@ mod tier;
 mod volume;
 
 pub use crate::model::{LabelSelector, SelectorError};
-pub use difference::differences;
+pub use difference::{Differences, differences};
 pub use draft::{Note, Weight};
-pub use export::clean_for_export;
+pub use export::{clean_for_export, clean_to_compare};
 pub use immutable::immutable;
 pub use index::Index;
+pub use noise::{REPLICAS, injects_authority};
 pub use object::{Malformed, Object, Owner};
 pub use options::{ObjectSelector, Patch, Rules};
 pub use prepare::{Prepared, Release, prepare};
 pub use scaled::{Scaled, scale_target, scales_both};
 pub use skip::{Skip, skip};
 pub use tier::{Tier, UnknownTier, tier};
+pub use volume::volume_and_claim;

@@ -2,8 +2,11 @@
 
 use serde_json::Value;
 
+/// On a workload that was started at zero: how many it had.
+pub const REPLICAS: &str = "lifeboat.dev/replicas";
+
 /// Annotations that a controller keeps for itself.
-const ANNOTATIONS: [&str; 10] = [
+const ANNOTATIONS: [&str; 11] = [
     "control-plane.alpha.kubernetes.io/leader",
     "deployment.kubernetes.io/desired-replicas",
     "deployment.kubernetes.io/max-replicas",
@@ -15,6 +18,7 @@ const ANNOTATIONS: [&str; 10] = [
     "kubectl.kubernetes.io/restartedAt",
     "cloud.google.com/neg-status",
     "pv.kubernetes.io/migrated-to",
+    REPLICAS,
 ];
 
 /// cert-manager writes the authority of what carries one of these.
@@ -30,7 +34,7 @@ pub(super) fn is_all(annotations: &Value) -> bool {
 }
 
 /// Whether the field `caBundle` is not the object's own.
-pub(super) fn injects_authority(object: &Value) -> bool {
+pub fn injects_authority(object: &Value) -> bool {
     let annotations = object.pointer("/metadata/annotations");
     annotations.is_some_and(|annotations| INJECTED.iter().any(|key| annotations.get(key).is_some()))
 }

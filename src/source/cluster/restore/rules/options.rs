@@ -1,6 +1,6 @@
 //! What a person asked for when restoring.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
@@ -27,6 +27,16 @@ pub struct Rules {
     pub start_at_zero: Option<LabelSelector>,
     /// Keeps node ports that the old server chose, too.
     pub preserve_node_ports: bool,
+    /// Not asked for but found: volumes of the target that stay with the claims that have them. Claims that come back
+    /// under another namespace get new ones.
+    pub taken_volumes: BTreeSet<String>,
+}
+
+impl Rules {
+    /// Those that nobody had to ask for.
+    pub fn of_the_backup(&self) -> Rules {
+        Rules { taken_volumes: self.taken_volumes.clone(), ..Rules::default() }
+    }
 }
 
 /// A JSON patch (RFC 6902), and whom it is for.
@@ -59,5 +69,21 @@ impl ObjectSelector {
             && fits(&self.namespace, reference.namespace.as_deref())
             && fits(&self.name, Some(&reference.name))
             && self.labels.as_ref().is_none_or(|labels| labels.matches_object(&object.value))
+    }
+}
+
+/// `kind=Deployment, name=web`
+impl std::fmt::Display for ObjectSelector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let labels = self.labels.as_ref().map(LabelSelector::to_string);
+        let fields = [
+            ("group", &self.group),
+            ("kind", &self.kind),
+            ("namespace", &self.namespace),
+            ("name", &self.name),
+            ("labels", &labels),
+        ];
+        let given = fields.iter().filter_map(|(key, value)| Some(format!("{key}={}", value.as_ref()?)));
+        f.write_str(&given.collect::<Vec<_>>().join(", "))
     }
 }

@@ -97,154 +97,21 @@ pub(super) fn is_meant_empty(field: &str) -> bool {
     field == "emptyDir" || field.ends_with("Selector") || field == "selector"
 }
 
-/// Fields that a server fills in where a person left them out, in all kinds of its own, sorted. Most are in the backup,
-/// which a server wrote; they are missing where a rule took them out, or where that server was older.
-const FILLED: [&str; 120] = [
-    "allocateLoadBalancerNodePorts",
-    "allocationMode",
-    "apiGroup",
-    "apiVersion",
-    "attachRequired",
-    "backoffLimit",
-    "behavior",
-    "caBundle",
-    "cachingMode",
-    "claimRef",
-    "clusterIP",
-    "clusterIPs",
-    "completionMode",
-    "completions",
-    "concurrencyPolicy",
-    "conditions",
-    "conversion",
-    "count",
-    "creationTimestamp",
-    "dataSource",
-    "dataSourceRef",
-    "default",
-    "defaultMode",
-    "defaultRequest",
-    "distinguisherMethod",
-    "dnsPolicy",
-    "enableServiceLinks",
-    "expirationSeconds",
-    "externalTrafficPolicy",
-    "failedJobsHistoryLimit",
-    "failurePolicy",
-    "failureThreshold",
-    "finalizers",
-    "fsGroupPolicy",
-    "fsType",
-    "healthCheckNodePort",
-    "hostPort",
-    "imagePullPolicy",
-    "ingressClassName",
-    "internalTrafficPolicy",
-    "ipFamilies",
-    "ipFamilyPolicy",
-    "iscsiInterface",
-    "keyring",
-    "kind",
-    "lendablePercent",
-    "limitResponse",
-    "listKind",
-    "manualSelector",
-    "matchPolicy",
-    "matchingPrecedence",
-    "maxSurge",
-    "maxUnavailable",
-    "metrics",
-    "minReplicas",
-    "namespaceSelector",
-    "nodePort",
-    "nominalConcurrencyShares",
-    "objectSelector",
-    "parallelism",
-    "partition",
-    "path",
-    "periodSeconds",
-    "persistentVolumeClaimRetentionPolicy",
-    "persistentVolumeReclaimPolicy",
-    "podInfoOnMount",
-    "podManagementPolicy",
-    "podReplacementPolicy",
-    "policies",
-    "policyTypes",
-    "pool",
-    "port",
-    "preemptionPolicy",
-    "progressDeadlineSeconds",
-    "protocol",
-    "readOnly",
-    "reclaimPolicy",
-    "reinvocationPolicy",
-    "replicas",
-    "requests",
-    "requiresRepublish",
-    "resourceVersion",
-    "resources",
-    "restartPolicy",
-    "revisionHistoryLimit",
-    "rollingUpdate",
-    "schedulerName",
-    "scheme",
-    "scope",
-    "seLinuxMount",
-    "selectPolicy",
-    "serviceAccount",
-    "sessionAffinity",
-    "sessionAffinityConfig",
-    "singular",
-    "stabilizationWindowSeconds",
-    "status",
-    "storageCapacity",
-    "storageClassName",
-    "storageMode",
-    "strategy",
-    "successThreshold",
-    "successfulJobsHistoryLimit",
-    "suspend",
-    "targetPort",
-    "terminationGracePeriodSeconds",
-    "terminationMessagePath",
-    "terminationMessagePolicy",
-    "timeoutSeconds",
-    "tolerance",
-    "type",
-    "uid",
-    "updateStrategy",
-    "user",
-    "volumeBindingMode",
-    "volumeLifecycleModes",
-    "volumeMode",
-    "volumeName",
-    "whenDeleted",
-    "whenScaled",
-];
-
-pub(super) fn is_filled(field: &str) -> bool {
-    FILLED.binary_search(&field).is_ok()
-}
-
-/// Nothing, in any of the ways in which it is written.
+/// An empty list or map, which servers write or leave out as they like.
 pub(super) fn is_empty(value: &Value) -> bool {
     match value {
-        Value::Null => true,
-        Value::Bool(value) => !value,
-        Value::Number(number) => number.as_i64() == Some(0),
-        Value::String(text) => text.is_empty(),
         Value::Array(list) => list.is_empty(),
         Value::Object(map) => map.is_empty(),
+        _ => false,
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_list_is_sorted() {
-        assert!(FILLED.is_sorted());
-        assert!(is_filled("clusterIP") && is_filled("whenScaled") && !is_filled("privileged"));
+/// What a field is that nobody set. Some servers write it, some leave it out, and in some fields a person means it.
+pub(super) fn is_zero(value: &Value) -> bool {
+    match value {
+        Value::Bool(value) => !value,
+        Value::String(text) => text.is_empty(),
+        Value::Number(number) => number.as_i64() == Some(0),
+        _ => false,
     }
 }

@@ -1,5 +1,6 @@
 //! Whether a live object is what a restore would make.
 
+mod filled;
 mod keys;
 mod quantity;
 #[cfg(test)]
@@ -12,18 +13,39 @@ use serde_json::{Map, Value};
 use super::draft::escaped;
 use super::{account_token, noise};
 use crate::source::cluster::Gvk;
+use filled::Filled;
 use keys::Key;
 
-/// JSON pointers at which `live` is not what is wanted: into `wanted` where it has the field, else into `live`. A list
-/// whose entries do not pair up is one difference. Empty if nothing differs.
-///
-/// Fields that a server fills in by itself are no difference. Others that only `live` has are: somebody put them there.
-/// Not so in what others add to all the time: labels and annotations, pods, service accounts, custom resources.
-pub fn differences(wanted: &Value, live: &Value, gvk: &Gvk) -> Vec<String> {
-    let mut compare = Compare { of: Of::new(wanted, gvk), found: Vec::new() };
+/// Where a live object is not what is wanted, as JSON pointers: into the wanted one where it has the field, else into
+/// the live one. A list whose entries do not pair up is one difference.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Differences {
+    /// Whatever the server does by itself, these are somebody's.
+    pub certain: Vec<String>,
+    /// Fields of Kubernetes itself that only the live object has, or that are wanted as what a server may leave out.
+    /// Somebody put them there, or another version of the server fills them in. The server can tell.
+    pub perhaps: Vec<String>,
+}
+
+impl Differences {
+    pub fn is_empty(&self) -> bool {
+        self.certain.is_empty() && self.perhaps.is_empty()
+    }
+
+    /// The certain ones first.
+    pub fn all(self) -> Vec<String> {
+        self.certain.into_iter().chain(self.perhaps).collect()
+    }
+}
+
+/// Not a difference is what a rule takes out, and what others add to all the time: labels and annotations, pods,
+/// service accounts, custom resources.
+pub fn differences(wanted: &Value, live: &Value, gvk: &Gvk) -> Differences {
+    let mut compare = Compare { of: Of::new(wanted, gvk), found: Differences::default() };
     let empty = Map::new();
     let (Some(wanted), Some(live)) = (wanted.as_object(), live.as_object()) else {
-        return if wanted == live { Vec::new() } else { vec![String::new()] };
+        let all = || Differences { certain: vec![String::new()], perhaps: Vec::new() };
+        return if wanted == live { Differences::default() } else { all() };
     };
     for key in ["labels", "annotations", "finalizers", "ownerReferences", "name", "namespace"] {
         let at = |top: &Map<String, Value>| top.get("metadata").and_then(|metadata| metadata.get(key)).cloned();
@@ -48,10 +70,9 @@ struct Of {
     known: bool,
     /// Webhooks and admission plug-ins add to pods, and to no other kind.
     pod: bool,
-    job: bool,
     account: bool,
-    /// A Secret that the server fills.
-    token: bool,
+    /// What is missing in the backup by right.
+    filled: Filled,
     /// A role whose rules are collected from others.
     aggregated: bool,
     /// `caBundle` is written by cert-manager.
@@ -64,9 +85,8 @@ impl Of {
         Self {
             known: keys::is_known_group(&gvk.group),
             pod: is("", "Pod"),
-            job: is("batch", "Job"),
             account: is("", "ServiceAccount"),
-            token: is("", "Secret") && wanted.get("type").and_then(Value::as_str) == Some(account_token::TYPE),
+            filled: Filled::of(gvk, wanted.get("type").and_then(Value::as_str) == Some(account_token::TYPE)),
             aggregated: wanted.get("aggregationRule").is_some_and(|rule| !rule.is_null()),
             injected: noise::injects_authority(wanted),
         }
@@ -86,7 +106,7 @@ struct Context {
 
 struct Compare {
     of: Of,
-    found: Vec<String>,
+    found: Differences,
 }
 
 impl Compare {
@@ -97,7 +117,7 @@ impl Compare {
                 for (name, value) in wanted {
                     let noise = key == "annotations" && noise::is_annotation(name);
                     if !noise && live.get(name) != Some(value) {
-                        self.found.push(format!("{pointer}/{}", escaped(name)));
+                        self.found.certain.push(format!("{pointer}/{}", escaped(name)));
                     }
                 }
             }
@@ -109,12 +129,12 @@ impl Compare {
                     _ => one == other,
                 };
                 if wanted.iter().any(|entry| !live.iter().any(|other| same(entry, other))) {
-                    self.found.push(pointer);
+                    self.found.certain.push(pointer);
                 }
             }
             (Value::Null, _) => {}
             (wanted, live) if wanted == live => {}
-            _ => self.found.push(pointer),
+            _ => self.found.certain.push(pointer),
         }
     }
 
@@ -126,19 +146,51 @@ impl Compare {
             }
             pointer.push('/');
             pointer.push_str(&escaped(key));
-            match live.get(key) {
+            match live.get(key).filter(|live| !live.is_null()) {
                 Some(live) => self.values(key, value, live, pointer, context),
-                None if self.is_omitted(key, value, context) => {}
-                None => self.found.push(pointer.clone()),
+                None => self.missing(key, value, pointer, context),
             }
             pointer.truncate(length);
         }
-        for (key, value) in live {
-            let missing = wanted.get(key).is_none_or(Value::is_null);
-            let nothing = keys::is_empty(value) || key == "annotations" && noise::is_all(value);
-            if missing && !nothing && self.is_added_by_hand(key, pointer, context) {
-                self.found.push(format!("{pointer}/{}", escaped(key)));
+        for (key, value) in live.iter().filter(|(key, _)| wanted.get(*key).is_none_or(Value::is_null)) {
+            if self.is_left_out(key, pointer) {
+                continue;
             }
+            pointer.push('/');
+            pointer.push_str(&escaped(key));
+            self.added(key, value, pointer, context);
+            pointer.truncate(length);
+        }
+    }
+
+    /// A field that only the wanted object has.
+    fn missing(&mut self, key: &str, wanted: &Value, pointer: &str, context: Context) {
+        let known = self.of.known && !context.words && !context.schema;
+        if wanted.is_null() || known && keys::is_empty(wanted) && !keys::is_meant_empty(key) {
+            return;
+        }
+        let perhaps = known && keys::is_zero(wanted);
+        if perhaps { &mut self.found.perhaps } else { &mut self.found.certain }.push(pointer.to_owned());
+    }
+
+    /// A field that only the live object has.
+    fn added(&mut self, key: &str, live: &Value, pointer: &mut String, context: Context) {
+        if !self.of.known || self.of.pod || self.of.account || live.is_null() {
+            return;
+        }
+        // A Service without an address, where one is wanted, was made anew by somebody.
+        let headless = key == "clusterIP" && *live == "None";
+        let named = context.words || context.schema;
+        let nothing = !named && keys::is_empty(live) && !keys::is_meant_empty(key);
+        if nothing || key == "annotations" && noise::is_all(live) || self.of.filled.has(pointer) && !headless {
+            return;
+        }
+        let inner = self.inner(key, live, pointer, context);
+        match live {
+            Value::Object(live) if self.of.filled.has_below(pointer) => self.maps(&Map::new(), live, pointer, inner),
+            // No server fills in a person's words.
+            _ if named || inner.words || headless => self.found.certain.push(pointer.clone()),
+            _ => self.found.perhaps.push(pointer.clone()),
         }
     }
 
@@ -152,12 +204,11 @@ impl Compare {
             },
             // No wish; but an entry of a list is an entry.
             (Value::Null, _) if !key.is_empty() => {}
-            (wanted, Value::Null) if self.is_omitted(key, wanted, context) => {}
             (Value::Number(one), Value::Number(other)) if same_number(one, other) => {}
             (wanted, live) if wanted == live => {}
             (wanted, live) if context.amounts && quantity::same(wanted, live) => {}
             (wanted, live) if self.of.known && keys::is_amount(key, pointer) && quantity::same(wanted, live) => {}
-            _ => self.found.push(pointer.clone()),
+            _ => self.found.certain.push(pointer.clone()),
         }
     }
 
@@ -167,13 +218,13 @@ impl Compare {
             pointer.push_str(&format!("/{at}"));
             match live.iter().find(|other| by.of(other) == by.of(entry)) {
                 Some(other) => self.values("", entry, other, pointer, context),
-                None => self.found.push(pointer.clone()),
+                None => self.found.certain.push(pointer.clone()),
             }
             pointer.truncate(length);
         }
         let more = live.len() > wanted.len();
         if more && !self.of.pod && !self.of.account {
-            self.found.push(pointer.clone());
+            self.found.certain.push(pointer.clone());
         }
     }
 
@@ -181,12 +232,12 @@ impl Compare {
         // Tolerations of a pod are added to by admission; what was wanted must be there.
         if self.of.pod && key == "tolerations" {
             if wanted.iter().any(|entry| !live.contains(entry)) {
-                self.found.push(pointer.clone());
+                self.found.certain.push(pointer.clone());
             }
             return;
         }
         if wanted.len() != live.len() {
-            self.found.push(pointer.clone());
+            self.found.certain.push(pointer.clone());
             return;
         }
         let length = pointer.len();
@@ -201,12 +252,12 @@ impl Compare {
         if self.of.known && !context.schema { keys::of_list(key) } else { None }
     }
 
-    fn inner(&self, key: &str, wanted: &Value, pointer: &str, context: Context) -> Context {
+    fn inner(&self, key: &str, value: &Value, pointer: &str, context: Context) -> Context {
         if !self.of.known {
             return context;
         }
         Context {
-            words: keys::is_words(key) && wanted.is_object() || keys::is_data(pointer),
+            words: keys::is_words(key) && value.is_object() || keys::is_data(pointer),
             amounts: context.amounts || keys::is_amounts(key) && !context.words,
             schema: context.schema || key == "openAPIV3Schema",
         }
@@ -217,29 +268,6 @@ impl Compare {
         self.of.injected && key == "caBundle"
             || self.of.aggregated && key == "rules" && pointer.is_empty()
             || pointer.ends_with("/annotations") && noise::is_annotation(key)
-    }
-
-    /// Whether a server writes nothing where this is wanted.
-    fn is_omitted(&self, key: &str, value: &Value, context: Context) -> bool {
-        match value {
-            Value::Null => true,
-            _ if !self.of.known || context.words || context.schema => false,
-            Value::Object(map) => map.is_empty() && !keys::is_meant_empty(key),
-            Value::Array(list) => list.is_empty(),
-            Value::Bool(value) => !value,
-            Value::String(text) => text.is_empty(),
-            Value::Number(number) => number.as_i64() == Some(0),
-        }
-    }
-
-    /// Whether a field that only the live object has was put there by somebody.
-    fn is_added_by_hand(&self, key: &str, pointer: &str, context: Context) -> bool {
-        let filled = self.of.token && (key == "data" || keys::is_data(pointer))
-            || self.of.job && (key == "selector" || pointer.ends_with("/matchLabels") || pointer.ends_with("/labels"));
-        if !self.of.known || self.of.pod || self.of.account || filled || self.is_left_out(key, pointer) {
-            return false;
-        }
-        context.words || context.schema || !keys::is_filled(key)
     }
 }
 

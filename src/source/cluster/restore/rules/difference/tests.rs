@@ -5,13 +5,19 @@ use serde_json::{Value, json};
 use super::*;
 
 fn found(api_version: &str, kind: &str, wanted: Value, live: Value) -> Vec<String> {
-    differences(&wanted, &live, &Gvk::new(api_version, kind))
+    differences(&wanted, &live, &Gvk::new(api_version, kind)).all()
+}
+
+/// The certain ones, and those of which only the server knows.
+fn told_apart(api_version: &str, kind: &str, wanted: Value, live: Value) -> [Vec<String>; 2] {
+    let Differences { certain, perhaps } = differences(&wanted, &live, &Gvk::new(api_version, kind));
+    [certain, perhaps]
 }
 
 const NONE: [&str; 0] = [];
 
 #[test]
-fn what_a_server_adds_is_no_difference() {
+fn what_a_server_allots_is_no_difference_and_of_defaults_it_is_asked() {
     let wanted = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "namespace": "shop"},
         "spec": {"selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": 8080}]}});
     let live = json!({"apiVersion": "v1", "kind": "Service",
@@ -20,7 +26,48 @@ fn what_a_server_adds_is_no_difference() {
         "spec": {"selector": {"app": "web"}, "type": "ClusterIP", "clusterIP": "10.0.0.1", "clusterIPs": ["10.0.0.1"],
             "sessionAffinity": "None", "ports": [{"port": 80, "protocol": "TCP", "targetPort": 8080, "nodePort": 30080}]},
         "status": {"loadBalancer": {}}});
-    assert_eq!(found("v1", "Service", wanted, live), NONE);
+    let [certain, perhaps] = told_apart("v1", "Service", wanted.clone(), live.clone());
+    assert_eq!(certain, NONE);
+    assert_eq!(perhaps, ["/spec/ports/0/protocol", "/spec/sessionAffinity", "/spec/type"]);
+    let mut headless = live;
+    headless["spec"]["clusterIP"] = "None".into();
+    assert_eq!(told_apart("v1", "Service", wanted, headless)[0], ["/spec/clusterIP"]);
+}
+
+/// Fields that servers fill in elsewhere, by name.
+#[rstest]
+#[case("networking.k8s.io/v1", "NetworkPolicy", json!({"ingress": [{"from": [{"podSelector": {}}]}]}),
+    json!({"ingress": [{"from": [{"podSelector": {}, "namespaceSelector": {}}]}]}), "/spec/ingress/0/from/0/namespaceSelector")]
+#[case("batch/v1", "CronJob", json!({"jobTemplate": {"spec": {}}}), json!({"jobTemplate": {"spec": {"parallelism": 50}}}),
+    "/spec/jobTemplate/spec/parallelism")]
+#[case("batch/v1", "Job", json!({"a": 1}), json!({"a": 1, "ttlSecondsAfterFinished": 0}), "/spec/ttlSecondsAfterFinished")]
+#[case("networking.k8s.io/v1", "Ingress", json!({"a": 1}), json!({"a": 1, "ingressClassName": "x"}), "/spec/ingressClassName")]
+#[case("policy/v1", "PodDisruptionBudget", json!({"minAvailable": 0}), json!({}), "/spec/minAvailable")]
+fn a_field_is_judged_by_its_kind_and_place(
+    #[case] api_version: &str,
+    #[case] kind: &str,
+    #[case] wanted: Value,
+    #[case] live: Value,
+    #[case] field: &str,
+) {
+    let object =
+        |spec: Value| json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": "a"}, "spec": spec});
+    let [certain, perhaps] = told_apart(api_version, kind, object(wanted), object(live));
+    assert_eq!((certain, perhaps), (vec![], vec![field.to_owned()]));
+}
+
+#[test]
+fn a_job_gets_what_it_knows_its_pods_by() {
+    let job = |spec: Value| json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "a"}, "spec": spec});
+    let labels = json!({"controller-uid": "u", "batch.kubernetes.io/controller-uid": "u", "job-name": "a"});
+    let live =
+        job(json!({"selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": {}}}));
+    assert_eq!(found("batch/v1", "Job", job(json!({"template": {"spec": {}}})), live), NONE);
+    let live = job(json!({"template": {"metadata": {"labels": {"job-name": "a", "other": "b"}}, "spec": {}}}));
+    assert_eq!(
+        found("batch/v1", "Job", job(json!({"template": {"spec": {}}})), live),
+        ["/spec/template/metadata/labels/other"]
+    );
 }
 
 fn deployment() -> Value {
@@ -76,7 +123,6 @@ fn other_ways_to_write_the_same_are_no_difference() {
     spec["containers"][0]["resources"]["limits"]["cpu"] = "1000m".into();
     spec["containers"].as_array_mut().unwrap().reverse();
     spec["securityContext"] = json!({});
-    spec["dnsPolicy"] = "ClusterFirst".into();
     live["spec"]["template"]["metadata"]["annotations"] = json!({"kubectl.kubernetes.io/restartedAt": "2026-01-01"});
     live["spec"]["template"]["metadata"].as_object_mut().unwrap().remove("creationTimestamp");
     assert_eq!(found("apps/v1", "Deployment", deployment(), live), NONE);
@@ -104,6 +150,7 @@ fn every_key_of_a_config_map_counts() {
     assert_eq!(both(json!(null), json!({"a": "1"})), ["/data"]);
     assert_eq!(both(json!({}), json!(null)), NONE);
     assert_eq!(both(json!({"a": "1"}), json!(null)), ["/data"]);
+    assert_eq!(both(json!({"a": "1"}), json!({"a": "1", "b": ""})), ["/data/b"]);
 }
 
 #[test]
@@ -122,6 +169,10 @@ fn texts_of_a_secret_are_its_data() {
             "type": "kubernetes.io/service-account-token", "data": data})
     };
     assert_eq!(found("v1", "Secret", token(json!(null)), token(json!({"token": "dA=="}))), NONE);
+    assert_eq!(
+        found("v1", "Secret", token(json!(null)), token(json!({"token": "dA==", "more": "eA=="}))),
+        ["/data/more"]
+    );
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Volumes and claims: how they were bound.
 
 use super::super::draft::Draft;
+use super::OfClaim;
 
 const BINDING: [&str; 2] = ["pv.kubernetes.io/bind-completed", "pv.kubernetes.io/bound-by-controller"];
 /// Where and by whom the old volume was made.
@@ -20,14 +21,23 @@ pub(super) fn clear_volume(draft: &mut Draft) {
     draft.look("/spec", "its disk is not in the backup: it must be within reach, and in use by no other cluster");
 }
 
-pub(super) fn clear_claim(draft: &mut Draft, keep_volume: bool) {
+pub(super) fn clear_claim(draft: &mut Draft, volume: OfClaim) {
     unbind(draft);
     PROVISIONING.iter().for_each(|key| drop(draft.take("/metadata/annotations", key)));
-    if keep_volume {
+    if volume == OfClaim::Stays {
         return;
     }
-    if draft.take("/spec", "volumeName").is_some() {
+    if let Some(name) = draft.take("/spec", "volumeName") {
         draft.changed("/spec/volumeName", "gets a new, empty volume: its data must be loaded from another source");
+        if volume == OfClaim::Taken {
+            let name = name.as_str().unwrap_or_default();
+            let waits = match draft.text("/spec/storageClassName") {
+                Some("") => "; its class is \"\", which makes none, so that it waits for one that somebody makes",
+                _ => "",
+            };
+            let text = format!("its volume {name} stays with the claim that has it: this one gets a new, empty volume");
+            draft.look("/spec/volumeName", text + waits);
+        }
     }
     // Snapshots are not restored, and a claim may have changed since it was cloned. Other sources fill as they did.
     let from = |draft: &Draft, key: &str| {

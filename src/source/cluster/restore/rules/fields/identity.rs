@@ -4,14 +4,18 @@ use serde_json::Value;
 
 use super::super::account_token;
 use super::super::draft::Draft;
+use super::super::index::Index;
 
-/// Tokens that a controller made are not restored, so the account must not name them.
-pub(super) fn clear_account(draft: &mut Draft) {
+/// Tokens that a controller made are not restored, so the account must not name them. What is only called like one is.
+pub(super) fn clear_account(draft: &mut Draft, all: &Index) {
+    let namespace = draft.text("/metadata/namespace").map(str::to_owned);
+    let restored =
+        |secret: &str| all.get("", "Secret", namespace.as_deref(), secret).is_some_and(|facts| facts.no_token);
     let name = draft.text("/metadata/name").unwrap_or_default().to_owned();
     let Some(secrets) = draft.list_mut("/secrets") else { return };
     secrets.retain(|entry| {
         let secret = entry.get("name").and_then(Value::as_str);
-        !secret.is_some_and(|secret| account_token::is_generated(&name, secret))
+        !secret.is_some_and(|secret| account_token::is_generated(&name, secret) && !restored(secret))
     });
     if secrets.is_empty() {
         draft.take("", "secrets");

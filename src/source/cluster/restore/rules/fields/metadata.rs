@@ -17,11 +17,11 @@ const METADATA: [&str; 10] = [
     "managedFields",
 ];
 
-pub(super) fn clear(draft: &mut Draft) {
+pub(super) fn clear(draft: &mut Draft, keep_status: bool) {
     if let Some(metadata) = draft.map_mut("/metadata") {
         METADATA.iter().for_each(|key| drop(metadata.remove(*key)));
     }
-    if let Some(top) = draft.map_mut("") {
+    if let Some(top) = draft.map_mut("").filter(|_| !keep_status) {
         top.remove("status");
     }
 }

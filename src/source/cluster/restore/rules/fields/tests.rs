@@ -8,7 +8,7 @@ fn cleared(value: Value, keep: Keep) -> Value {
     let text = |key: &str| value[key].as_str().unwrap().to_owned();
     let gvk = Gvk::new(&text("apiVersion"), &text("kind"));
     let mut draft = Draft::new(value);
-    clear(&mut draft, &gvk, keep);
+    clear(&mut draft, &gvk, keep, &Index::new());
     draft.value
 }
 
@@ -169,7 +169,7 @@ fn a_claim_is_unbound() {
     after["spec"]["volumeName"] = "pvc-1".into();
     after["spec"]["dataSource"] = before["spec"]["dataSource"].clone();
     after["spec"]["dataSourceRef"] = before["spec"]["dataSourceRef"].clone();
-    assert_eq!(cleared(before, Keep { volume: true, ..Keep::default() }), after);
+    assert_eq!(cleared(before, Keep { volume: OfClaim::Stays, ..Keep::default() }), after);
 }
 
 #[test]

@@ -17,7 +17,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::draft::{Draft, Note, escaped};
-use super::fields::{self, Keep};
+use super::fields::{self, Keep, OfClaim};
 use super::index::Index;
 use super::object::{Object, Owner};
 use super::options::Rules;
@@ -56,14 +56,17 @@ pub enum Release {
 pub fn prepare(object: &Object, rules: &Rules, all: &Index) -> Prepared {
     let gvk = object.gvk();
     let mut draft = Draft::new(object.value.clone());
-    let volume = draft.text("/spec/volumeName").is_some_and(|name| volume::is_restored(name, all));
-    fields::clear(&mut draft, gvk, Keep { node_ports: rules.preserve_node_ports, volume });
+    let volume = match draft.text("/spec/volumeName") {
+        Some(name) if rules.taken_volumes.contains(name) => OfClaim::Taken,
+        Some(name) if volume::is_restored(name, all) => OfClaim::Stays,
+        _ => OfClaim::New,
+    };
+    fields::clear(&mut draft, gvk, Keep { node_ports: rules.preserve_node_ports, volume }, all);
     let reference = namespaces::map(&mut draft, &object.reference, &rules.namespaces);
     classes::map(&mut draft, gvk, rules);
     images::map(&mut draft, gvk, &rules.images);
     labels(&mut draft, rules);
     wake(&mut draft);
-    let release = release::hold_back(&mut draft, object, rules);
     cloud::look(&mut draft, gvk);
     trust::look(&mut draft, gvk);
     finalizers(&mut draft);
@@ -75,6 +78,8 @@ pub fn prepare(object: &Object, rules: &Rules, all: &Index) -> Prepared {
         draft.look("/metadata/ownerReferences", text);
     }
     patches::apply(&mut draft, object, &rules.patches);
+    // After the patches: what is held back goes to what they say.
+    let release = release::hold_back(&mut draft, object, rules);
     let scaled = all.is_scaled(object);
     Prepared { value: draft.value, reference, notes: draft.notes, release, owners, scaled }
 }
