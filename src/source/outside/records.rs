@@ -6,7 +6,7 @@ use futures::stream::BoxStream;
 use crate::model::{FailureClass, SourceFailure, StreamItem};
 use crate::source::outside::record::{self, Stored};
 
-/// The items of a stream, as [`super::split`] finds them: in order, each record once, each in one piece.
+/// The items of a stream, as [`super::split()`] finds them: in order, each record once, each in one piece.
 pub type Items = BoxStream<'static, Result<StreamItem, SourceFailure>>;
 
 pub(super) struct Records {
