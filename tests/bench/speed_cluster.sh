@@ -3,7 +3,7 @@
 # server, beside the barest clients that read and write the same objects, and beside Velero on the same server and store.
 #   RUNS=3          rounds; in each round every step runs once, in turn; medians are printed. Velero has one.
 #   SIZES='2000 20000'
-#   VELERO='2000 20000'   the sizes that Velero is given, too; it takes ten minutes to restore 20,000
+#   VELERO='2000 20000'   the sizes that Velero backs up, too; it restores 2,000 only, since 20,000 take it minutes
 # LIFEBOAT=FILE uses a program that is already built.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
@@ -186,6 +186,7 @@ for size in $of_velero; do
   wanted=$("$kb_bare" digest)
   velero_timed "velero-backup-$size" backup "of-$size" "--include-namespaces=${NAMESPACES// /,}" --snapshot-volumes=false
   "$kb_bare" delete
+  [ "$size" -le 2000 ] || continue
   velero_timed "velero-restore-$size" restore "of-$size" "--from-backup=of-$size"
   [ "$("$kb_bare" digest)" = "$wanted" ] || die 'Velero restored something else'
   "$kb_bare" delete
@@ -213,7 +214,7 @@ for size in $sizes; do
   row "nothing-$size" 'lifeboat restore, nothing to do'
   if [[ " $of_velero " = *" $size "* ]]; then
     row "velero-backup-$size" "Velero $velero_version backup, once"
-    row "velero-restore-$size" "Velero $velero_version restore, once"
+    [ "$size" -gt 2000 ] || row "velero-restore-$size" "Velero $velero_version restore, once"
   fi
   goal 'backup / bare lists' "backup-$size" "list-$size" "velero-backup-$size"
   goal 'restore / bare creates' "restore-$size" "create-$size" "velero-restore-$size"
