@@ -48,7 +48,7 @@ fn replaces_only_what_was_typed() {
         let (said, code) = typed(&world, &target, answer);
         assert_eq!(code, Some(5), "{answer:?}: {said}");
         assert!(
-            said.contains("everything after it is lost: about") && said.contains("type shop to replace it"),
+            said.contains("everything after it is lost: about") && said.contains("type the name shop to replace"),
             "{said}"
         );
         assert!(said.contains("\"item\" has about 50") && said.contains("the backup 500"), "{said}");
