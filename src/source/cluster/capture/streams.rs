@@ -15,7 +15,7 @@ use crate::source::Capture;
 use crate::source::cluster::capture::gather::{AT_A_TIME, Gathered};
 use crate::source::cluster::capture::list::{Listed, Lister, blocking, is_kubernetes};
 use crate::source::cluster::inventory::Collector;
-use crate::source::cluster::{Discovery, Gvk, MEDIA_DISCOVERY, MEDIA_INVENTORY, MEDIA_OBJECTS};
+use crate::source::cluster::{ClusterScoped, Discovery, Gvk, MEDIA_DISCOVERY, MEDIA_INVENTORY, MEDIA_OBJECTS};
 
 type Items = BoxStream<'static, Result<StreamItem, SourceFailure>>;
 
@@ -80,9 +80,12 @@ fn of_kind(listed: Listed, job: Arc<Job>) -> Items {
         job.cx.found(finding);
     }
     let (gvk, rows) = (kind.gvk.clone(), kind.objects);
+    // What a namespace needs of the whole cluster may be out of reach of an account of that namespace: said, and expected.
+    let wanted = kind.namespaced || job.lister.scope.cluster_scoped == ClusterScoped::All;
     job.with(|known| {
         *(if refused { &mut known.refused } else { &mut known.read }) += 1;
-        known.missing.extend(kind.reason.as_ref().map(|reason| (gvk.to_string(), reason.clone())));
+        let reason = kind.reason.as_ref().filter(|_| wanted);
+        known.missing.extend(reason.map(|reason| (gvk.to_string(), reason.clone())));
         for served in known.discovery.kinds.iter_mut().filter(|served| served.gvk == gvk) {
             served.clone_from(&kind);
         }
