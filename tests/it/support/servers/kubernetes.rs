@@ -131,6 +131,10 @@ impl Kubernetes {
                 "--bind-address=127.0.0.1",
                 "--leader-elect=false",
                 "--use-service-account-credentials=true",
+                // At the defaults (15 s, 20 and 30 calls a second for each controller) tests wait for minutes.
+                "--pvclaimbinder-sync-period=2s",
+                "--kube-api-qps=1000",
+                "--kube-api-burst=2000",
             ]);
             command.arg(format!("--secure-port={port}"));
             command.arg(format!("--service-account-private-key-file={}", file("key.pem")));
