@@ -90,7 +90,7 @@ impl Bars {
         let mut sources = lock(&self.sources);
         let bar = sources.entry(source.clone()).or_insert_with(|| {
             let bar = self.all.add(ProgressBar::new(estimate));
-            bar.set_style(style());
+            bar.set_style(style(estimate));
             bar.set_prefix(source.to_string());
             bar
         });
@@ -107,9 +107,12 @@ impl Bars {
 
 const TEMPLATE: &str =
     "{prefix} [{bar:24}] {binary_bytes} of {binary_total_bytes}, {binary_bytes_per_sec}{left}  {wide_msg}";
+/// A full bar would read as "nearly done".
+const UNKNOWN_END: &str = "{prefix} {binary_bytes}, {binary_bytes_per_sec}  {wide_msg}";
 
-fn style() -> ProgressStyle {
-    let style = ProgressStyle::with_template(TEMPLATE).unwrap_or_else(|_| ProgressStyle::default_bar());
+fn style(estimate: u64) -> ProgressStyle {
+    let template = if estimate == 0 { UNKNOWN_END } else { TEMPLATE };
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     style.progress_chars("=> ").with_key("left", |state: &ProgressState, to: &mut dyn fmt::Write| {
         _ = to.write_str(&left(state.pos(), state.eta()));
     })
@@ -125,6 +128,7 @@ impl Monitor for Bars {
         match event {
             Event::Progress { source, read_bytes, estimate_bytes, .. } => {
                 let bar = self.bar(source, *estimate_bytes);
+                bar.set_style(style(*estimate_bytes));
                 // A guess that turns out too small must not show more than everything.
                 bar.set_length((*estimate_bytes).max(*read_bytes));
                 bar.set_position(*read_bytes);

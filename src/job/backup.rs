@@ -184,8 +184,8 @@ struct Worker<'a> {
 impl Worker<'_> {
     /// One attempt at one source. A failure comes back with the row that the manifest keeps of it.
     async fn capture(&self, source: &dyn Source, noted: &mut Noted) -> Result<Part, (FailedSource, SourceFailure)> {
-        let probe = source.probe(self.cx).await;
-        let estimate_bytes = probe.as_ref().map_or(0, |probe| probe.estimate_bytes);
+        let estimate = source.estimate(self.cx).await;
+        let estimate_bytes = *estimate.as_ref().unwrap_or(&0);
         let id = self.cx.clock.ulid().into();
         let spec = AttemptSpec {
             source: self.name.clone(),
@@ -205,7 +205,7 @@ impl Worker<'_> {
                 return Err((row, failure));
             }
         };
-        let captured = match probe {
+        let captured = match estimate {
             Ok(_) => self.stream(source, &mut attempt).await,
             Err(failure) => Err(failure),
         };

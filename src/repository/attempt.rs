@@ -28,7 +28,7 @@ pub struct AttemptSpec {
     pub kind: String,
     pub method: String,
     pub attempt: AttemptId,
-    /// From the probe; decides the chunk sizes of a first capture.
+    /// What the source expects, in plain bytes; decides the chunk sizes of a first capture. Zero: as much as last time.
     pub estimate_bytes: u64,
     /// Files in effect, such as the policy; sealed into the detail.
     pub files: BTreeMap<String, String>,
@@ -72,12 +72,15 @@ impl Repository {
         salt: RepositoryId,
         chunking: Option<Chunking>,
         run: &Run,
-        spec: AttemptSpec,
+        mut spec: AttemptSpec,
         writer: &Writer,
         cx: &Context,
     ) -> Result<Attempt, RepositoryError> {
         let base = self.find_base(salt, &run.policy, &spec.source, &writer.encryption, cx).await?;
         let chunking = chunking.or(base.chunking).unwrap_or_else(|| Chunking::for_estimate(spec.estimate_bytes));
+        if spec.estimate_bytes == 0 {
+            spec.estimate_bytes = base.raw_bytes;
+        }
         let keys = Arc::new(writer.dedup.lineage(&salt, &run.policy, &spec.source));
         let header = ListHeader {
             format: FORMAT,

@@ -27,6 +27,8 @@ pub(in crate::repository) struct Base {
     pub runs: Vec<RunId>,
     /// Chunk sizes of the newest of them.
     pub chunking: Option<Chunking>,
+    /// Plain bytes of the newest of them.
+    pub raw_bytes: u64,
     pub chunks: HashMap<Digest, StoredChunk>,
 }
 
@@ -74,9 +76,12 @@ impl Repository {
             }
         }
         for candidate in candidates {
-            let run = candidate.run;
+            let (run, raw_bytes) = (candidate.run, candidate.entry.stats.raw);
             match self.read_lines(policy, candidate, encryption).await {
                 Ok((chunking, lines)) => {
+                    if base.runs.is_empty() {
+                        base.raw_bytes = raw_bytes;
+                    }
                     base.runs.push(run);
                     base.chunking = base.chunking.or(chunking.filter(Chunking::is_known));
                     for (id, chunk) in lines {

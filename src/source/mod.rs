@@ -27,6 +27,11 @@ pub trait Source: Send + Sync {
     fn method(&self) -> &'static str;
     /// Looks without changing anything: version, size, tools, permissions, what will be lost.
     async fn probe(&self, cx: &Context) -> Result<Probe, SourceFailure>;
+    /// Plain bytes that a capture will roughly read: all that a backup asks before it captures. Zero where only reading
+    /// would tell; then the backup before is the best guess, and nothing is looked at twice.
+    async fn estimate(&self, _cx: &Context) -> Result<u64, SourceFailure> {
+        Ok(0)
+    }
     /// Opens one consistency point and yields its streams, one after the other. The stream ends with
     /// [`CaptureItem::End`]; anything else at the end means that the capture is not whole.
     async fn capture(&self, cx: &Context) -> Result<Capture, SourceFailure>;
@@ -39,7 +44,7 @@ pub type Capture = BoxStream<'static, Result<CaptureItem, SourceFailure>>;
 pub struct Probe {
     /// `PostgreSQL 15.18`
     pub version: String,
-    /// Plain bytes that a capture will roughly read. Decides chunk sizes of a first capture.
+    /// Plain bytes that a capture will roughly read.
     pub estimate_bytes: u64,
     /// Streams that a capture would yield.
     pub streams: Vec<String>,

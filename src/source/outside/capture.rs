@@ -26,7 +26,6 @@ pub(super) async fn probe(looks: &[Box<dyn Look>], cx: &Context) -> Probe {
     findings.extend(failures.findings());
     Probe {
         version: "recorded, not copied".into(),
-        // A first capture's chunks are small, however much it is.
         estimate_bytes: RECORD_BYTES * looks.len() as u64,
         streams: looks.iter().map(|look| look.stream().to_owned()).collect(),
         findings,

@@ -197,6 +197,10 @@ impl Source for PostgresSource {
         probe::probe(self, cx).await
     }
 
+    async fn estimate(&self, cx: &Context) -> Result<u64, SourceFailure> {
+        self.probe(cx).await.map(|probe| probe.estimate_bytes)
+    }
+
     async fn capture(&self, cx: &Context) -> Result<Capture, SourceFailure> {
         let (job, held) = tokio::select! {
             prepared = self.prepare(cx) => prepared?,
