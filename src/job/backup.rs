@@ -186,6 +186,8 @@ impl Worker<'_> {
     async fn capture(&self, source: &dyn Source, noted: &mut Noted) -> Result<Part, (FailedSource, SourceFailure)> {
         let estimate = source.estimate(self.cx).await;
         let estimate_bytes = *estimate.as_ref().unwrap_or(&0);
+        // The source may see an interrupt before `run` does, which then ends this here: nothing more is written.
+        tokio::task::yield_now().await;
         let id = self.cx.clock.ulid().into();
         let spec = AttemptSpec {
             source: self.name.clone(),
