@@ -84,7 +84,7 @@ fn standing(what: Standing) -> &'static str {
 fn stream_text(text: &mut Text, stream: &StreamDiff) {
     let bytes = |bytes: Option<u64>| bytes.map_or("nothing".to_owned(), human::bytes);
     let (before, after) = (bytes(stream.bytes_before), bytes(stream.bytes_after));
-    let alike = stream.what == Standing::Changed && stream.parts.is_empty() && !stream.name.contains("globals");
+    let alike = stream.what == Standing::Changed && stream.parts.is_empty() && stream.is_in_parts;
     let alike = if alike { "; every part of it is as before, so what differs is the dump's own text" } else { "" };
     text.line(format!("  {}: {}, {before} -> {after}{alike}", stream.name, standing(stream.what)));
     for PartDiff { name, what, rows_before, rows_after } in &stream.parts {

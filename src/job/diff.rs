@@ -92,18 +92,10 @@ type Side = Option<(String, CaptureReader)>;
 
 async fn of_backups(name: &Name, before: Side, after: Side) -> Result<SourceDiff, JobError> {
     let kind = before.as_ref().or(after.as_ref()).map(|(kind, _)| kind.clone()).unwrap_or_default();
-    let whole = |what| SourceDiff {
-        name: name.clone(),
-        kind: kind.clone(),
-        what,
-        streams: Vec::new(),
-        objects: None,
-        records: None,
-    };
     let (before, after) = match (before, after) {
         (Some((_, before)), Some((_, after))) => (before, after),
-        (None, _) => return Ok(whole(Standing::Added)),
-        (_, None) => return Ok(whole(Standing::Removed)),
+        (None, _) => return Ok(whole(name, kind, Standing::Added)),
+        (_, None) => return Ok(whole(name, kind, Standing::Removed)),
     };
     let streams = streams(&before.detail().streams, &after.detail().streams);
     let objects = match (objects::stored(&before), objects::stored(&after)) {
@@ -114,8 +106,17 @@ async fn of_backups(name: &Name, before: Side, after: Side) -> Result<SourceDiff
         (Some(old), Some(new)) => Some(records::diff::diff(old, new).await?),
         _ => None,
     };
-    let what = if streams.is_empty() { Standing::Same } else { Standing::Changed };
-    Ok(SourceDiff { streams, objects, records, ..whole(what) })
+    let what = changed_unless(streams.is_empty());
+    Ok(SourceDiff { streams, objects, records, ..whole(name, kind, what) })
+}
+
+/// Nothing within it is told apart yet.
+fn whole(name: &Name, kind: String, what: Standing) -> SourceDiff {
+    SourceDiff { name: name.clone(), kind, what, streams: Vec::new(), objects: None, records: None }
+}
+
+fn changed_unless(is_same: bool) -> Standing {
+    if is_same { Standing::Same } else { Standing::Changed }
 }
 
 /// A finding where the kind of source cannot be read without making a backup of it.
@@ -130,19 +131,12 @@ async fn of_live(
         let finding = Finding::warning(format!("source {name}"), "is not compared: the policy has no such source");
         return Ok(Err(finding));
     };
-    let whole = |is_same: bool| SourceDiff {
-        name: name.clone(),
-        kind: kind.clone(),
-        what: if is_same { Standing::Same } else { Standing::Changed },
-        streams: Vec::new(),
-        objects: None,
-        records: None,
-    };
     match &configured.kind {
         SourceKind::Cluster(cluster) => {
             if let Some(old) = objects::stored(&before) {
                 let objects = objects::live(&sources::cluster(cluster), cx, async |new| diff(old, new).await).await?;
-                return Ok(Ok(SourceDiff { objects: Some(objects.clone()), ..whole(is_same(&objects)) }));
+                let what = changed_unless(is_same(&objects));
+                return Ok(Ok(SourceDiff { objects: Some(objects), ..whole(name, kind, what) }));
             }
         }
         SourceKind::Outside(named) => {
@@ -152,7 +146,8 @@ async fn of_live(
                     cx.found(finding);
                 }
                 let records = records::diff::diff(old, new).await?;
-                return Ok(Ok(SourceDiff { records: Some(records.clone()), ..whole(records.is_same()) }));
+                let what = changed_unless(records.is_same());
+                return Ok(Ok(SourceDiff { records: Some(records), ..whole(name, kind, what) }));
             }
         }
         SourceKind::Postgres(_) => {}
@@ -179,6 +174,7 @@ fn streams(before: &[StreamDetail], after: &[StreamDetail]) -> Vec<StreamDiff> {
             bytes_before: Some(old.bytes),
             bytes_after: new.map(|new| new.bytes),
             parts: parts(&old.parts, new.map_or(&[], |new| &new.parts)),
+            is_in_parts: !old.parts.is_empty(),
         })
     });
     let new = after.iter().filter(|new| !before.iter().any(|old| old.name == new.name)).map(|new| StreamDiff {
@@ -187,6 +183,7 @@ fn streams(before: &[StreamDetail], after: &[StreamDetail]) -> Vec<StreamDiff> {
         bytes_before: None,
         bytes_after: Some(new.bytes),
         parts: Vec::new(),
+        is_in_parts: !new.parts.is_empty(),
     });
     gone.chain(new).collect()
 }

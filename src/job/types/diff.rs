@@ -61,6 +61,9 @@ pub struct StreamDiff {
     pub bytes_after: Option<u64>,
     /// Those that differ.
     pub parts: Vec<PartDiff>,
+    /// Whether it is made of parts at all.
+    #[serde(skip)]
+    pub is_in_parts: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
