@@ -50,17 +50,7 @@ struct Found {
 impl Found {
     fn add(&mut self, gvk: Gvk, resource: String, namespaced: bool, verbs: Vec<String>, scales: bool) {
         let preferred = self.seen.insert((gvk.group.clone(), gvk.kind.clone()));
-        self.kinds.push(Kind {
-            gvk,
-            resource,
-            namespaced,
-            verbs,
-            scales,
-            preferred,
-            resource_version: None,
-            objects: 0,
-            reason: None,
-        });
+        self.kinds.push(Kind { verbs, scales, preferred, ..Kind::new(gvk, resource, namespaced) });
     }
 
     /// Versions come in the order of the server's preference.

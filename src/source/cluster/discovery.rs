@@ -70,6 +70,21 @@ impl Discovery {
 }
 
 impl Kind {
+    /// Of which no more is known.
+    pub fn new(gvk: Gvk, resource: impl Into<String>, namespaced: bool) -> Self {
+        Self {
+            gvk,
+            resource: resource.into(),
+            namespaced,
+            verbs: Vec::new(),
+            scales: false,
+            preferred: false,
+            resource_version: None,
+            objects: 0,
+            reason: None,
+        }
+    }
+
     pub fn can(&self, verb: &str) -> bool {
         self.verbs.iter().any(|known| known == verb)
     }

@@ -170,17 +170,7 @@ mod tests {
     use super::*;
 
     fn kind(api_version: &str, kind: &str, resource: &str) -> Kind {
-        Kind {
-            gvk: Gvk::new(api_version, kind),
-            resource: resource.into(),
-            namespaced: true,
-            verbs: Vec::new(),
-            scales: false,
-            preferred: true,
-            resource_version: None,
-            objects: 0,
-            reason: None,
-        }
+        Kind::new(Gvk::new(api_version, kind), resource, true)
     }
 
     fn wants(needs: &mut Needs, api_version: &str, kind: &str, value: &Value) -> bool {

@@ -116,17 +116,8 @@ mod tests {
     use crate::source::cluster::{Gvk, ServerVersion};
 
     fn kind(api_version: &str, kind: &str, resource: &str, namespaced: bool) -> Kind {
-        Kind {
-            gvk: Gvk::new(api_version, kind),
-            resource: resource.into(),
-            namespaced,
-            verbs: ["get", "list", "create"].map(str::to_owned).to_vec(),
-            scales: false,
-            preferred: true,
-            resource_version: None,
-            objects: 0,
-            reason: None,
-        }
+        let verbs = ["get", "list", "create"].map(str::to_owned).to_vec();
+        Kind { verbs, preferred: true, ..Kind::new(Gvk::new(api_version, kind), resource, namespaced) }
     }
 
     fn served() -> Discovery {

@@ -77,18 +77,7 @@ pub fn discovery(version: Version) -> Discovery {
 }
 
 fn kind(row: &Served) -> Kind {
-    Kind {
-        gvk: row.gvk(),
-        resource: row.resource.into(),
-        namespaced: row.namespaced,
-        verbs: VERBS.map(str::to_owned).into(),
-        preferred: false,
-        // Only a capture asks.
-        scales: false,
-        resource_version: None,
-        objects: 0,
-        reason: None,
-    }
+    Kind { verbs: VERBS.map(str::to_owned).into(), ..Kind::new(row.gvk(), row.resource, row.namespaced) }
 }
 
 /// Which version of a group a server prefers: `v2`, `v1`, `v1beta2`, `v1beta1`.

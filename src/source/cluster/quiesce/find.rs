@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde_json::Value;
 
-use super::record::{ANNOTATION, REPLICAS, Record, annotation};
+use super::record::{ANNOTATION, REPLICAS, Record};
 use super::workload::{Workload, text};
 use super::{AT_A_TIME, Scope};
 use crate::cluster_client::{Api, Call};
@@ -200,17 +200,7 @@ pub async fn choose(
 
 /// What runs, and has no count.
 async fn cannot(api: &dyn Api, scope: &Scope) -> Result<Vec<Finding>, SourceFailure> {
-    let kind = |api_version: &str, kind: &str, resource: &str| Kind {
-        gvk: Gvk::new(api_version, kind),
-        resource: resource.into(),
-        namespaced: true,
-        verbs: Vec::new(),
-        scales: false,
-        preferred: true,
-        resource_version: None,
-        objects: 0,
-        reason: None,
-    };
+    let kind = |api_version: &str, kind: &str, resource: &str| Kind::new(Gvk::new(api_version, kind), resource, true);
     let kinds = [
         kind("apps/v1", "DaemonSet", "daemonsets"),
         kind("batch/v1", "CronJob", "cronjobs"),
@@ -248,9 +238,6 @@ pub async fn recorded(api: &dyn Api, scalable: &[Scalable], namespaces: &[String
         }
         let scalable = &scalable[number];
         let (reference, value) = parse(api, &scalable.kind, json)?;
-        if annotation(&value).is_none() {
-            return Ok(());
-        }
         let Some(record) = Record::of(&value) else { return Ok(()) };
         let pointer = scalable.pointer.clone().or_else(|| record.as_ref().ok().and_then(|record| record.path.clone()));
         let wanted = pointer.as_deref().and_then(|pointer| value.pointer(pointer)).and_then(Value::as_u64);

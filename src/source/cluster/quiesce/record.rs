@@ -41,7 +41,7 @@ impl Record {
     }
 }
 
-pub(super) fn annotation(object: &Value) -> Option<&str> {
+fn annotation(object: &Value) -> Option<&str> {
     object["metadata"]["annotations"][ANNOTATION].as_str()
 }
 

@@ -261,16 +261,10 @@ fn kinds_defined_by(object: &Object) -> Vec<Kind> {
     let served = spec["versions"].as_array().into_iter().flatten().filter(|version| version["served"] == true);
     let versions = served.filter_map(|version| version["name"].as_str());
     versions
-        .map(|version| Kind {
-            scales: false,
-            gvk: Gvk { group: group.into(), version: version.into(), kind: kind.into() },
-            resource: resource.into(),
-            namespaced: spec["scope"] == "Namespaced",
-            verbs: ["create", "get", "list", "patch"].map(str::to_owned).into(),
-            preferred: false,
-            resource_version: None,
-            objects: 0,
-            reason: None,
+        .map(|version| {
+            let gvk = Gvk { group: group.into(), version: version.into(), kind: kind.into() };
+            let verbs = ["create", "get", "list", "patch"].map(str::to_owned).into();
+            Kind { verbs, ..Kind::new(gvk, resource, spec["scope"] == "Namespaced") }
         })
         .collect()
 }

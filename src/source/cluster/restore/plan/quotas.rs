@@ -137,17 +137,7 @@ mod tests {
     use serde_json::json;
 
     fn kind(api: &str, name: &str, resource: &str) -> Kind {
-        Kind {
-            gvk: Gvk::new(api, name),
-            resource: resource.into(),
-            namespaced: true,
-            verbs: Vec::new(),
-            scales: false,
-            preferred: true,
-            resource_version: None,
-            objects: 0,
-            reason: None,
-        }
+        Kind::new(Gvk::new(api, name), resource, true)
     }
 
     fn quota(hard: &[(&str, &str)], used: &[(&str, &str)]) -> Quota {

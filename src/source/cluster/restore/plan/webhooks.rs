@@ -40,17 +40,7 @@ mod tests {
     use serde_json::{Value, json};
 
     fn kind(api: &str, name: &str, resource: &str, namespaced: bool) -> Kind {
-        Kind {
-            gvk: Gvk::new(api, name),
-            resource: resource.into(),
-            namespaced,
-            verbs: Vec::new(),
-            scales: false,
-            preferred: true,
-            resource_version: None,
-            objects: 0,
-            reason: None,
-        }
+        Kind::new(Gvk::new(api, name), resource, namespaced)
     }
 
     fn webhook(groups: &str, resources: &str, operations: &str, scope: &str) -> Webhook {
