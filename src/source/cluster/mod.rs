@@ -1,5 +1,6 @@
 //! The objects of a Kubernetes cluster: capture, and their restore.
 
+mod access;
 pub mod capture;
 pub mod coverage;
 pub mod diff;

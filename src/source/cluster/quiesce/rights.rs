@@ -2,14 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::Scalable;
-use crate::cluster_client::{Api, Call, Method};
+use crate::cluster_client::Api;
 use crate::model::SourceFailure;
-use crate::source::cluster::failed;
-
-const REVIEWS: &str = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
+use crate::source::cluster::access::allowed;
 
 /// Verb, group, resource, subresource, namespace.
 type Right = (&'static str, String, String, &'static str, Option<String>);
@@ -36,16 +34,9 @@ pub async fn missing_rights(
     }
     let mut missing = Vec::new();
     for (verb, group, resource, below, namespace) in rights {
-        let review = json!({
-            "apiVersion": "authorization.k8s.io/v1",
-            "kind": "SelfSubjectAccessReview",
-            "spec": {"resourceAttributes": {
-                "verb": verb, "group": group, "resource": resource, "subresource": below, "namespace": namespace,
-            }},
-        });
-        let answer = api.call(Call::send(Method::Post, REVIEWS, review.to_string())).await.map_err(failed)?;
-        let review: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-        if answer.ok() && review["status"]["allowed"] == false {
+        let attributes =
+            json!({"verb": verb, "group": group, "resource": resource, "subresource": below, "namespace": namespace});
+        if !allowed(api, attributes).await? {
             let below = if below.is_empty() { String::new() } else { format!("/{below}") };
             let group = if group.is_empty() { String::new() } else { format!(".{group}") };
             let place = namespace.map(|namespace| format!(" in namespace {namespace}")).unwrap_or_default();

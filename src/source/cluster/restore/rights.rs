@@ -3,18 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use futures::{StreamExt as _, TryStreamExt as _};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::cluster_client::{Api, Call, Method};
+use crate::cluster_client::Api;
 use crate::model::{FailureClass, SourceFailure};
-use crate::source::cluster::failed;
+use crate::source::cluster::access::allowed;
 use crate::source::cluster::restore::plan::Live;
 use crate::source::cluster::restore::set::Set;
 use crate::source::cluster::restore::view::{Right, View};
 
 /// Questions at the same time.
 const ASKED: usize = 16;
-const REVIEWS: &str = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
 
 /// Of what the objects would need: to be created, or patched where they are there. Nothing is held against the restore
 /// where the server does not answer such questions.
@@ -27,7 +26,7 @@ pub(super) async fn forbidden(
     let everything =
         ["create", "patch"].map(|verb| Right { verb, group: "*".into(), resource: "*".into(), namespace: None });
     let [create, patch] = &everything;
-    if allowed(api, create).await? && allowed(api, patch).await? {
+    if may(api, create).await? && may(api, patch).await? {
         return Ok(BTreeSet::new());
     }
     let mut rights = BTreeSet::new();
@@ -43,8 +42,8 @@ pub(super) async fn forbidden(
         });
     }
     let questions = rights.into_iter().map(async |right| {
-        let allowed = allowed(api, &right).await?;
-        Ok::<_, SourceFailure>((!allowed).then_some(right))
+        let may = may(api, &right).await?;
+        Ok::<_, SourceFailure>((!may).then_some(right))
     });
     let questions: Vec<_> = questions.collect();
     futures::stream::iter(questions)
@@ -54,19 +53,9 @@ pub(super) async fn forbidden(
         .await
 }
 
-async fn allowed(api: &dyn Api, right: &Right) -> Result<bool, SourceFailure> {
+async fn may(api: &dyn Api, right: &Right) -> Result<bool, SourceFailure> {
     let Right { verb, group, resource, namespace } = right;
-    let review = json!({
-        "apiVersion": "authorization.k8s.io/v1",
-        "kind": "SelfSubjectAccessReview",
-        "spec": {"resourceAttributes": {"verb": verb, "group": group, "resource": resource, "namespace": namespace}},
-    });
-    let answer = api.call(Call::send(Method::Post, REVIEWS, review.to_string())).await.map_err(failed)?;
-    if !answer.ok() {
-        return Ok(true);
-    }
-    let review: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-    Ok(review["status"]["allowed"] != false)
+    allowed(api, json!({"verb": verb, "group": group, "resource": resource, "namespace": namespace})).await
 }
 
 /// What a restore has to see and may not: all of it, and the rules that would do, one for each group and namespace.
