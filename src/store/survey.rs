@@ -6,6 +6,8 @@
 use async_trait::async_trait;
 
 use crate::model::{BucketFacts, BucketKeeping, Canary, ObjectCount, Said};
+#[cfg(any(feature = "s3", feature = "minio"))]
+use crate::model::{LifecycleRule, ReplicationRule, Versioning};
 use crate::store::driver::{DriverError, ErrorKind, Operation};
 #[cfg(any(feature = "s3", feature = "minio"))]
 use crate::store::s3_refusal::Refused;
@@ -96,7 +98,7 @@ impl Store {
 /// What a bucket of the S3 protocol said to one question. `none` are the codes by which it says that there is nothing of
 /// the kind: any other 404 may come from whoever stands between.
 #[cfg(any(feature = "s3", feature = "minio"))]
-pub(in crate::store) fn said<T>(
+fn said<T>(
     answer: Result<T, DriverError>,
     right: &'static str,
     none: Option<(&[&str], T)>,
@@ -120,9 +122,27 @@ pub(in crate::store) fn said<T>(
     }
 }
 
+/// How a bucket of the S3 protocol keeps what is in it, by its answers to the four questions.
+#[cfg(any(feature = "s3", feature = "minio"))]
+pub(in crate::store) fn keeping(
+    versioning: Result<Versioning, DriverError>,
+    lifecycle: Result<Vec<LifecycleRule>, DriverError>,
+    replication: Result<Vec<ReplicationRule>, DriverError>,
+    locks: Result<bool, DriverError>,
+) -> Result<BucketKeeping, DriverError> {
+    Ok(BucketKeeping {
+        versioning: said(versioning, "s3:GetBucketVersioning", None)?,
+        lifecycle: said(lifecycle, "s3:GetLifecycleConfiguration", Some((NO_LIFECYCLE, Vec::new())))?,
+        replication: said(replication, "s3:GetReplicationConfiguration", Some((NO_REPLICATION, Vec::new())))?,
+        locks: said(no_locks(locks), "s3:GetBucketObjectLockConfiguration", None)?,
+        soft_delete_seconds: None,
+        location: None,
+    })
+}
+
 /// What an answer about locks means where a bucket has none.
 #[cfg(any(feature = "s3", feature = "minio"))]
-pub(in crate::store) fn no_locks(answer: Result<bool, DriverError>) -> Result<bool, DriverError> {
+fn no_locks(answer: Result<bool, DriverError>) -> Result<bool, DriverError> {
     match answer {
         Err(error) if Trouble::find(error.source.as_ref()) == Some(&Trouble::NoLocks) => Ok(false),
         answer => answer,
@@ -131,10 +151,9 @@ pub(in crate::store) fn no_locks(answer: Result<bool, DriverError>) -> Result<bo
 
 /// By which codes a bucket says that it has no rules.
 #[cfg(any(feature = "s3", feature = "minio"))]
-pub(in crate::store) const NO_LIFECYCLE: &[&str] = &["NoSuchLifecycleConfiguration"];
+const NO_LIFECYCLE: &[&str] = &["NoSuchLifecycleConfiguration"];
 #[cfg(any(feature = "s3", feature = "minio"))]
-pub(in crate::store) const NO_REPLICATION: &[&str] =
-    &["ReplicationConfigurationNotFoundError", "ReplicationConfigurationNotFound"];
+const NO_REPLICATION: &[&str] = &["ReplicationConfigurationNotFoundError", "ReplicationConfigurationNotFound"];
 
 #[cfg(all(test, feature = "minio"))]
 mod tests {

@@ -14,7 +14,7 @@ use crate::store::driver::{DriverError, Operation};
 use crate::store::http;
 use crate::store::minio::Minio;
 use crate::store::minio::answer::{accepted, text};
-use crate::store::survey::{CountedPage, NO_LIFECYCLE, NO_REPLICATION, Surveyed, no_locks, said};
+use crate::store::survey::{CountedPage, Surveyed, keeping};
 
 /// A page of a list of the longest names is 2 MB; a thousand rules are less.
 const MAX_ANSWER_BYTES: u64 = 16 << 20;
@@ -143,14 +143,7 @@ impl Surveyed for Minio {
         let copies = copies.map(|found| found.rules.into_iter().map(copying).collect());
         let locks = self.asked::<Locking>("object-lock", "ObjectLockConfiguration").await;
         let locks = locks.map(|found| found.object_lock_enabled.as_deref() == Some(ENABLED));
-        Ok(BucketKeeping {
-            versioning: said(versioning, "s3:GetBucketVersioning", None)?,
-            lifecycle: said(rules, "s3:GetLifecycleConfiguration", Some((NO_LIFECYCLE, Vec::new())))?,
-            replication: said(copies, "s3:GetReplicationConfiguration", Some((NO_REPLICATION, Vec::new())))?,
-            locks: said(no_locks(locks), "s3:GetBucketObjectLockConfiguration", None)?,
-            soft_delete_seconds: None,
-            location: None,
-        })
+        keeping(versioning, rules, copies, locks)
     }
 
     async fn count(&self, after: Option<&str>) -> Result<CountedPage, DriverError> {

@@ -16,7 +16,7 @@ use crate::store::driver::{DriverError, ErrorKind, Operation};
 use crate::store::s3::error::failure;
 use crate::store::s3::list::next;
 use crate::store::s3::{S3, sent, within};
-use crate::store::survey::{CountedPage, NO_LIFECYCLE, NO_REPLICATION, Surveyed, no_locks, said};
+use crate::store::survey::{CountedPage, Surveyed, keeping};
 
 #[async_trait]
 impl Surveyed for S3 {
@@ -39,14 +39,7 @@ impl Surveyed for S3 {
             found.object_lock_configuration.and_then(|found| found.object_lock_enabled)
                 == Some(ObjectLockEnabled::Enabled)
         });
-        Ok(BucketKeeping {
-            versioning: said(versioning, "s3:GetBucketVersioning", None)?,
-            lifecycle: said(rules, "s3:GetLifecycleConfiguration", Some((NO_LIFECYCLE, Vec::new())))?,
-            replication: said(copies, "s3:GetReplicationConfiguration", Some((NO_REPLICATION, Vec::new())))?,
-            locks: said(no_locks(locks), "s3:GetBucketObjectLockConfiguration", None)?,
-            soft_delete_seconds: None,
-            location: None,
-        })
+        keeping(versioning, rules, copies, locks)
     }
 
     async fn count(&self, after: Option<&str>) -> Result<CountedPage, DriverError> {
