@@ -7,6 +7,7 @@ use crate::context::Context;
 use crate::job::JobError;
 use crate::job::acting::{resolve, resolved};
 use crate::model::{BucketFacts, FailureClass, SourceFailure};
+use crate::repository::with_causes;
 use crate::source::outside::buckets::{Buckets, Surveyor};
 use crate::store::{Access, ErrorKind, Store, StoreError, StoreSettings, Trouble};
 
@@ -72,13 +73,7 @@ impl Watched {
             Some(Trouble::UnknownAuthority | Trouble::Certificate) => FailureClass::Unreachable,
             _ => FailureClass::ToolFailed,
         };
-        let mut message = error.to_string();
-        let mut cause = std::error::Error::source(error);
-        while let Some(error) = cause {
-            message = format!("{message}: {error}");
-            cause = error.source();
-        }
-        let failure = SourceFailure::new(class, self.subject(), message);
+        let failure = SourceFailure::new(class, self.subject(), with_causes(error.to_string(), error));
         // Hints of the stores speak of repositories.
         match (error.trouble(), error.hint()) {
             (Some(Trouble::NoCredentials), _) => failure.cure(

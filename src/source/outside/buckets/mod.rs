@@ -108,22 +108,27 @@ fn closed(address: &str) -> SourceFailure {
 /// What could not be asked.
 fn unsure(address: &str, facts: &BucketFacts) -> Vec<Finding> {
     let subject = format!("bucket {address}");
-    let mut findings = Vec::new();
-    let mut note = |what: &str, unasked: Option<Unasked>| match unasked {
-        Some(Unasked::Right(right)) => findings.push(
-            Finding::warning(&subject, format!("{what} may not be asked with these keys"))
+    let BucketFacts { keeping, count, .. } = facts;
+    let all = [
+        unasked(&subject, "versioning", &keeping.versioning),
+        unasked(&subject, "lifecycle rules", &keeping.lifecycle),
+        unasked(&subject, "replication", &keeping.replication),
+        unasked(&subject, "the number of objects", count),
+    ];
+    all.into_iter().flatten().collect()
+}
+
+fn unasked<T>(subject: &str, what: &str, said: &Said<T>) -> Option<Finding> {
+    match said {
+        Said::Is(_) => None,
+        Said::NotOffered(why) => {
+            Some(Finding::warning(subject, format!("{what}: the server does not offer to say ({why})")))
+        }
+        Said::MayNotAsk(right) => Some(
+            Finding::warning(subject, format!("{what} may not be asked with these keys"))
                 .cure(format!("give them the right {right}")),
         ),
-        Some(Unasked::NotOffered(said)) => {
-            findings.push(Finding::warning(&subject, format!("{what}: the server does not offer to say ({said})")));
-        }
-        None => {}
-    };
-    note("versioning", unasked(&facts.keeping.versioning));
-    note("lifecycle rules", unasked(&facts.keeping.lifecycle));
-    note("replication", unasked(&facts.keeping.replication));
-    note("the number of objects", unasked(&facts.count));
-    findings
+    }
 }
 
 fn canaries(address: &str, facts: &BucketFacts) -> Vec<Finding> {
@@ -147,17 +152,4 @@ fn canaries(address: &str, facts: &BucketFacts) -> Vec<Finding> {
         }
     });
     found.collect()
-}
-
-enum Unasked {
-    Right(&'static str),
-    NotOffered(String),
-}
-
-fn unasked<T>(said: &Said<T>) -> Option<Unasked> {
-    match said {
-        Said::Is(_) => None,
-        Said::NotOffered(why) => Some(Unasked::NotOffered(why.clone())),
-        Said::MayNotAsk(right) => Some(Unasked::Right(right)),
-    }
 }
