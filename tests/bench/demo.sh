@@ -6,11 +6,7 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 "$bench_dir/install.sh" demo
-if [ -n "${LIFEBOAT_BIN:-}" ]; then lifeboat=$(realpath "$LIFEBOAT_BIN"); else
-  say "building lifeboat (development profile; the first time takes minutes)"
-  (cd "$root_dir" && cargo build --quiet --bin lifeboat)
-  lifeboat=$CARGO_TARGET_DIR/debug/lifeboat
-fi
+build_lifeboat
 
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/lifeboat-demo.XXXXXX")
 server_pid=

@@ -66,6 +66,21 @@ die() { printf 'error: %s\n' "$*" >&2; exit 1; }
 now() { printf '%s' "$EPOCHREALTIME"; }
 since() { awk -v a="$1" -v b="$(now)" 'BEGIN {printf "%.1f", b - a}'; }
 
+# until_so COMMAND...: for two minutes, in a folder whose *.log are what the servers print.
+until_so() {
+  for ((try = 0; try < 1200; try++)); do "$@" >/dev/null 2>&1 && return; sleep 0.1; done
+  tail -n 5 ./*.log >&2
+  die "not so after two minutes: $*"
+}
+
+# Builds the program as tests have it, unless LIFEBOAT_BIN names one; sets lifeboat.
+build_lifeboat() {
+  if [ -n "${LIFEBOAT_BIN:-}" ]; then lifeboat=$(realpath "$LIFEBOAT_BIN"); return; fi
+  say "building lifeboat (development profile; the first time takes minutes)"
+  (cd "$root_dir" && cargo build --quiet --bin lifeboat)
+  lifeboat=$CARGO_TARGET_DIR/debug/lifeboat
+}
+
 # A loopback port that nobody listens on, below the range that the kernel gives to outgoing connections.
 free_port() {
   local port

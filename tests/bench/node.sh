@@ -7,11 +7,7 @@ set -euo pipefail
 . "$bench_dir/node/up.sh"
 
 "$bench_dir/install.sh" node
-if [ -n "${LIFEBOAT_BIN:-}" ]; then lifeboat=$(realpath "$LIFEBOAT_BIN"); else
-  say "building lifeboat (development profile; the first time takes minutes)"
-  (cd "$root_dir" && cargo build --quiet --bin lifeboat)
-  lifeboat=$CARGO_TARGET_DIR/debug/lifeboat
-fi
+build_lifeboat
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/lifeboat-node.XXXXXX")
 finished=

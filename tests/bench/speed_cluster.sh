@@ -41,13 +41,6 @@ run() {
   pids+=($!)
 }
 
-# until_so COMMAND...
-until_so() {
-  for ((try = 0; try < 600; try++)); do "$@" >/dev/null 2>&1 && return; sleep 0.1; done
-  tail -n 5 ./*.log >&2
-  die "not so after a minute: $*"
-}
-
 # The same servers with the same options as the tests start: tests/it/support/servers/kubernetes.rs.
 # An authority and a certificate of the server: rustls takes none that is both.
 for name in ca key; do openssl ecparam -name prime256v1 -genkey -noout -out $name.key; done

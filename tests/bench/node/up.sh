@@ -21,13 +21,6 @@ in_space() {
   node_pids+=($!)
 }
 
-# until_so COMMAND...
-until_so() {
-  for ((try = 0; try < 1200; try++)); do "$@" >/dev/null 2>&1 && return; sleep 0.1; done
-  tail -n 5 ./*.log >&2
-  die "not so after two minutes: $*"
-}
-
 kubectl() { ./kubectl "$@"; }
 
 node_network() {
