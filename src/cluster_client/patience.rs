@@ -70,7 +70,8 @@ impl Tries {
         let step = PAUSES.iter().take(tries).nth(self.failed)?.mul_f64(self.share);
         self.failed += 1;
         let asked = outcome.as_ref().ok().and_then(|answer| answer.retry_after).unwrap_or_default();
-        let pause = step.max(asked.min(MAX_PAUSE));
+        // Never earlier than asked for; and not all at once, for of those most would only be told to wait again.
+        let pause = step.max(asked.mul_f64(0.5 + self.share).min(MAX_PAUSE));
         self.waited += pause;
         (self.waited <= 2 * MAX_PAUSE).then_some(pause)
     }
@@ -113,8 +114,10 @@ mod tests {
 
     #[test]
     fn a_pause_that_is_asked_for_is_kept_and_all_of_them_end() {
-        let mut asked = tries(Method::Post);
-        assert_eq!(asked.pause_after(&answer(429, Some(7))), Some(Duration::from_secs(7)));
+        let asked: Vec<_> = (0..50).filter_map(|_| tries(Method::Post).pause_after(&answer(429, Some(7)))).collect();
+        let (least, most) = (asked.iter().min().unwrap(), asked.iter().max().unwrap());
+        assert!(asked.len() == 50 && *least >= Duration::from_secs(7) && *most <= Duration::from_millis(10_500));
+        assert!(*most - *least > Duration::from_secs(1), "all come back at the same moment: {asked:?}");
         let all: Duration = pauses(&mut tries(Method::Post), &answer(503, Some(3600))).iter().sum();
         assert!(all <= 2 * MAX_PAUSE, "{all:?}");
     }

@@ -29,7 +29,8 @@ restic_version=0.18.1
 restic=$cache/restic-$restic_version
 # Object stores. The versions of what is built from source are those of the go.mod files.
 minio=$cache/minio-20260212201848
-minio_admin=$cache/minio-admin-3.0.109
+# Its name holds what it is made of, so that a change of it is built.
+minio_admin=$cache/minio-admin-3.0.109-$(sha256sum "$bench_dir/minio/admin.go" | cut -c-8)
 objects=$cache/minio-objects-7.0.91
 gcs=$cache/fake-gcs-server-1.56.1
 # A Kubernetes control plane, and the controller that gives addresses to Services of type LoadBalancer.

@@ -1,11 +1,13 @@
 //! What is recorded of buckets, and what coverage says of them. Needs MinIO, SeaweedFS and fake-gcs-server.
 //!
-//! Rules for replication cannot be set on any of these servers alone (MinIO wants a second one that it reaches), so their
-//! shapes are read from a server that says what Amazon's documentation says: the reading is proved, not a replication.
+//! Replication is MinIO's own, from one bucket into another. How Amazon writes such rules is read from a server that says
+//! what its documentation says.
 
 use aws_sdk_s3::types::{
-    BucketLifecycleConfiguration, BucketVersioningStatus, ExpirationStatus, LifecycleExpiration, LifecycleRule,
-    LifecycleRuleFilter, NoncurrentVersionExpiration, VersioningConfiguration,
+    BucketLifecycleConfiguration, BucketVersioningStatus, DeleteMarkerReplication, DeleteMarkerReplicationStatus,
+    Destination, ExpirationStatus, LifecycleExpiration, LifecycleRule, LifecycleRuleFilter,
+    NoncurrentVersionExpiration, ReplicationConfiguration, ReplicationRule, ReplicationRuleFilter,
+    ReplicationRuleStatus, VersioningConfiguration,
 };
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -214,6 +216,46 @@ async fn all_buckets_that_cannot_be_asked_are_named_at_once() {
     let said = Said::of(command.output().unwrap());
     assert_ne!(said.code, 0);
     said.says("there is no such bucket").says("no-such-bucket").says("127.0.0.1:1").says("nobody listens");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_that_minio_copies_is_told_from_one_of_which_it_copies_a_part() {
+    let server = minio::shared().await;
+    for pair in [Pair::S3Minio, Pair::MinioMinio] {
+        let bed = Bed::new(pair.place(Kind::Versioned).await, "");
+        let (bucket, other) = (&bed.place.bucket, server.bucket(Kind::Versioned).await);
+        let client = server.client();
+        let arn = minio::replicate(server, bucket, &other);
+        let set = async |prefix: &str| {
+            let off = DeleteMarkerReplication::builder().status(DeleteMarkerReplicationStatus::Disabled).build();
+            let rule = ReplicationRule::builder()
+                .id("copy")
+                .priority(1)
+                .status(ReplicationRuleStatus::Enabled)
+                .filter(ReplicationRuleFilter::builder().prefix(prefix).build())
+                .delete_marker_replication(off)
+                .destination(Destination::builder().bucket(&arn).build().unwrap())
+                .build();
+            let rules = ReplicationConfiguration::builder().role(&arn).rules(rule.unwrap()).build().unwrap();
+            client.put_bucket_replication().bucket(bucket).replication_configuration(rules).send().await.unwrap();
+        };
+        for (prefix, replicated) in [("", "all"), ("repo/only/", "part")] {
+            set(prefix).await;
+            bed.run(&["backup"]).exits(0);
+            let record = &bed.records()[0];
+            assert_eq!(record["replicated"], replicated, "{}: {record}", pair.name());
+            let rule = &record["replication"][0];
+            assert_eq!(
+                (&rule["id"], &rule["enabled"], &rule["destination"]),
+                (&json!("copy"), &json!(true), &json!(arn))
+            );
+        }
+        // Not only a text: what is stored under the rule comes to lie there, too.
+        set("").await;
+        bed.place.put("a.txt", "copied").await;
+        let copied = || client.list_objects_v2().bucket(&other).send();
+        server.until(|| async { copied().await.ok()?.contents.filter(|all| !all.is_empty()).map(drop) }).await;
+    }
 }
 
 /// As Amazon's documentation writes the answers. The rest of the server is not there.

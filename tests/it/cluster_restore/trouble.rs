@@ -2,12 +2,16 @@
 
 use std::sync::Arc;
 
+use futures::stream::{self, StreamExt as _};
 use lifeboat::cluster_client::Api;
 use lifeboat::source::cluster::restore::Outcome;
 
 use super::bed::{count, target};
 use super::fault::{Fault, Faulty};
 use super::world::World;
+
+/// Trials, each in a namespace of its own: most of their time is waiting for controllers.
+const AT_A_TIME: usize = 4;
 
 #[tokio::test]
 async fn cut_off_at_any_write_and_taken_up_again_the_end_is_the_same() {
@@ -42,16 +46,21 @@ async fn cut_off_at_any_write_and_taken_up_again_the_end_is_the_same() {
         world.backup.restore(&api, &world.rules, &world.options).await;
         assert_eq!(quiet.done(), Vec::<String>::new(), "{fault:?}: a third run writes nothing");
     };
-    for at in (1..=whole).step_by(7) {
-        trial(Fault::EndsAt(at)).await;
-        trial(Fault::EndsAfter(at)).await;
-    }
-    trial(Fault::EndsAt(whole)).await;
+    let each = (1..=whole).step_by(7).flat_map(|at| [Fault::EndsAt(at), Fault::EndsAfter(at)]);
+    let faults = each.chain([Fault::EndsAt(whole)]);
+    stream::iter(faults).map(trial).buffer_unordered(AT_A_TIME).collect::<()>().await;
 }
 
 #[tokio::test]
 async fn lost_replies_and_refusals_for_a_moment_change_nothing() {
-    for fault in [
+    let trial = async |fault: Fault| {
+        let world = World::new().await;
+        let api: Arc<dyn Api> = Faulty::new(&world.api, fault);
+        let restored = world.backup.restore(&api, &world.rules, &world.options).await;
+        assert_eq!(count(&restored, Outcome::Failed), 0, "{fault:?}");
+        assert!(world.assert_whole().await >= 30, "{fault:?}");
+    };
+    let faults = [
         Fault::LosesEvery(3),
         Fault::Answers(429, 3),
         Fault::Answers(500, 4),
@@ -59,11 +68,6 @@ async fn lost_replies_and_refusals_for_a_moment_change_nothing() {
         Fault::DoesAndAnswers(500, 3),
         Fault::DoesAndAnswers(504, 4),
         Fault::Answers(409, 5),
-    ] {
-        let world = World::new().await;
-        let api: Arc<dyn Api> = Faulty::new(&world.api, fault);
-        let restored = world.backup.restore(&api, &world.rules, &world.options).await;
-        assert_eq!(count(&restored, Outcome::Failed), 0, "{fault:?}");
-        assert!(world.assert_whole().await >= 30, "{fault:?}");
-    }
+    ];
+    stream::iter(faults).map(trial).buffer_unordered(AT_A_TIME).collect::<()>().await;
 }

@@ -60,11 +60,25 @@ pub fn user(server: &S3Server, policy_json: &str) -> User {
     let secret_key = format!("secret-of-{access_key}");
     let policy = server.process.dir.join(format!("{access_key}.json"));
     std::fs::write(&policy, policy_json).unwrap();
-    let mut admin = Command::new(program("LIFEBOAT_TEST_MINIO_ADMIN"));
-    let host = server.endpoint.split_once("://").unwrap().1;
-    admin.env_clear().arg(host).arg(&access_key).arg(policy);
-    admin.env("MINIO_ROOT_USER", &server.access_key).env("MINIO_ROOT_PASSWORD", &server.secret_key);
-    let output = admin.env("USER_PASSWORD", &secret_key).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let mut admin = admin(server, "user");
+    said(admin.arg(&access_key).arg(policy).env("USER_PASSWORD", &secret_key));
     User { access_key, secret_key }
+}
+
+/// Lets rules of one bucket copy what is in it into another. Gives back what rules call the other one.
+pub fn replicate(server: &S3Server, bucket: &str, other: &str) -> String {
+    said(admin(server, "replicate").arg(bucket).arg(other))
+}
+
+fn admin(server: &S3Server, verb: &str) -> Command {
+    let mut admin = Command::new(program("LIFEBOAT_TEST_MINIO_ADMIN"));
+    admin.env_clear().arg(verb).arg(server.endpoint.split_once("://").unwrap().1);
+    admin.env("MINIO_ROOT_USER", &server.access_key).env("MINIO_ROOT_PASSWORD", &server.secret_key);
+    admin
+}
+
+fn said(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
 }

@@ -42,6 +42,11 @@ impl S3Server {
         self.process.log()
     }
 
+    /// Tries until it is so.
+    pub async fn until<T, F: Future<Output = Option<T>>>(&self, works: impl Fn() -> F) -> T {
+        self.process.until(works).await
+    }
+
     /// A new bucket with a name of its own.
     pub async fn bucket(&self, kind: Kind) -> String {
         let name = fresh("bucket");
