@@ -171,6 +171,12 @@ pub async fn destroy(kubernetes: &Kubernetes, api: &Arc<dyn Api>, backup: &Backu
             kubernetes.patch(&path, &none).await;
         }
     }
+    // A namespace with a claim in it is looked at only every 8 s until it is gone.
+    for object in all.iter().filter(|object| object["kind"] == "PersistentVolumeClaim") {
+        if let Some(path) = path(object) {
+            let _ = kubernetes.call(reqwest::Method::DELETE, &path, None).await;
+        }
+    }
     let of_all = |object: &&Value| !object["metadata"]["namespace"].is_string();
     for object in all.iter().filter(of_all) {
         if let Some(path) = path(object) {
