@@ -1,4 +1,5 @@
-//! An API server of the test's own: one that is killed in the middle of a restore, and that says 429 by itself.
+//! An API server of the test's own: one that is killed in the middle of a restore, says 429 by itself, and has classes that
+//! would be in the way of other tests.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -6,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use lifeboat::cluster_client::{Answer, Api, Call, ClusterError, Method};
 use lifeboat::source::cluster::restore::rules::Rules;
-use lifeboat::source::cluster::restore::{Options, Outcome};
+use lifeboat::source::cluster::restore::{Mode, Options, Outcome};
 use serde_json::json;
 
 use super::bed::{Backup, api, api_as, count, target};
@@ -53,7 +54,39 @@ async fn a_server_that_is_killed_in_the_middle_and_one_that_is_busy() {
         ["--enable-priority-and-fairness=true", "--max-requests-inflight=4", "--max-mutating-requests-inflight=4"];
     let server = Arc::new(Kubernetes::start(&options).await);
     busy(&server).await;
+    default_class(&server).await;
     killed(&server).await;
+}
+
+/// An ingress without a class gets the default one of this cluster when it is made, which is nobody's edit.
+async fn default_class(server: &Kubernetes) {
+    let here = server.namespace("default-class").await;
+    for (name, default) in [("usual", "true"), ("other", "false")] {
+        let class = json!({"metadata": {"name": name, "annotations": {"ingressclass.kubernetes.io/is-default-class": default}},
+            "spec": {"controller": "example.com/none"}});
+        server.create("/apis/networking.k8s.io/v1/ingressclasses", &class).await;
+    }
+    let service = json!({"service": {"name": "web", "port": {"number": 80}}});
+    let ingress =
+        object("networking.k8s.io/v1", "Ingress", &here, "front", json!({"spec": {"defaultBackend": service}}));
+    let (backup, api) = (Backup::of([ingress]), api(server).await);
+    let update = Options { mode: Mode::Update, ..Options::default() };
+    backup.restore(&api, &Rules::default(), &Options::default()).await;
+    let path = format!("/apis/networking.k8s.io/v1/namespaces/{here}/ingresses/front");
+    let class = async || server.get(&path).await["spec"]["ingressClassName"].clone();
+    assert_eq!(class().await, "usual");
+    for options in [&Options::default(), &update] {
+        let again = backup.restore(&api, &Rules::default(), options).await;
+        assert_eq!(again[0].outcome, Outcome::Same, "{again:?}");
+    }
+    // Another class is an edit, and so is one beside another difference: that is set back, and the class stays.
+    server.patch(&path, &json!({"spec": {"defaultBackend": {"service": {"name": "evil"}}}})).await;
+    assert_eq!(backup.restore(&api, &Rules::default(), &update).await[0].outcome, Outcome::Patch);
+    assert_eq!(class().await, "usual");
+    server.patch(&path, &json!({"spec": {"ingressClassName": "other"}})).await;
+    assert_eq!(backup.restore(&api, &Rules::default(), &Options::default()).await[0].outcome, Outcome::Conflict);
+    backup.restore(&api, &Rules::default(), &update).await;
+    assert_eq!(class().await, serde_json::Value::Null);
 }
 
 async fn killed(server: &Arc<Kubernetes>) {

@@ -95,7 +95,7 @@ pub(super) async fn lives(
         .filter_map(|((gvk, namespace), entries)| Some((view.discovery.kind(gvk)?, namespace, entries)))
         .collect();
     let looks = groups.into_iter().map(async |(kind, namespace, entries)| {
-        let group = Group { api, set, rules, kind };
+        let group = Group { api, set, rules, kind, default_ingress_classes: &view.default_ingress_classes };
         match group.few(&entries)? {
             Some(few) => seen(group.get(few).await, "get", kind, namespace),
             None => seen(group.list(namespace, &entries).await, "list", kind, namespace),
@@ -119,6 +119,7 @@ struct Group<'a> {
     set: &'a Set,
     rules: &'a Rules,
     kind: &'a Kind,
+    default_ingress_classes: &'a BTreeSet<String>,
 }
 
 impl Group<'_> {
@@ -182,7 +183,7 @@ impl Group<'_> {
             return Ok(None);
         }
         let prepared = prepare(&object, self.rules, &self.set.index);
-        let mut seen = Live::compare(&prepared, live);
+        let mut seen = Live::compare(&prepared, live, self.default_ingress_classes);
         if !seen.differences.is_empty() || !seen.set_back.is_empty() {
             seen.tell_apart(&prepared, &prepare(&object, &self.rules.of_the_backup(), &self.set.index));
         }

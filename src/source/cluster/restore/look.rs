@@ -37,11 +37,15 @@ pub(super) async fn view(
     view.namespaces = namespaces(api, set).await?;
     let mut may = Permitted { api, findings };
     let classes = may.ask("/apis/storage.k8s.io/v1/storageclasses").await?;
-    let is_default =
-        |class: &Value| class["metadata"]["annotations"]["storageclass.kubernetes.io/is-default-class"] == "true";
-    view.default_storage_class = classes.iter().flatten().any(is_default);
+    let is_default = |class: &&Value, mark: &str| class["metadata"]["annotations"][mark] == "true";
+    let mark = "storageclass.kubernetes.io/is-default-class";
+    view.default_storage_class = classes.iter().flatten().any(|class| is_default(&class, mark));
     view.storage_classes = names(classes);
-    view.ingress_classes = names(may.ask("/apis/networking.k8s.io/v1/ingressclasses").await?);
+    let classes = may.ask("/apis/networking.k8s.io/v1/ingressclasses").await?;
+    let defaults =
+        classes.iter().flatten().filter(|class| is_default(class, "ingressclass.kubernetes.io/is-default-class"));
+    view.default_ingress_classes = defaults.filter_map(name).collect();
+    view.ingress_classes = names(classes);
     view.priority_classes = names(may.ask("/apis/scheduling.k8s.io/v1/priorityclasses").await?);
     view.nodes = may.all("/api/v1/nodes").await?.iter().map(labels::of).collect();
     for namespace in view.namespaces.keys() {

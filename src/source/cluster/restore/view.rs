@@ -17,6 +17,8 @@ pub struct View {
     /// None where they may not be listed.
     pub storage_classes: Option<BTreeSet<String>>,
     pub ingress_classes: Option<BTreeSet<String>>,
+    /// Those of them that an ingress without a class gets when it is made.
+    pub default_ingress_classes: BTreeSet<String>,
     pub priority_classes: Option<BTreeSet<String>>,
     /// Whether one of the storage classes is the default.
     pub default_storage_class: bool,
@@ -115,6 +117,7 @@ impl View {
             namespaces: BTreeMap::new(),
             storage_classes: None,
             ingress_classes: None,
+            default_ingress_classes: BTreeSet::new(),
             priority_classes: None,
             default_storage_class: false,
             quotas: Vec::new(),

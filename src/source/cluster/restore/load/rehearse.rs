@@ -79,7 +79,7 @@ impl Job<'_> {
         let patch = match self.row.outcome {
             // It would be left alone: the question is whether it differs at all.
             Outcome::Conflict => {
-                let seen = Live::compare(&self.prepared, &live);
+                let seen = Live::compare(&self.prepared, &live, &self.loader.view.default_ingress_classes);
                 if !self.lacking(&seen).is_empty() {
                     return Ok(None);
                 }

@@ -193,7 +193,7 @@ impl Job<'_> {
 
     /// From what is live to what is wanted. `sent`: an earlier try may have done it.
     pub(super) fn toward(&self, live: &Value, sent: bool) -> Change {
-        let mut seen = Live::compare(&self.prepared, live);
+        let mut seen = Live::compare(&self.prepared, live, &self.loader.view.default_ingress_classes);
         if self.loader.options.mode == Mode::Update {
             seen.differences.append(&mut seen.set_back);
         }

@@ -1,5 +1,7 @@
 //! An object of the target, held against what the backup would make of it.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use crate::source::cluster::restore::rules::{Differences, Prepared, Release, differences, immutable, scales_both};
@@ -37,13 +39,19 @@ pub struct Live {
 }
 
 impl Live {
-    /// Looks at a live object once.
-    pub fn compare(prepared: &Prepared, live: &Value) -> Self {
+    /// Looks at a live object once. An ingress that wants no class may have one of these: it got it when it was made.
+    pub fn compare(prepared: &Prepared, live: &Value, default_ingress_classes: &BTreeSet<String>) -> Self {
         let metadata = &live["metadata"];
         let pending = metadata["annotations"][PENDING].as_str().map(str::to_owned);
         let wanted = wanted(prepared, pending.as_deref());
         let gvk = &prepared.reference.gvk;
         let mut differences = differences(&wanted, live, gvk);
+        let class = live["spec"]["ingressClassName"].as_str();
+        let by_annotation = wanted["metadata"]["annotations"]["kubernetes.io/ingress.class"].is_string();
+        if class.is_some_and(|class| default_ingress_classes.contains(class)) && gvk.kind == "Ingress" && !by_annotation
+        {
+            differences.perhaps.retain(|pointer| pointer != "/spec/ingressClassName");
+        }
         let mut set_back = Vec::new();
         if merges(prepared) {
             let lacks = Differences { certain: missing(&wanted, live), ..Differences::default() };
