@@ -46,11 +46,38 @@ async fn pods_that_quotas_limits_and_pod_security_keep_out() {
     server
         .until(|| async { server.get(&format!("{quotas}/best")).await["status"]["used"]["pods"].as_str().map(drop) })
         .await;
-    let backup = Backup::of([pod(&here, "best", json!({})), pod(&here, "other", little)]);
+    let backup = Backup::of([pod(&here, "best", json!({})), pod(&here, "other", little.clone())]);
     let all = blocked(server, &backup, &options).await;
-    let reason = one(&all, "best");
-    assert!(reason.contains("the server refuses it") && reason.contains("exceeded quota: best"), "{reason}");
+    assert_eq!(one(&all, "best"), "quota best allows 0 pods, 0 left, and this needs 1");
     assert_eq!(all[0].cure.as_deref(), Some("raise the quota, or make room in the namespace"));
+    // With limits that may give a pod requests, only the server knows which pods it counts.
+    let limits =
+        json!({"metadata": {"name": "limits"}, "spec": {"limits": [{"type": "Container", "max": {"memory": "1Ti"}}]}});
+    server.create(&format!("/api/v1/namespaces/{here}/limitranges"), &limits).await;
+    let quota = json!({"metadata": {"name": "asking"}, "spec": {"hard": {"pods": "0"}, "scopes": ["NotBestEffort"]}});
+    server.create(&quotas, &quota).await;
+    server
+        .until(|| async { server.get(&format!("{quotas}/asking")).await["status"]["used"]["pods"].as_str().map(drop) })
+        .await;
+    let all = blocked(server, &Backup::of([pod(&here, "best", json!({}))]), &options).await;
+    let reason = one(&all, "best");
+    assert!(reason.contains("the server refuses it") && reason.contains("exceeded quota: asking"), "{reason}");
+
+    // Several that would fit one by one, and do not fit together.
+    let here = server.namespace("together").await;
+    let quotas = format!("/api/v1/namespaces/{here}/resourcequotas");
+    let two = json!({"metadata": {"name": "two"}, "spec": {"hard": {"pods": "2"}, "scopes": ["NotBestEffort", "NotTerminating"]}});
+    server.create(&quotas, &two).await;
+    server
+        .until(|| async { server.get(&format!("{quotas}/two")).await["status"]["used"]["pods"].as_str().map(drop) })
+        .await;
+    let pods = |names: &[&str]| Backup::of(names.iter().map(|name| pod(&here, name, little.clone())));
+    assert_eq!(
+        one(&blocked(server, &pods(&["a", "b", "c"]), &options).await, "c"),
+        "quota two allows 2 pods, 0 left, and this needs 1"
+    );
+    let fits = pods(&["a", "b"]).restore(&api(server).await, &Rules::default(), &options).await;
+    assert_eq!(count(&fits, Outcome::Create), 2, "{fits:?}");
 
     let here = server.namespace("limited").await;
     let limits =

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt as _, TryStreamExt as _};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::cluster_client::Api;
 use crate::model::{FailureClass, Finding, SourceFailure};
@@ -50,7 +50,13 @@ pub(super) async fn view(
     view.nodes = may.all("/api/v1/nodes").await?.iter().map(labels::of).collect();
     for namespace in view.namespaces.keys() {
         let quotas = may.all(&format!("/api/v1/namespaces/{namespace}/resourcequotas")).await?;
-        view.quotas.extend(quotas.iter().map(|object| quota(namespace, object)));
+        let mut quotas: Vec<Quota> = quotas.iter().map(|object| quota(namespace, object)).collect();
+        if quotas.iter().any(|quota| !quota.scopes.is_empty()) {
+            let limits = may.ask(&format!("/api/v1/namespaces/{namespace}/limitranges")).await?;
+            let defaults = limits.is_none_or(|limits| !limits.is_empty());
+            quotas.iter_mut().for_each(|quota| quota.defaults = defaults);
+        }
+        view.quotas.extend(quotas);
     }
     view.dead_webhooks = dead_webhooks::find(&mut may).await?;
     node_ports(&mut may, set, &mut view).await?;
@@ -155,12 +161,17 @@ fn quota(namespace: &str, object: &Value) -> Quota {
         let values = values.as_object().into_iter().flatten();
         values.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect()
     };
+    // The short form, and the one that can name values.
+    let short = object["spec"]["scopes"].as_array().into_iter().flatten();
+    let short = short.map(|name| json!({"scopeName": name, "operator": "Exists"}));
+    let long = object["spec"]["scopeSelector"]["matchExpressions"].as_array().into_iter().flatten().cloned();
     Quota {
         namespace: namespace.to_owned(),
         name: name(object).unwrap_or_default(),
         hard: map(&object["spec"]["hard"]),
         used: map(&object["status"]["used"]),
-        scoped: object["spec"]["scopes"].is_array() || object["spec"]["scopeSelector"].is_object(),
+        scopes: short.chain(long).collect(),
+        defaults: false,
     }
 }
 

@@ -83,8 +83,10 @@ pub struct Quota {
     /// Resource to quantity, as the server writes it: `{"configmaps": "10"}`.
     pub hard: BTreeMap<String, String>,
     pub used: BTreeMap<String, String>,
-    /// It counts only some pods; that is not reckoned here.
-    pub scoped: bool,
+    /// It counts only the pods that fit all of these: entries of `spec.scopeSelector.matchExpressions`.
+    pub scopes: Vec<Value>,
+    /// Something in the namespace may give pods requests and limits that they do not name.
+    pub defaults: bool,
 }
 
 /// One webhook that fails what it cannot be asked about.

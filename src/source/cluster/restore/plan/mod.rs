@@ -7,6 +7,7 @@ mod needs;
 mod pods;
 mod quantity;
 mod quotas;
+mod scopes;
 mod served;
 mod volumes;
 mod webhooks;

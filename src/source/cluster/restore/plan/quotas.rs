@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::source::cluster::restore::plan::quantity;
+use crate::source::cluster::restore::plan::{quantity, scopes};
 use crate::source::cluster::restore::view::Quota;
 use crate::source::cluster::{Kind, ObjectRef};
 
@@ -22,6 +22,17 @@ struct Account {
     left: BTreeMap<String, i128>,
     /// As people read it.
     hard: BTreeMap<String, String>,
+    scopes: Vec<Value>,
+    /// What a pod asks for may not be all that it gets.
+    defaults: bool,
+}
+
+impl Account {
+    /// Whether it counts an object of its namespace. What is not known here, the server is asked about each by itself.
+    fn counts(&self, kind: &Kind, object: &Value) -> bool {
+        let pod = || kind.gvk.group.is_empty() && kind.gvk.kind == "Pod";
+        self.scopes.is_empty() || pod() && scopes::counts(&self.scopes, object, self.defaults) == Some(true)
+    }
 }
 
 impl Ledger {
@@ -37,16 +48,22 @@ impl Ledger {
                 name: quota.name.clone(),
                 left: left.collect(),
                 hard: quota.hard.clone(),
+                scopes: quota.scopes.clone(),
+                defaults: quota.defaults,
             }
         };
-        Self { accounts: quotas.iter().filter(|quota| !quota.scoped).map(account).collect() }
+        Self { accounts: quotas.iter().map(account).collect() }
     }
 
     /// Takes what an object needs; or says which quota has no room for it, and takes nothing.
     pub fn take(&mut self, reference: &ObjectRef, kind: &Kind, object: &Value) -> Result<(), String> {
         let Some(namespace) = &reference.namespace else { return Ok(()) };
         let needs = needs(kind, object);
-        let concerned = |account: &&mut Account| account.namespace == *namespace;
+        if kind.gvk.group.is_empty() && kind.gvk.kind == "LimitRange" {
+            let here = self.accounts.iter_mut().filter(|account| account.namespace == *namespace);
+            here.for_each(|account| account.defaults = true);
+        }
+        let concerned = |account: &&mut Account| account.namespace == *namespace && account.counts(kind, object);
         for account in self.accounts.iter_mut().filter(concerned) {
             for (resource, need) in &needs {
                 let Some(left) = account.left.get(resource).filter(|left| **left < *need) else { continue };
@@ -142,7 +159,14 @@ mod tests {
 
     fn quota(hard: &[(&str, &str)], used: &[(&str, &str)]) -> Quota {
         let map = |pairs: &[(&str, &str)]| pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        Quota { namespace: "shop".into(), name: "tight".into(), hard: map(hard), used: map(used), scoped: false }
+        Quota {
+            namespace: "shop".into(),
+            name: "tight".into(),
+            hard: map(hard),
+            used: map(used),
+            scopes: Vec::new(),
+            defaults: false,
+        }
     }
 
     fn named(kind: &Kind, name: &str) -> ObjectRef {
@@ -177,6 +201,22 @@ mod tests {
         let deployments = kind("apps/v1", "Deployment", "deployments");
         assert!(!needs_of("count/deployments.apps", "0", &deployments, &json!({})));
         assert!(needs_of("pods", "0", &deployments, &json!({})));
+    }
+
+    #[test]
+    fn pods_that_fit_the_scopes_fill_it_up_together() {
+        let scopes = vec![json!({"scopeName": "BestEffort", "operator": "Exists"})];
+        let mut ledger = Ledger::new(&[Quota { scopes, ..quota(&[("pods", "1"), ("configmaps", "0")], &[]) }]);
+        let (pods, maps) = (kind("v1", "Pod", "pods"), kind("v1", "ConfigMap", "configmaps"));
+        let limits = kind("v1", "LimitRange", "limitranges");
+        let asks = json!({"spec": {"containers": [{"resources": {"requests": {"cpu": "1"}}}]}});
+        let mut take = |kind: &Kind, object: &Value| ledger.take(&named(kind, "x"), kind, object);
+        assert_eq!((take(&maps, &json!({})), take(&pods, &asks)), (Ok(()), Ok(())));
+        assert_eq!(take(&pods, &json!({"spec": {}})), Ok(()));
+        let full = Err("quota tight allows 1 pods, 0 left, and this needs 1".to_owned());
+        assert_eq!((take(&pods, &json!({"spec": {}})), take(&pods, &asks)), (full, Ok(())));
+        // From here on a pod may get what it does not ask for: only the server knows.
+        assert_eq!((take(&limits, &json!({})), take(&pods, &json!({"spec": {}}))), (Ok(()), Ok(())));
     }
 
     #[test]
