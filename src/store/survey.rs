@@ -4,6 +4,8 @@
 //! keys that may not ask it, are an answer of their own: never "off".
 
 use async_trait::async_trait;
+#[cfg(any(feature = "s3", feature = "minio"))]
+use serde_json::{Map, Value};
 
 use crate::model::{BucketFacts, BucketKeeping, Canary, ObjectCount, Said};
 #[cfg(any(feature = "s3", feature = "minio"))]
@@ -147,6 +149,12 @@ fn no_locks(answer: Result<bool, DriverError>) -> Result<bool, DriverError> {
         Err(error) if Trouble::find(error.source.as_ref()) == Some(&Trouble::NoLocks) => Ok(false),
         answer => answer,
     }
+}
+
+/// Only what is said of a rule: a missing field is no field.
+#[cfg(any(feature = "s3", feature = "minio"))]
+pub(in crate::store) fn fields<const N: usize>(all: [(&str, Option<Value>); N]) -> Map<String, Value> {
+    all.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
 }
 
 /// By which codes a bucket says that it has no rules.

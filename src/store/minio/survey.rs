@@ -14,7 +14,7 @@ use crate::store::driver::{DriverError, Operation};
 use crate::store::http;
 use crate::store::minio::Minio;
 use crate::store::minio::answer::{accepted, text};
-use crate::store::survey::{CountedPage, Surveyed, keeping};
+use crate::store::survey::{CountedPage, Surveyed, fields, keeping};
 
 /// A page of a list of the longest names is 2 MB; a thousand rules are less.
 const MAX_ANSWER_BYTES: u64 = 16 << 20;
@@ -203,11 +203,6 @@ fn parsed<T: DeserializeOwned>(body: &[u8], root: &str) -> Result<T, DriverError
         return Err(odd(format!("{root} was asked for, and something else came")));
     }
     quick_xml::de::from_str(text).map_err(|error| odd(format!("what cannot be read: {error}")))
-}
-
-/// Only what is said: a missing field is no field.
-fn fields<const N: usize>(all: [(&str, Option<Value>); N]) -> Map<String, Value> {
-    all.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
 }
 
 fn moves(all: Vec<Moved>) -> Option<Value> {

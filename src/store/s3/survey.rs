@@ -16,7 +16,7 @@ use crate::store::driver::{DriverError, ErrorKind, Operation};
 use crate::store::s3::error::failure;
 use crate::store::s3::list::next;
 use crate::store::s3::{S3, sent, within};
-use crate::store::survey::{CountedPage, Surveyed, keeping};
+use crate::store::survey::{CountedPage, Surveyed, fields, keeping};
 
 #[async_trait]
 impl Surveyed for S3 {
@@ -85,11 +85,6 @@ fn tags(tags: impl IntoIterator<Item = Tag>) -> Value {
 
 fn date(time: Option<DateTime>) -> Option<Value> {
     Some(Value::String(time?.fmt(Format::DateTime).ok()?))
-}
-
-/// Only what is said: a missing field is no field.
-fn fields<const N: usize>(all: [(&str, Option<Value>); N]) -> Map<String, Value> {
-    all.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
 }
 
 fn filter(filter: Option<LifecycleRuleFilter>, old_prefix: Option<String>) -> Map<String, Value> {
