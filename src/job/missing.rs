@@ -13,10 +13,14 @@ pub(in crate::job) fn of(source: &Name, properties: &Value) -> Vec<Finding> {
     let rows = properties[MISSING].as_array().into_iter().flatten();
     let finding = |row: &Value| {
         let text = |name| row[name].as_str().unwrap_or("?").to_owned();
-        let message = format!("{} is NOT in this backup: {}", text("kind"), text("reason"));
-        Finding::problem(format!("source {source}"), message).cure(
-            "`lifeboat check` prints the rule that the account lacks; or leave the kind out by `kinds.exclude` in the policy",
-        )
+        let (kind, reason) = (text("kind"), text("reason"));
+        let first = if reason.contains("forbidden") {
+            "`lifeboat check` prints the rule that the account lacks"
+        } else {
+            "`kubectl get` of that kind must work: then back up once more"
+        };
+        let cure = format!("{first}; or leave the kind out by `kinds.exclude` in the policy");
+        Finding::problem(format!("source {source}"), format!("{kind} is NOT in this backup: {reason}")).cure(cure)
     };
     rows.map(finding).collect()
 }
@@ -25,4 +29,22 @@ pub(in crate::job) fn of(source: &Name, properties: &Value) -> Vec<Finding> {
 pub(in crate::job) fn warnings(detail: &Detail) -> impl Iterator<Item = Finding> {
     let findings = of(&detail.source, &detail.properties).into_iter();
     findings.map(|finding| Finding { cure: None, ..Finding::warning(finding.subject, finding.message) })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_cure_is_that_of_the_reason() {
+        let row = |reason: &str| json!({"kind": "Widget.example.com/v1", "reason": reason});
+        let properties =
+            json!({"missing": [row("list is forbidden in the whole cluster"), row("no longer served: HTTP 404")]});
+        let found = of(&"objects".parse().unwrap(), &properties);
+        let cures: Vec<&str> = found.iter().filter_map(|finding| finding.cure.as_deref()).collect();
+        assert!(cures[0].starts_with("`lifeboat check` prints the rule"), "{cures:?}");
+        assert!(cures[1].starts_with("`kubectl get` of that kind must work"), "{cures:?}");
+    }
 }

@@ -24,20 +24,64 @@ pub struct Change {
 /// By which field items of a list are told apart; the first that all items of both lists have, each with another value.
 const NAMES: [&str; 6] = ["name", "key", "uid", "containerPort", "port", "type"];
 
-/// Fields that differ, by path.
-pub fn changes(before: &Value, after: &Value) -> Vec<Change> {
-    let mut found = Vec::new();
-    compare("", Some(before), Some(after), &mut found);
-    found
+/// Fields that differ, by path. `order_counts`: in a field of that name it matters in which order named items come.
+pub fn changes(before: &Value, after: &Value, order_counts: &dyn Fn(&str) -> bool) -> Vec<Change> {
+    let mut compare = Compare { order_counts, found: Vec::new() };
+    compare.values("", Some(before), Some(after));
+    compare.found
 }
 
-fn compare(path: &str, before: Option<&Value>, after: Option<&Value>, found: &mut Vec<Change>) {
-    match (before, after) {
-        (Some(Value::Object(before)), Some(Value::Object(after))) => objects(path, before, after, found),
-        (Some(Value::Array(before)), Some(Value::Array(after))) => lists(path, before, after, found),
-        (before, after) if said(before) == said(after) => {}
-        (before, after) => {
-            found.push(Change { path: path.to_owned(), before: before.cloned(), after: after.cloned() });
+struct Compare<'a> {
+    order_counts: &'a dyn Fn(&str) -> bool,
+    found: Vec<Change>,
+}
+
+impl Compare<'_> {
+    fn values(&mut self, path: &str, before: Option<&Value>, after: Option<&Value>) {
+        match (before, after) {
+            (Some(Value::Object(before)), Some(Value::Object(after))) => self.objects(path, before, after),
+            (Some(Value::Array(before)), Some(Value::Array(after))) => self.lists(path, before, after),
+            (before, after) if said(before) == said(after) => {}
+            (before, after) => self.tell(path, before.cloned(), after.cloned()),
+        }
+    }
+
+    fn tell(&mut self, path: &str, before: Option<Value>, after: Option<Value>) {
+        self.found.push(Change { path: path.to_owned(), before, after });
+    }
+
+    fn objects(&mut self, path: &str, before: &Map<String, Value>, after: &Map<String, Value>) {
+        for (name, value) in before {
+            self.values(&below(path, name), Some(value), after.get(name));
+        }
+        for (name, value) in after.iter().filter(|(name, _)| !before.contains_key(*name)) {
+            self.values(&below(path, name), None, Some(value));
+        }
+    }
+
+    fn lists(&mut self, path: &str, before: &[Value], after: &[Value]) {
+        let Some(key) = NAMES.into_iter().find(|key| tells_apart(key, before) && tells_apart(key, after)) else {
+            for n in 0..before.len().max(after.len()) {
+                self.values(&below(path, &n.to_string()), before.get(n), after.get(n));
+            }
+            return;
+        };
+        let step = |item: &Value| below(path, &format!("{key}={}", plain(&item[key])));
+        let same = |a: &Value, b: &Value| a[key] == b[key];
+        for item in before {
+            self.values(&step(item), Some(item), after.iter().find(|other| same(item, other)));
+        }
+        for item in after.iter().filter(|item| !before.iter().any(|other| same(item, other))) {
+            self.values(&step(item), None, Some(item));
+        }
+        // Of those that both have.
+        let order = |items: &[Value], others: &[Value]| {
+            let both = items.iter().filter(|item| others.iter().any(|other| same(item, other)));
+            both.map(|item| item[key].clone()).collect::<Vec<_>>()
+        };
+        let (old, new) = (order(before, after), order(after, before));
+        if old != new && (self.order_counts)(path.rsplit('/').next().unwrap_or_default()) {
+            self.tell(path, Some(old.into()), Some(new.into()));
         }
     }
 }
@@ -45,32 +89,6 @@ fn compare(path: &str, before: Option<&Value>, after: Option<&Value>, found: &mu
 /// `null` says as much as no field.
 fn said(value: Option<&Value>) -> Option<&Value> {
     value.filter(|value| !value.is_null())
-}
-
-fn objects(path: &str, before: &Map<String, Value>, after: &Map<String, Value>, found: &mut Vec<Change>) {
-    for (name, value) in before {
-        compare(&below(path, name), Some(value), after.get(name), found);
-    }
-    for (name, value) in after.iter().filter(|(name, _)| !before.contains_key(*name)) {
-        compare(&below(path, name), None, Some(value), found);
-    }
-}
-
-fn lists(path: &str, before: &[Value], after: &[Value], found: &mut Vec<Change>) {
-    let Some(key) = NAMES.into_iter().find(|key| tells_apart(key, before) && tells_apart(key, after)) else {
-        for n in 0..before.len().max(after.len()) {
-            compare(&below(path, &n.to_string()), before.get(n), after.get(n), found);
-        }
-        return;
-    };
-    let step = |item: &Value| below(path, &format!("{key}={}", plain(&item[key])));
-    let same = |a: &Value, b: &Value| a[key] == b[key];
-    for item in before {
-        compare(&step(item), Some(item), after.iter().find(|other| same(item, other)), found);
-    }
-    for item in after.iter().filter(|item| !before.iter().any(|other| same(item, other))) {
-        compare(&step(item), None, Some(item), found);
-    }
 }
 
 fn tells_apart(key: &str, items: &[Value]) -> bool {

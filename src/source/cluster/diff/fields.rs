@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::model::sha256;
 use crate::source::changes::{self, Change};
 use crate::source::cluster::Gvk;
-use crate::source::cluster::restore::rules::{REPLICAS, clean_to_compare};
+use crate::source::cluster::restore::rules::{REPLICAS, clean_to_compare, order_counts};
 
 /// What an export keeps, and controllers write for themselves: owners by their ids, and how often was rolled out.
 const NOISE: [&[&str]; 3] = [
@@ -14,6 +14,8 @@ const NOISE: [&[&str]; 3] = [
     // A note of ours on what was started at zero: the number itself is told.
     &["metadata", "annotations", REPLICAS],
 ];
+
+const OF_CLAIM: [&[&str]; 2] = [&["spec", "claimRef", "apiVersion"], &["spec", "claimRef", "kind"]];
 
 /// Fields that differ, by path. Noise is left out; of a Secret's values only hashes are told.
 pub fn changes(gvk: &Gvk, before: &Value, after: &Value) -> Vec<Change> {
@@ -24,12 +26,15 @@ pub fn changes(gvk: &Gvk, before: &Value, after: &Value) -> Vec<Change> {
         for path in NOISE {
             remove(&mut object, path);
         }
-        if gvk.group.is_empty() && gvk.kind == "Secret" {
-            conceal(&mut object);
+        match (gvk.group.as_str(), gvk.kind.as_str()) {
+            ("", "Secret") => conceal(&mut object),
+            // Which claim it is for, a person says by its name; the rest is written when the two are bound.
+            ("", "PersistentVolume") => OF_CLAIM.iter().for_each(|path| remove(&mut object, path)),
+            _ => {}
         }
         object
     });
-    changes::changes(&before, &after).into_iter().chain(unbound).collect()
+    changes::changes(&before, &after, &|field| order_counts(gvk, field)).into_iter().chain(unbound).collect()
 }
 
 /// A claim or volume that was bound and is not now: everything of it may be as it was but for that.
@@ -99,6 +104,29 @@ mod tests {
         assert_eq!(told("PersistentVolume", phase("Bound"), phase("Released")), lost);
         assert_eq!(told("PersistentVolumeClaim", phase("Pending"), phase("Bound")), [""; 0]);
         assert_eq!(told("Pod", phase("Bound"), phase("Released")), [""; 0]);
+    }
+
+    #[test]
+    fn an_order_counts_where_it_says_something() {
+        let pod = |names: [&str; 2]| {
+            let list: Vec<Value> = names.iter().map(|name| json!({"name": name})).collect();
+            json!({"spec": {"initContainers": list, "containers": [{"name": "a", "env": list}], "volumes": list}})
+        };
+        let told = told("Pod", pod(["x", "y"]), pod(["y", "x"]));
+        let order = r#"["x","y"] ["y","x"]"#;
+        let paths = ["/spec/containers/name=a/env", "/spec/initContainers"];
+        assert_eq!(told, paths.map(|path| format!("{path} {order}")));
+    }
+
+    #[test]
+    fn a_volume_that_was_bound_is_the_same() {
+        let of = |reference: Value| json!({"spec": {"claimRef": reference}});
+        let by_hand = of(json!({"namespace": "shop", "name": "data"}));
+        let bound = of(
+            json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "namespace": "shop", "name": "data", "uid": "u"}),
+        );
+        assert_eq!(told("PersistentVolume", by_hand.clone(), bound), [""; 0]);
+        assert_eq!(told("PersistentVolume", by_hand, of(json!({"namespace": "shop", "name": "other"}))).len(), 1);
     }
 
     #[test]

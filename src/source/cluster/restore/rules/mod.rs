@@ -22,7 +22,7 @@ mod tier;
 mod volume;
 
 pub use crate::model::{LabelSelector, SelectorError};
-pub use difference::{Differences, differences};
+pub use difference::{Differences, differences, order_counts};
 pub use draft::{Note, Weight};
 pub use export::{clean_for_export, clean_to_compare};
 pub use immutable::immutable;

@@ -92,9 +92,12 @@ pub(super) fn is_amount(field: &str, pointer: &str) -> bool {
     matches!(field, "sizeLimit" | "averageValue" | "divisor") || pointer.ends_with("/target/value")
 }
 
-/// `{}` says something here: everything, or the default kind of a thing.
-pub(super) fn is_meant_empty(field: &str) -> bool {
-    field == "emptyDir" || field.ends_with("Selector") || field == "selector"
+/// `{}` says something here: everything, the default kind of a thing, or that it is there.
+pub(super) fn is_meant_empty(field: &str, pointer: &str) -> bool {
+    field == "emptyDir"
+        || field.ends_with("Selector")
+        || field == "selector"
+        || pointer.ends_with("/subresources/status")
 }
 
 /// An empty list or map, which servers write or leave out as they like.

@@ -52,7 +52,9 @@ pub fn differences(wanted: &Value, live: &Value, gvk: &Gvk) -> Differences {
         compare.metadata(key, &at(wanted).unwrap_or_default(), &at(live).unwrap_or_default());
     }
     let mut wanted = wanted.clone();
-    unfold_text(&mut wanted);
+    if gvk.group.is_empty() && gvk.kind == "Secret" {
+        unfold_text(&mut wanted);
+    }
     ["metadata", "status"].iter().for_each(|key| drop(wanted.remove(*key)));
     let live: Map<String, Value> = live
         .iter()
@@ -61,6 +63,11 @@ pub fn differences(wanted: &Value, live: &Value, gvk: &Gvk) -> Differences {
         .collect();
     compare.maps(&wanted, if live.is_empty() { &empty } else { &live }, &mut String::new(), Context::default());
     compare.found
+}
+
+/// Whether the order of a list's entries says something. Of custom resources nobody knows better.
+pub fn order_counts(gvk: &Gvk, field: &str) -> bool {
+    !keys::is_known_group(&gvk.group) || keys::of_list(field).is_none()
 }
 
 /// What of the object's kind decides how it is compared.
@@ -166,7 +173,7 @@ impl Compare {
     /// A field that only the wanted object has.
     fn missing(&mut self, key: &str, wanted: &Value, pointer: &str, context: Context) {
         let known = self.of.known && !context.words && !context.schema;
-        if wanted.is_null() || known && keys::is_empty(wanted) && !keys::is_meant_empty(key) {
+        if wanted.is_null() || known && keys::is_empty(wanted) && !keys::is_meant_empty(key, pointer) {
             return;
         }
         let perhaps = known && keys::is_zero(wanted);
@@ -181,7 +188,7 @@ impl Compare {
         // A Service without an address, where one is wanted, was made anew by somebody.
         let headless = key == "clusterIP" && *live == "None";
         let named = context.words || context.schema;
-        let nothing = !named && keys::is_empty(live) && !keys::is_meant_empty(key);
+        let nothing = !named && keys::is_empty(live) && !keys::is_meant_empty(key, pointer);
         if nothing || key == "annotations" && noise::is_all(live) || self.of.filled.has(pointer) && !headless {
             return;
         }

@@ -154,6 +154,25 @@ fn every_key_of_a_config_map_counts() {
 }
 
 #[test]
+fn an_empty_map_that_says_something_counts() {
+    let definition = |subresources: Value| {
+        json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": "a"},
+            "spec": {"versions": [{"name": "v1", "subresources": subresources}]}})
+    };
+    let (with, without) = (definition(json!({"status": {}, "scale": {}})), definition(json!({"scale": {}})));
+    let path = ["/spec/versions/0/subresources/status"];
+    assert_eq!(found("apiextensions.k8s.io/v1", "CustomResourceDefinition", with.clone(), without.clone()), path);
+    assert_eq!(found("apiextensions.k8s.io/v1", "CustomResourceDefinition", without, with), path);
+}
+
+#[test]
+fn only_secrets_have_texts_that_become_data() {
+    let custom =
+        json!({"apiVersion": "example.com/v1", "kind": "Secret", "metadata": {"name": "a"}, "stringData": {"a": "b"}});
+    assert_eq!(found("example.com/v1", "Secret", custom.clone(), custom), NONE);
+}
+
+#[test]
 fn texts_of_a_secret_are_its_data() {
     let secret = |fields: Value| {
         let mut secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "a"}, "type": "Opaque"});
