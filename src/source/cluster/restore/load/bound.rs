@@ -29,7 +29,10 @@ impl Loader<'_> {
         let there = |outcome| matches!(outcome, Outcome::Create | Outcome::Same | Outcome::Patch);
         let waiting = rows.filter(|(row, object)| row.unbound && there(object.outcome));
         let waiting: Vec<ObjectRef> = waiting.map(|(_, object)| object.reference.clone()).collect();
-        let looks = waiting.into_iter().map(async |claim| self.look_at(&claim).await);
+        // Where nothing was written, nothing is on its way.
+        let wrote = done.objects.iter().any(|object| object.outcome.is_written());
+        let within = if wrote { BOUND_WITHIN } else { Duration::ZERO };
+        let looks = waiting.into_iter().map(async |claim| self.look_at(&claim, within).await);
         let looks: Vec<_> = looks.collect();
         let mut looks = futures::stream::iter(looks).buffered(ASKED);
         while let Some(look) = looks.next().await {
@@ -44,11 +47,11 @@ impl Loader<'_> {
         }
     }
 
-    async fn look_at(&self, claim: &ObjectRef) -> Result<Option<Finding>, SourceFailure> {
+    async fn look_at(&self, claim: &ObjectRef, within: Duration) -> Result<Option<Finding>, SourceFailure> {
         let Some(path) = self.path(claim) else { return Ok(None) };
         let within = match self.set_free(claim) {
             true => FREED_WITHIN,
-            false => BOUND_WITHIN,
+            false => within,
         };
         let bound = self.until(&path, within, |found| found["status"]["phase"] != "Pending").await?;
         if bound || self.cx.cancel.is_cancelled() {
